@@ -7,14 +7,14 @@ import { SharedRecords } from '../src/cluster/shared-records.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What nodes have to do with each other. Undefined where there is only one node. */
+    /** Communication with other nodes; undefined with a single node. */
     cluster: { bus: Bus, peers: Peers, records: SharedRecords, relay: EventRelay } | undefined
   }
 }
 
 /**
- * What nodes tell each other, over Redis, when `REDIS_URL` is set. Without it events of other nodes arrive by the
- * comparison of heads, about a second later.
+ * Connects this node with the others over Redis if `REDIS_URL` is set. Without it, the node finds other nodes' events
+ * when it compares heads, about a second later.
  */
 export default fp(async (app) => {
   const { redis, config: { cluster: settings }, health, instruments: metrics, log } = app
@@ -28,11 +28,11 @@ export default fp(async (app) => {
   app.decorate('cluster', { bus, peers, records, relay: createEventRelay({ bus, records, log }) })
   health.add('bus', async () => {
     const { isConnected, heartbeatAgeMs } = bus.health()
-    // Without it events of other nodes come late, not never: this node can do its work.
+    // Degraded, not failed: without the bus, other nodes' events arrive late, but they arrive.
     return {
       status: isConnected ? 'ok' : 'degraded',
       heartbeatAgeMs,
-      ...(!isConnected && { message: 'Redis cannot be reached' })
+      ...(!isConnected && { message: 'Redis is unreachable' })
     }
   })
   app.addHook('onReady', async () => {

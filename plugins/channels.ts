@@ -18,24 +18,24 @@ import type { SocketRequest } from '../src/delivery/sockets/protocol.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What subscriptions and members hold on this node. */
+    /** Counts the bytes that subscriptions and members hold on this node. */
     heldBytes: HeldBytes
     channels: {
-      /** Who is connected here, and who is in which channel. */
+      /** The connections of this node, and the channels with their members. */
       directory: Directory
-      /** The same over all nodes. */
+      /** Channels, members and connections of all nodes. */
       census: Census
       messages: Messages
       documents: DocumentPresence
-      /** Wants to be told of every connection. */
+      /** Must be called for every connection. */
       observer: ConnectionsObserver
-      /** What a client may ask for, by name. */
+      /** The channel requests of the socket protocol, by name. */
       requests: Record<string, SocketRequest>
     }
   }
 }
 
-/** The ad-hoc rooms of a scope, who is in them, and what goes through them. The delivery brings the connections. */
+/** Adds the ad-hoc rooms of a scope, with presence and messages. The delivery plugin reports the connections. */
 export default fp(async (app) => {
   const { cluster, documents, eventWriter: writer, graceTimes, hub, instruments: metrics, socketListeners } = app
   const directory = new Directory()

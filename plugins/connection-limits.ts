@@ -9,14 +9,16 @@ import { RateLimitError } from '../src/errors.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     clientLinks: {
-      /** Where a request that Fastify has not seen comes from, by proxies that are trusted. */
+      /**
+       * Returns the client address of a request that has not passed through Fastify, as reported by trusted proxies.
+       */
       addressOf (request: IncomingMessage): string
-      /** Throws RateLimitError `CONNECTION_LIMIT` when the address has as many sockets as it may. */
+      /** Throws RateLimitError `CONNECTION_LIMIT` if the address has reached its limit of sockets. */
       requireRoom (address: string): void
-      /** A socket of that address is open; `closed` is called when it is gone. */
+      /** Counts an open socket of the address. Call `closed` when it has gone. */
       opened (address: string): void
       closed (address: string): void
-      /** Ends every TCP connection, now. */
+      /** Destroys every TCP connection at once. */
       cutAll (): void
     }
   }
@@ -25,8 +27,8 @@ declare module 'fastify' {
 const retryAfterS = 5
 
 /**
- * How many connections an address may have with this node: TCP connections, whatever they carry, and, since by a proxy
- * that is trusted all of them come from the proxy, sockets by the address of their client.
+ * Limits the connections of an address with this node: TCP connections of any kind, and sockets by the address of their
+ * client, because all connections from a trusted proxy have the proxy's address.
  */
 export default fp(async (app) => {
   const { connectionsPerAddressMax: max, trustProxy } = app.config.http
@@ -34,16 +36,15 @@ export default fp(async (app) => {
   const [tcp, links] = [new Seats(() => max), new Seats(() => max)]
   const refusal = () => {
     app.instruments.connectionsRefused.inc({ limit: 'address' })
-    return new RateLimitError('CONNECTION_LIMIT', `The address has ${max} connections open, as many as it may`, {
+    return new RateLimitError('CONNECTION_LIMIT', `The address has reached its limit of ${max} open connections`, {
       retryAfterS,
       retryAfterMs: retryAfterS * 1000
     })
   }
 
-  /** TCP connections that are open, with whose they are where that is limited. */
+  /** Open TCP connections, with the address that they count for; undefined for those of a trusted proxy. */
   const open = new Map<Socket, string | undefined>()
-  // The same function for all sockets, and the only listener of ours: each more is a good part of what a silent one
-  // costs.
+  // One function for all sockets, because a closure for each would cost a good part of a silent socket's memory.
   function forget (this: Socket) {
     const owner = open.get(this)
     open.delete(this)
@@ -71,7 +72,7 @@ export default fp(async (app) => {
   })
 }, { name: 'connection-limits', dependencies: ['config', 'metrics'] })
 
-/** Before a byte of HTTP was read, so that the connection costs nothing more. */
+/** Refuses a connection before any HTTP is read, so that it costs nothing more. */
 function refuse (socket: Socket, error: RateLimitError): void {
   const body = JSON.stringify(error.toBody())
   socket.on('error', () => {})

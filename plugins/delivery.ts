@@ -19,7 +19,8 @@ declare module 'fastify' {
 }
 
 /**
- * What sockets speak, whatever their transport, and what ends them. The gateways are plugins of their own.
+ * Adds the socket protocol, the same for every transport, and closes sockets whose credential has ended. The gateways
+ * are plugins of their own.
  */
 export default fp(async (app) => {
   const { hub, eventLog: log, instruments: metrics, activity } = app

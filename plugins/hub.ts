@@ -11,7 +11,7 @@ declare module 'fastify' {
   }
 }
 
-/** The log's reader, and the hub that keeps this node's listeners in step with it. */
+/** Adds the log reader, and the hub that delivers events to this node's subscriptions. */
 export default fp(async (app) => {
   const epochOf = await readEpochs(app.pool)
   const eventLog = createEventLog({ pool: app.pool, epochOf })

@@ -3,7 +3,7 @@ import { createNotices, type Notices } from '../src/cluster/invalidations.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What is changed here and followed elsewhere at once. With one node, nobody hears it. */
+    /** Notifies other nodes of changes that they apply at once. With a single node, it does nothing. */
     notices: Notices
   }
 }

@@ -4,12 +4,12 @@ import { readDatabaseIdentity } from '../src/foundation/database-identity.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** How to use the Redis of `REDIS_URL`. Undefined where there is none. */
+    /** URL and namespace of the Redis of `REDIS_URL`; undefined without one. */
     redis: { url: string, namespace: RedisNamespace } | undefined
   }
 }
 
-/** Where Redis is, and under which names this deployment uses it. Does not connect. */
+/** Adds the URL of Redis and the names that this deployment uses there. Does not connect. */
 export default fp(async (app) => {
   const { redis } = app.config
   app.decorate('redis', redis.url === undefined

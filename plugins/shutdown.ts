@@ -5,31 +5,31 @@ import { closeCodes } from '../src/identity/auth/close-codes.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Where there are other nodes, lets them take over before `close`: no connection is accepted any more, and sockets
-     * are told to come back, over `moveMs`. What is asked over connections that are open is answered meanwhile. With
-     * one node, it does nothing.
+     * Lets the other nodes take over before `close`: accepts no further connections and closes the sockets over
+     * `moveMs`, with a code that lets their clients reconnect. Meanwhile, requests over open connections are answered.
+     * Does nothing with a single node.
      */
     moveAway (): Promise<void>
   }
 }
 
-/** Requests under way are answered well within it; three seconds after a signal everything is to be over. */
+/** Time for requests in progress to complete. The whole stop should take three seconds. */
 const drainMs = 1000
 
 /**
- * A stop waits for those who can be waited for. Whoever does not read, never finishes their request or does not answer
- * a goodbye is cut off: otherwise one sleeping phone would hold up the stop until it is broken off half-way.
+ * Limits the time of a stop. Connections are cut off if their client does not read, does not finish its request, or
+ * does not answer a close. Otherwise one sleeping phone would delay the stop until the process is killed.
  */
 export default fp(async (app) => {
   let isMoving = false
   app.health.add(
-    'shutdown', async () => isMoving ? { status: 'failed', message: 'it is shutting down' } : { status: 'ok' }
+    'shutdown', async () => isMoving ? { status: 'failed', message: 'The node is shutting down' } : { status: 'ok' }
   )
   app.decorate('moveAway', async () => {
     const { cluster, connections, config: { cluster: { moveMs }, shutdownTimeoutMs } } = app
     if (cluster === undefined || cluster.peers.count === 0) return
     isMoving = true
-    // Idle ones end with it; the others do after their next answer.
+    // `close` ends idle connections; the others end after their next response.
     app.server.close()
     app.server.prependListener('request', (_request, response: ServerResponse) => { response.shouldKeepAlive = false })
     await connections.closeOver(Math.min(moveMs, shutdownTimeoutMs / 3), closeCodes.RESTART)

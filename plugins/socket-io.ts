@@ -19,20 +19,20 @@ declare module 'fastify' {
 }
 
 /**
- * Socket.IO on the same port, in place of fastify-socket.io (docs/adr/0001). It answers `/socket.io/` only: upgrades
- * elsewhere are left to the WebSocket plugin. Closing the app does not wait for clients.
+ * Adds Socket.IO on the same port, in place of fastify-socket.io (docs/adr/0001). It handles only `/socket.io/`; the
+ * WebSocket plugin handles other upgrades. Closing the app does not wait for clients.
  */
 export default fp(async (app) => {
   const { http: { corsOrigins }, delivery: limits } = app.config
   const { clientLinks } = app
-  /** Throws PublicError, of which the client is told the code. */
+  /** Throws PublicError. The client receives its code. */
   async function admit (request: IncomingMessage): Promise<void> {
     const address = clientLinks.addressOf(request)
     if (hasCallback.test(request.url ?? '')) throw new ValidationError('VALIDATION_FAILED', 'JSONP is not supported')
     app.connections.requireRunning()
-    if (app.isUnderPressure()) throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can')
+    if (app.isUnderPressure()) throw new ServiceUnavailableError('OVERLOADED', 'The server is overloaded')
     await app.admitStranger(address)
-    // Last, so that no other handshake comes in between.
+    // Checked last and without a later `await`, so that no other handshake takes the room.
     clientLinks.requireRoom(address)
   }
   const io = new Server(app.server, {
@@ -44,16 +44,16 @@ export default fp(async (app) => {
     pingInterval: limits.pingIntervalMs,
     pingTimeout: limits.pongTimeoutMs,
     connectTimeout: limits.authTimeoutMs,
-    // Its messages are short until the gateway knows the client.
+    // Messages are short until the gateway has authenticated the client.
     wsEngine: createLimitedServer(limits.unauthenticatedFrameBytesMax),
-    // A client whose handshake is refused here tries again by itself, and waits longer from one try to the next.
+    // A client that is refused here retries by itself, with increasing pauses.
     allowRequest: (request, answer) => {
       admit(request).then(() => answer(null, true), (error: unknown) => answer(toPublicError(error).code, false))
     },
     cors: { origin: corsOrigins.includes('*') ? '*' : corsOrigins }
   })
   app.decorate('io', io)
-  // Before a handshake is looked at. An error here is answered 400, on upgrades as well.
+  // Runs before Socket.IO handles the handshake. Engine.IO answers an error with 400, also for upgrades.
   io.engine.use((request: IncomingMessage, _response: unknown, next: (error?: Error) => void) => {
     try {
       checkHost(request)
@@ -80,7 +80,7 @@ export default fp(async (app) => {
   app.addHook('onClose', async () => { await io.close() })
 }, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery', 'request-log', 'security'] })
 
-/** Logs every link and every refused handshake. Returns what is to be told of links whose client is authenticated. */
+/** Logs every link and every refused handshake. Returns a function to call when a link's client is authenticated. */
 function logSockets (
   io: Server, accessLog: NonNullable<FastifyInstance['accessLog']>, addressOf: (request: IncomingMessage) => string
 ) {
@@ -107,7 +107,7 @@ function logSockets (
   })
   io.engine.on('connection_error', ({ req, code }: { req: IncomingMessage | undefined, code: number }) => {
     if (req === undefined) return
-    // Engine.IO answers 400, or 403 where `allowRequest` refuses a request that is no upgrade.
+    // Engine.IO answers 400; or 403 if `allowRequest` refuses a request that is not an upgrade.
     const status = code === forbiddenByUs && req.headers.upgrade === undefined ? 403 : 400
     accessLog.refused({
       method: req.method, url: req.url, status, address: addressOf(req), userAgent: req.headers['user-agent']
@@ -116,21 +116,21 @@ function logSockets (
   return (link: Link, connection: Connection) => accesses.get(link)?.authenticated(connection)
 }
 
-/** Engine.IO's code. */
+/** Engine.IO's error code for a request that `allowRequest` refused. */
 const forbiddenByUs = 4
 
 interface Packet { data?: string | Buffer }
-/** With the byte of the packet's type. */
+/** Includes the byte of the packet's type. */
 const lengthOf = (data: string | Buffer | undefined): number => Buffer.byteLength(data ?? '') + 1
 
 const tcpOf = (link: Link): Socket | undefined => (webSocketOf(link) as { _socket?: Socket } | undefined)?._socket
 
-/** Engine.IO's oldest clients take answers as scripts, and post packets in a form of their own. */
+/** Matches JSONP. Engine.IO's oldest clients receive responses as scripts, and post packets in another form. */
 const hasCallback = /[?&](?:j|%6a)=/i
 
 const pollsMsMax = 500
 
-/** Whoever is between two long polls hears of the end by the next one. */
+/** Waits until clients between two long polls have fetched the end with their next poll. */
 async function pollsAnswered (io: Server): Promise<void> {
   const deadline = performance.now() + pollsMsMax
   while (linksOf(io).some(link => link.transport.name === 'polling') && performance.now() < deadline) await sleep(10)

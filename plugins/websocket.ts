@@ -10,12 +10,12 @@ import { fragmentLimit } from '../src/delivery/sockets/message-limit.ts'
 import { acceptWebSocket, ClientWebSocket } from '../src/delivery/sockets/ws-gateway.ts'
 import { NotFoundError } from '../src/errors.ts'
 
-/** The one that a client may ask for. To agree to another would be to promise what it stands for. */
+/** The only subprotocol that the server accepts. Accepting another would promise its behaviour. */
 const subprotocol = 'realtime.v1'
 
 /**
- * Plain WebSocket at `/ws`. @fastify/websocket answers every upgrade it hears of, Socket.IO's included, so it hears of
- * them through an emitter that only passes on those outside `/socket.io/`.
+ * Adds plain WebSocket at `/ws`. @fastify/websocket handles every upgrade event that it receives, Socket.IO's included.
+ * It therefore receives them from an emitter that passes on only those for `/ws`.
  */
 export default fp(async (app) => {
   const limits = app.config.delivery
@@ -23,7 +23,7 @@ export default fp(async (app) => {
   const forward = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const [path] = (request.url ?? '').split('?', 1)
     if (path === '/ws') upgrades.emit('upgrade', request, socket, head)
-    // @fastify/websocket would accept it, close it, and log its URL with the token that may stand there.
+    // @fastify/websocket would accept the upgrade, close it, and log its URL, which may contain a token.
     else if (!request.url?.startsWith('/socket.io/')) {
       refuseUpgrade(socket)
       app.accessLog?.refused({
@@ -36,33 +36,35 @@ export default fp(async (app) => {
   await app.register(websocket, {
     options: {
       server: upgrades as unknown as Server,
-      // The types ask for the functions of the whole module.
+      // The types require the functions of the whole module.
       WebSocket: ClientWebSocket as never,
-      // Until the gateway knows the client.
+      // Until the gateway has authenticated the client.
       maxPayload: limits.unauthenticatedFrameBytesMax,
       perMessageDeflate: false,
       handleProtocols: protocols => protocols.has(subprotocol) && subprotocol,
-      // Newer than the types.
+      // Options that the types lack.
       ...{ closeTimeout: limits.closeTimeoutMs, ...fragmentLimit },
-      // Broken UTF-8 is answered with an error frame instead of the end of the connection.
+      // Invalid UTF-8 is answered with an error frame instead of closing the connection.
       skipUTF8Validation: true
     },
-    // `connections.closeAll` has said goodbye; whoever never authenticated is cut off.
+    // `connections.closeAll` has closed the authenticated sockets. This closes the others.
     preClose: done => {
-      for (const client of app.websocketServer.clients) { if (client.readyState === client.OPEN) client.close(1012, 'SHUTTING_DOWN') }
+      for (const client of app.websocketServer.clients) {
+        if (client.readyState === client.OPEN) client.close(1012, 'SHUTTING_DOWN')
+      }
       app.websocketServer.close(() => {})
       done()
     }
   })
-  // The library closes what it has seen. An upgrade that a hook before its own refuses would stay open, without a
-  // timeout.
+  // The library closes only the sockets that it handles. An upgrade that an earlier hook refuses would stay open,
+  // without a timeout.
   app.addHook('onResponse', (request, _reply, done) => {
     const raw: IncomingMessage & { upgrade?: boolean } = request.raw
     if (raw.upgrade === true && !request.ws) raw.socket.destroySoon()
     done()
   })
   const options = { handshake: app.handshake, protocol: app.protocol, closed: app.clientLinks.closed }
-  /** Options for all sockets together; with ACCESS_LOG each has its own. */
+  /** Returns the options of a socket: its own with ACCESS_LOG, otherwise the shared ones. */
   const optionsOf = (webSocket: ClientWebSocket, raw: IncomingMessage, address: string) => {
     const access = app.accessLog?.socket({
       transport: 'ws', path: '/ws', address, userAgent: raw.headers['user-agent'], tcp: raw.socket
@@ -114,16 +116,16 @@ function refuseUpgrade (socket: Duplex): void {
 }
 
 /**
- * Takes from the socket what @fastify/websocket leaves there for an error handler: Fastify's request and reply, and
- * with them the whole of the upgrade, for as long as the socket lives. The gateway handles its errors.
+ * Releases what @fastify/websocket attaches to the socket for its error handler: Fastify's request and reply, and with
+ * them the upgrade, for the life of the socket. The gateway handles the errors.
  */
 function letGo (
   webSocket: WebSocket, { socket }: IncomingMessage & { socket: Socket & { _httpMessage?: ServerResponse | null } }
 ): void {
   webSocket.removeAllListeners('error')
   socket._httpMessage?.detachSocket(socket)
-  // The list of listeners had room made for the reply's, and sixteen more. With all but one gone it is let go, and made
-  // anew for two.
+  // The array of listeners has room for the reply's and sixteen more. Removing all but one frees it. Adding them again
+  // allocates an array for two.
   for (const listener of socket.listeners('close').slice(1) as (() => void)[]) {
     socket.off('close', listener)
     socket.on('close', listener)

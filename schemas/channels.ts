@@ -1,27 +1,27 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EpochMs, Nullable } from './common.ts'
 
-/** Nothing of the C0 and C1 control characters. */
+/** Excludes the C0 and C1 control characters. */
 const printable = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
 
 export const ChannelName = Type.String({
   minLength: 1,
   maxLength: 200,
   pattern: printable,
-  description: 'Any printable characters. `doc:<service>:<id>` is the channel of those who look at a document.',
+  description: 'Printable characters. `doc:<service>:<id>` is the channel of the clients that view a document.',
   examples: ['chat:room1']
 })
 const EventName = Type.String({
   minLength: 1, maxLength: 100, pattern: printable,
-  description: 'What kind of message it is: for the clients to agree on.', examples: ['typing']
+  description: 'The kind of message. Clients choose the names.', examples: ['typing']
 })
 const SocketId = Type.String({ minLength: 1, maxLength: 64, examples: ['conn_b3F0aGVyY29ubjEx'] })
-const Data = Type.Unknown({ description: 'Any JSON: at most 256 KiB and 64 levels deep.', examples: [{ draft: true }] })
+const Data = Type.Unknown({ description: 'Any JSON of at most 256 KiB and 64 levels.', examples: [{ draft: true }] })
 const State = Type.Unknown({ description: 'Any JSON of at most 4 KiB.', examples: [{ status: 'away' }] })
 
 export const stateBytesMax = 4096
 
-/* The fields of the sockets' requests, the same over Socket.IO and `/ws`. */
+/* The fields of the socket requests, the same over Socket.IO and `/ws`. */
 export const JoinRequest = Type.Object({
   channel: ChannelName, state: Type.Optional(State), previousSocketId: Type.Optional(SocketId)
 }, { additionalProperties: false })
@@ -41,13 +41,13 @@ export type PresenceRequest = Static<typeof PresenceRequest>
 
 export const ChannelMember = Type.Object({
   socketId: Type.String({
-    description: "The member's connection; of one that is away for the moment, its last.",
+    description: "The id of the member's connection; while the member is away, of its last one.",
     examples: ['conn_b3F0aGVyY29ubjEx']
   }),
-  userId: Type.String({ description: "The token's `sub`, or the user's id.", examples: ['user-7'] }),
-  joinedAt: EpochMs('When it joined; a reconnect does not change it.'),
+  userId: Type.String({ description: "The `sub` of the member's token, or the user's id.", examples: ['user-7'] }),
+  joinedAt: EpochMs('The time of joining. A reconnect within the grace period does not change it.'),
   state: Type.Unknown({
-    description: 'What the member says of itself; null when it said nothing.', examples: [{ status: 'away' }]
+    description: 'The state that the member has set; null without one.', examples: [{ status: 'away' }]
   })
 }, { $id: 'ChannelMember' })
 export type ChannelMember = Static<typeof ChannelMember>
@@ -71,7 +71,8 @@ export type Broadcast = Static<typeof Broadcast>
 export const BroadcastAnswer = Type.Object({
   delivered: Nullable(Type.Integer({ minimum: 0 }), {
     description:
-      'The connected members it was sent to; null of the channel of a document for whoever may not read documents.',
+      'The number of connected members that the message was sent to; null for the channel of a document if the ' +
+        'caller lacks `sync:read`.',
     examples: [5]
   })
 }, { $id: 'BroadcastAnswer' })
@@ -80,7 +81,7 @@ export type BroadcastAnswer = Static<typeof BroadcastAnswer>
 export const ChannelPath = Type.Object({ channel: ChannelName })
 
 export const Sender = Type.Object({ socketId: Nullable(Type.String()), userId: Type.String() })
-/** Who sent a message. `socketId` null: it came by REST. */
+/** The sender of a message. `socketId` is null for a message sent by REST. */
 export type Sender = Static<typeof Sender>
 
 export type PresenceAction = 'join' | 'leave' | 'update'

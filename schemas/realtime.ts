@@ -11,24 +11,24 @@ export const SubscribeRequest = Type.Object({
     minLength: 1,
     maxLength: 300,
     pattern: '^(?:\\*{1,2}|[a-z0-9]+)(?:\\.(?:\\*{1,2}|[a-z0-9_-]+))*$',
-    description: 'A topic, or a pattern: `*` is one segment, `**` at the end the rest.'
+    description: 'A topic, or a pattern: `*` matches one segment, `**` at the end one or more.'
   }),
   filter: Type.Optional(
-    Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Every key must match.' })
+    Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Keys of the payload that must match.' })
   ),
   returnMode: Type.Optional(Type.Union(returnModes.map(mode => Type.Literal(mode)))),
   after: Type.Optional(
     Type.Union([Offset, Type.Record(Type.String({ maxLength: 300 }), Offset, { maxProperties: 2000 })], {
       description:
-        'The offset to go on after; for a pattern one for each topic, and under the pattern itself one for topics ' +
-          'that are not named.'
+        'Resume after this offset. For a pattern: an object with an offset for each topic; the offset under the ' +
+          'pattern itself is for topics that are not named.'
     })
   ),
   epoch: Type.Optional(Type.String({ maxLength: 64, description: 'The epoch that `after` belongs to.' })),
   epochs: Type.Optional(
     Type.Record(Type.String({ maxLength: 300 }), Type.String({ maxLength: 64 }), {
       maxProperties: 2000,
-      description: 'For a pattern: the epochs that `after` belongs to, by topic.'
+      description: 'For a pattern: by topic, the epochs that `after` belongs to.'
     })
   ),
   rewind: Type.Optional(
@@ -54,13 +54,10 @@ export interface SubscribePatternAnswer {
   subscriptionId: string
   /** The pattern. */
   topic: string
-  /**
-   * By topic: every matching event above this offset arrives. Topics that have no event yet are not named; they arrive
-   * from their first on.
-   */
+  /** By topic: every matching event above this offset arrives. Topics without events are not listed and start at 0. */
   offsets: Record<string, number>
   epochs: Record<string, string>
-  /** With `after`: whether nothing is missing of any topic that it named. */
+  /** With `after`: whether no event is missing of any topic that it named. */
   recovered: boolean
 }
 
@@ -70,6 +67,6 @@ export interface SubscribeAnswer {
   /** Every matching event above this offset arrives. */
   offset: number
   epoch: string
-  /** With `after`: whether nothing between it and now is missing. */
+  /** With `after`: whether no event since then is missing. */
   recovered: boolean
 }

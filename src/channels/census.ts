@@ -8,21 +8,21 @@ import type { PageOf } from '../foundation/paging.ts'
 import type { Directory } from './directory.ts'
 import type { Reached, RemoteSockets } from './remote-sockets.ts'
 
-/** `missing`: nodes that are there and that the answer does not cover. */
+/** A page, and the number of running nodes that it does not cover. */
 export type Counted<T> = PageOf<T> & { missing: number }
 
-/** What there is on all nodes together, seen from outside. */
+/** Creates the view of channels, members and connections of all nodes, for REST. */
 export function createCensus ({ directory, remote }: { directory: Directory, remote: RemoteSockets | undefined }) {
   return {
     mayKnow: mayReadChannel,
 
-    /** Those that the principal may know of: without `sync:read`, none of a document. */
+    /** Lists the channels that the principal may see. Document channels need `sync:read`. */
     channels: (principal: Principal, scope: Scope, query: PageQuery): Counted<ChannelSummary> => ({
       ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)),
       missing: remote?.incomplete ?? 0
     }),
 
-    /** As `members`, for whoever asks for a channel by its name. Throws ForbiddenError `PERMISSION_DENIED`. */
+    /** Lists the members of a channel that a client names. Throws ForbiddenError `PERMISSION_DENIED`. */
     membersFor (principal: Principal, scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> {
       if (!mayReadChannel(principal, scope, name)) authorize(principal, scope, 'sync:read')
       return this.members(scope, name, query)

@@ -8,20 +8,20 @@ import type { Documents } from '../documents/documents.ts'
 import type { DocumentKey } from '../events/intent.ts'
 import type { Census, Counted } from './census.ts'
 
-/** Under whose permissions everything stands that goes through channels. */
+/** The topic whose permissions govern everything sent through channels. */
 export const messageTopic = 'socket.message'
 
-/** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may hear of what happens in channels. */
+/** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may receive what happens in channels. */
 export const authorizeListening = (principal: Principal, scope: Scope): void =>
   authorizeTopic(principal, scope, 'subscribe', messageTopic)
 
-/** As `authorizeListening`, and documents must be readable to whoever is in their channels. */
+/** Like `authorizeListening`; a document's channel also requires permission to read documents. */
 export function authorizeMembership (principal: Principal, scope: Scope, channel: string): void {
   authorizeListening(principal, scope)
   if (isDocumentChannel(channel)) authorize(principal, scope, 'sync:read')
 }
 
-/** Whether `authorizeMembership` would pass. */
+/** Returns whether `authorizeMembership` would pass. */
 export const mayBeMember = (principal: Principal, scope: Scope, channel: string): boolean =>
   permissionsAt(principal, scope).subscribe.covers(messageTopic) && mayReadChannel(principal, scope, channel)
 
@@ -29,10 +29,10 @@ export const mayBeMember = (principal: Principal, scope: Scope, channel: string)
 export const authorizeSending = (principal: Principal, scope: Scope): void =>
   authorizeTopic(principal, scope, 'publish', messageTopic)
 
-/** A service's name has no colon, so that no two documents share a channel. */
+/** Returns the channel of a document. Service names have no colon, so no two documents share a channel. */
 export const documentChannel = ({ service, id }: DocumentKey): string => `doc:${service}:${id}`
 
-/** Who looks at a document: the members of its channel. */
+/** Creates the presence of documents: the members of a document's channel. */
 export function createDocumentPresence ({ documents, census }: { documents: Documents, census: Census }) {
   return {
     /** Throws NotFoundError `DOCUMENT_NOT_FOUND`. */

@@ -9,7 +9,7 @@ import { authorizeListening, authorizeMembership, authorizeSending } from './cha
 import type { Messages } from './messages.ts'
 import type { Presence } from './presence.ts'
 
-/** `join`, `leave`, `presence`, `publish` and `direct`. */
+/** Creates the requests `join`, `leave`, `presence`, `publish` and `direct`. */
 export function channelRequests (
   { presence, messages }: { presence: Presence, messages: Messages }
 ): Record<string, SocketRequest> {
@@ -30,7 +30,7 @@ export function channelRequests (
     }),
     publish: socketRequest('published', PublishRequest, (connection, request, respond) => {
       authorizeSending(connection.principal, connection.scope)
-      // How many there are tells who looks at a document.
+      // The number of members of a document's channel reveals how many clients view the document.
       const mayKnow = mayReadChannel(connection.principal, connection.scope, request.channel)
       return answer(messages.publish(connection, request), mayKnow ? respond : () => respond({ delivered: null }))
     }),
@@ -41,7 +41,7 @@ export function channelRequests (
   }
 }
 
-/** At once when the number is there at once. */
+/** Responds in the same turn if the number is already there. */
 function answer (delivered: number | Promise<number>, respond: Respond): Promise<void> | void {
   if (delivered instanceof Promise) return delivered.then(delivered => respond({ delivered }))
   respond({ delivered })

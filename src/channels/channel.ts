@@ -4,36 +4,36 @@ import type { Connection } from '../delivery/sockets/connection.ts'
 import { PreparedAnswer } from '../delivery/sockets/prepared-answer.ts'
 import { SharedMessage } from '../delivery/sockets/transport.ts'
 
-/** What a member says of itself, with its JSON text. Treat the value as frozen. */
+/** A member's state, with its JSON text. Treat the value as frozen. */
 export interface State { value: unknown, text: string }
 
-/** Somebody in a channel. */
+/** A member of a channel. */
 export interface Member {
-  /** Of the connection; while the member is away, of its last one. */
+  /** Id of the connection; while the member is away, of its last one. */
   socketId: string
   readonly userId: string
-  /** Who it is over reconnects. */
+  /** Identifies the member across reconnects. */
   readonly principalId: string
   readonly joinedAt: number
   state: State
-  /** The node whose member it is; undefined: this one. */
+  /** The node of the member; undefined for this one. */
   readonly node: string | undefined
   /**
-   * Undefined on other nodes, and while the member is away: its connection has ended, and it may be back within the
-   * grace period.
+   * Undefined for members of other nodes, and while the member is away: its connection has ended, and it may return
+   * within the grace period.
    */
   connection: Connection | undefined
-  /** Names the absence, while the member is away: whoever ends it must know that it is still the same one. */
+  /** Identifies the current absence while the member is away, so that a timer ends only the absence it was set for. */
   absence: symbol | undefined
 }
 
-/** One channel of one scope: who is in it, by socket id. It exists while somebody is. */
+/** One channel of one scope, with its members by socket id. It exists while it has members. */
 export class Channel {
   readonly scope: Scope
   readonly name: string
   readonly members = new Map<string, Member>()
   readonly #away = new Set<Member>()
-  /** How many members other nodes have here that are not away. */
+  /** Number of connected members by other node. */
   readonly #connectedAt = new Map<string, number>()
   #joined: PreparedAnswer | undefined
 
@@ -42,7 +42,7 @@ export class Channel {
     this.name = name
   }
 
-  /** The member that is there by this connection. */
+  /** Returns the member with this connection. */
   present (connection: Connection): Member | undefined {
     const member = this.members.get(connection.id)
     return member?.connection === connection ? member : undefined
@@ -51,17 +51,14 @@ export class Channel {
   /** Other nodes that have connected members. */
   get nodes (): Iterable<string> { return this.#connectedAt.keys() }
 
-  /** How many members of this node would take a message now. */
+  /** Number of members of this node that would accept a message now. */
   get connectedHere (): number {
     let count = 0
     for (const { connection } of this.members.values()) if (connection?.hasRoom === true) count++
     return count
   }
 
-  /**
-   * The answer to `join`: the name and the members. Made once until a member or its state changes, whoever joins in
-   * between.
-   */
+  /** The answer to `join`: the name and the members. Cached until a member or a state changes. */
   get joined (): PreparedAnswer {
     this.#joined ??= joinedAnswer(this)
     return this.#joined
@@ -89,7 +86,7 @@ export class Channel {
     this.#joined = undefined
   }
 
-  /** The member stays, without a connection. */
+  /** Marks a member as away; it stays without a connection. */
   sendAway (member: Member, absence: symbol): void {
     if (!this.#away.has(member)) this.#count(member, -1)
     member.connection = undefined
@@ -98,8 +95,9 @@ export class Channel {
   }
 
   /**
-   * The member that a connection of the same principal takes over: the one that it says it was, though the server may
-   * not have noticed its end; its own of before; else, of those that are away, the one that has waited longest.
+   * Returns the member that a connection of the same principal takes over: the one with `previousSocketId`, even if the
+   * server has not noticed its end; else the away member with the connection's own id; else the one that has been away
+   * for longest.
    */
   waitingFor (connection: Connection, previousSocketId: string | undefined): Member | undefined {
     const named = previousSocketId === undefined ? undefined : this.members.get(previousSocketId)
@@ -110,7 +108,7 @@ export class Channel {
     return undefined
   }
 
-  /** The waiting member is back, by another connection. */
+  /** Reconnects an away member with another connection. */
   bringBack (member: Member, connection: Connection): void {
     this.remove(member)
     member.socketId = connection.id
@@ -126,7 +124,7 @@ export class Channel {
   }
 }
 
-/** What one answer to `join` may have: the first members, up to so many, and so many characters of JSON. */
+/** Limits of an answer to `join`: members, and characters of JSON. */
 const joinedMembersMax = 1000
 const joinedLengthMax = 512 * 1024
 
@@ -147,17 +145,17 @@ export const toMember = ({ socketId, userId, joinedAt, state }: Member): Channel
   socketId, userId, joinedAt, state: state.value
 })
 
-/** As `toMember`, as JSON text. `previousSocketId`: of a member that is back by another connection. */
+/** Returns `toMember` as JSON text, with `previousSocketId` if the member has another connection than before. */
 export const memberJson = ({ socketId, userId, joinedAt, state }: Member, previousSocketId?: string): string =>
   `{"socketId":"${socketId}","userId":${JSON.stringify(userId)},"joinedAt":${joinedAt},"state":${state.text}` +
   `${
     previousSocketId === undefined || previousSocketId === socketId ? '' : `,"previousSocketId":"${previousSocketId}"`
   }}`
 
-/** What the members of a channel are told. `previousSocketId`: of a member that is back by another connection. */
+/** A change that is sent to a channel's members. `previousSocketId` is set for a member with a new connection. */
 export interface PresenceChange { action: PresenceAction, member: Member, previousSocketId?: string | undefined }
 
-/** JSON text, of the message and of the event. */
+/** Returns the JSON text of the presence message and of its event. */
 export const presenceBody = (channel: string, { action, member, previousSocketId }: PresenceChange): string =>
   `{"channel":${JSON.stringify(channel)},"action":"${action}","member":${memberJson(member, previousSocketId)}}`
 

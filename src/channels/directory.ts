@@ -5,21 +5,21 @@ import type { Connection } from '../delivery/sockets/connection.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { Channel, toMember, type Member } from './channel.ts'
 
-/** What one scope has: connections of this node, and channels with the members of all nodes. */
+/** The entries of one scope: connections of this node, and channels with the members of all nodes. */
 interface Place {
   readonly connections: Map<string, Connection>
   readonly channels: Map<string, Channel>
-  /** Their names in order, once somebody has asked, until one opens or closes. */
+  /** The channel names in order. Cached from the first listing until a channel opens or closes. */
   names: readonly string[] | undefined
 }
 
 /**
- * This node's connections and the channels by scope: the same name in two scopes is two channels. A scope in which
- * there is nothing leaves nothing behind.
+ * This node's connections, and the channels, by scope. The same name in two scopes is two channels. Empty scopes are
+ * removed.
  */
 export class Directory {
   readonly #places = new Map<string, Place>()
-  /** The channels that a connection is in; most are in none. */
+  /** The channels of each connection. Most connections have none. */
   readonly #joined = new Map<Connection, Set<Channel>>()
 
   enter (connection: Connection): void {
@@ -59,7 +59,7 @@ export class Directory {
     return this.#places.get(scopeKey(scope))?.channels.get(name)
   }
 
-  /** The channel, made if need be: the caller puts somebody into it in the same turn. */
+  /** Returns the channel, creating it if necessary. The caller must add a member in the same turn. */
   openChannel (scope: Scope, name: string): Channel {
     const place = this.#place(scope)
     let channel = place.channels.get(name)
@@ -71,7 +71,7 @@ export class Directory {
     return channel
   }
 
-  /** After somebody has gone. */
+  /** Removes the channel if its last member has gone. */
   closeIfEmpty (channel: Channel): void {
     if (channel.members.size > 0) return
     const place = this.#places.get(scopeKey(channel.scope))
@@ -84,7 +84,7 @@ export class Directory {
     for (const { channels } of this.#places.values()) yield * channels.values()
   }
 
-  /** Those of which `isSeen` holds, in the order of names. */
+  /** Lists the channels for which `isSeen` returns true, ordered by name. */
   channels (
     scope: Scope, { limit = 100, cursor }: PageQuery, isSeen: (name: string) => boolean = () => true
   ): PageOf<ChannelSummary> {
@@ -101,7 +101,7 @@ export class Directory {
     )
   }
 
-  /** Oldest first. A page ends early when its states are long. A channel that nobody is in has no members. */
+  /** Lists members, oldest first. A page ends early when its states are long. An unknown channel has no members. */
   members (scope: Scope, name: string, { limit = 100, cursor }: PageQuery): PageOf<ChannelMember> {
     const [joinedAt, socketId] = cursor === undefined
       ? [0, '']
@@ -130,7 +130,7 @@ export class Directory {
   }
 }
 
-/** Where what comes after a text begins, of texts in order. */
+/** Returns the index of the first text after `after`, in ordered texts. */
 function indexAfter (texts: readonly string[], after: string): number {
   let [low, high] = [0, texts.length]
   while (low < high) {
@@ -144,7 +144,7 @@ function indexAfter (texts: readonly string[], after: string): number {
 /** Characters of the states of one page. */
 const pageStatesLengthMax = 1024 * 1024
 
-/** How many of the first members make a page: at least one. */
+/** Returns how many of the first members fit on a page: at least one. */
 function countThatFits (members: readonly Member[], limit: number): number {
   let [count, length] = [0, 0]
   for (const { state } of members) {

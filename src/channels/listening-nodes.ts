@@ -8,19 +8,19 @@ const prefix = 'listening\n'
 const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}\n${topic}`
 
 /**
- * On which nodes somebody is subscribed to what happens on sockets: what nobody listens to never reaches the log,
- * wherever it happens. A subscription is acknowledged when the other nodes know of it.
+ * Shares which nodes have subscriptions to socket events. Socket events without listeners are never written to the log,
+ * on any node. A subscription is acknowledged once the other nodes have received this.
  */
 export class ListeningNodes implements Listeners, InterestSharer {
   readonly #records: SharedRecords
   readonly #hub: Hub
-  /** Of this node. */
+  /** Keys of this node. */
   readonly #own = new Set<string>()
-  /** By key: the other nodes. */
+  /** The other nodes, by key. */
   readonly #others = new Map<string, Set<string>>()
-  /** By key: scopes of which it is still to be found out whether somebody listens. */
+  /** Scopes whose listeners may have changed, by scope key. */
   readonly #changed = new Map<string, Scope>()
-  /** By scope: what the other nodes are being told. */
+  /** Running announcements to the other nodes, by scope key. */
   readonly #spreading = new Map<string, Promise<unknown>>()
 
   constructor ({ records, hub }: { records: SharedRecords, hub: Hub }) {
@@ -41,7 +41,7 @@ export class ListeningNodes implements Listeners, InterestSharer {
     return this.#others.size > 0 && this.#others.has(keyOf(scope, topic))
   }
 
-  /** Compared once a turn: a connection that ends may have a thousand patterns. */
+  /** Compares once per turn, because an ending connection may have a thousand patterns. */
   changed (scope: Scope): void {
     if (this.#changed.size === 0) {
       setImmediate(() => {

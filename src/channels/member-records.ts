@@ -5,7 +5,7 @@ import type { Channel, Member } from './channel.ts'
 
 export const memberPrefix = 'member\n'
 
-/** Why a record changed: `away` and `moved` are told to no member. */
+/** Why a record changed. Changes with `away` and `moved` are not sent to members. */
 export type Reason = PresenceAction | 'away' | 'moved'
 
 export interface MemberKey { scope: Scope, channel: string, socketId: string }
@@ -18,14 +18,12 @@ export interface MemberRecord {
   stateText: string
 }
 
-/**
- * This node's members as records that other nodes have as well. None of the parts of a key can have a line break in it.
- */
+/** Shares this node's members with other nodes as records. No part of a key can contain a line break. */
 export function createMemberRecords (records: SharedRecords) {
   const keyOf = ({ scope, name }: Channel, socketId: string) =>
     `${memberPrefix}${scopeKey(scope)}\n${name}\n${socketId}`
   return {
-    /** `previousSocketId`: of whose record, on whatever node, this one takes the place. */
+    /** Shares a member. `previousSocketId` identifies the record, on any node, that this one replaces. */
     put (channel: Channel, member: Member, reason: Reason, previousSocketId?: string): void {
       const { userId, principalId, joinedAt, state, socketId } = member
       const value = JSON.stringify([userId, principalId, joinedAt, channel.isAway(member) ? 1 : 0, state.text])

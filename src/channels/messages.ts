@@ -20,36 +20,39 @@ export interface MessagesOptions {
   events: SocketEvents
   writer: Writer
   metrics: Metrics
-  /** Of the other nodes. */
+  /** The sockets of other nodes. */
   remote?: RemoteSockets | undefined
 }
 
-/** How many sockets take a message: at once where no other node is asked. */
+/** The number of sockets that accepted a message; a promise only if other nodes are involved. */
 type Taken = Reached | Promise<Reached>
 
-/** What goes into the log where somebody listens, and the way to those it is for. */
+/** A message, with its log entry and the function that delivers it. */
 interface Dispatch {
   scope: Scope
   recorded: Recorded
-  /** Hands it over at once, here and to other nodes. */
+  /** Delivers the message at once, on this node and to others. */
   deliver: () => Taken
-  /** What has to be found out before. */
+  /** A look-up that must complete before the message is written or delivered. */
   before?: Promise<unknown>
 }
 
 /**
- * Messages to channels and to single sockets. They touch no database, unless somebody in the scope listens to
- * `socket.message`: then one is delivered once it is in the log, and not at all when it is refused there.
- * What one sender sends to one channel or socket arrives in its order, also where some of it goes through the log.
+ * Creates the sending of messages to channels and to single sockets. Messages touch the database only if
+ * `socket.message` has a listener in the scope. Such a message is delivered once it is committed, and not at all if it
+ * is refused. Messages of one sender to one channel or socket keep their order, even if only some of them go through
+ * the log.
  */
 export function createMessages ({ directory, outbox, events, writer, metrics, remote }: MessagesOptions) {
   /**
-   * By sender and target: done when everything sent so far is delivered or refused. Only there while something is on
-   * its way through the log.
+   * By sender and target: settles when everything sent so far has been delivered or refused. Has an entry only while a
+   * message is on its way through the log.
    */
   const tails = new Map<string, Promise<void>>()
 
-  /** Answers at once when nobody listens here or elsewhere. Rejects with the refusal of the log. */
+  /**
+   * Delivers in the same turn if neither the log nor another node is involved. Rejects if the log refuses the message.
+   */
   function dispatch (lane: string, { scope, recorded, deliver, before }: Dispatch): Taken {
     const previous = tails.get(lane)
     const isWanted = events.wantsMessages(scope)
@@ -59,7 +62,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
       : before === undefined
         ? events.message(scope, recorded)
         : before.then(() => events.message(scope, recorded))
-    // Whoever comes next waits until it is handed over, not until it is counted.
+    // The next message waits until this one is handed over, not until its receivers are counted.
     const handedOver = Promise.all([previous, written]).then(() => ({ taken: deliver() }))
     const tail = Promise.allSettled([previous, handedOver]).then(() => {
       if (tails.get(lane) === tail) tails.delete(lane)
@@ -90,7 +93,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
   }
 
   return {
-    /** To every member but the sender, who need not be one. Answers to how many. */
+    /** Sends to every member but the sender, who need not be a member. Returns the number of receivers. */
     publish (connection: Connection, request: PublishRequest): number | Promise<number> {
       return countOf(
         dispatch(
@@ -100,7 +103,10 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
       )
     },
 
-    /** To one socket of the scope. Answers 0 when it does not take it. Throws NotFoundError `SOCKET_NOT_FOUND`. */
+    /**
+     * Sends to one socket of the scope. Returns 0 if it does not accept the message. Throws NotFoundError
+     * `SOCKET_NOT_FOUND`.
+     */
     direct (connection: Connection, { socketId, event, data }: DirectRequest): number | Promise<number> {
       const { scope } = connection
       const fields = messageJson(event, data, senderOf(connection))
@@ -120,8 +126,8 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
     },
 
     /**
-     * To every member, from outside of the sockets. With a key, a retry has no second effect and gets the first answer.
-     * `missing`: nodes that did not answer in time.
+     * Sends to every member, on behalf of a REST client. With an idempotency key, a retry has no second effect and gets
+     * the first answer. `missing` counts nodes that did not answer in time.
      */
     async broadcast (
       scope: Scope, principal: Principal, request: Broadcast,
@@ -133,7 +139,8 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
         const { count, missing } = await dispatch(`${scopeKey(scope)} ${principal.id} ${request.channel}`, message)
         return { delivered: count, missing }
       }
-      // The answer is stored first: whoever finds another's there does not deliver again.
+      // The answer is stored before the delivery. A retry finds the answer of another attempt and does not deliver
+      // again.
       const nonce = randomUUID()
       const isWanted = events.wantsMessages(scope)
       const elsewhere = await remote?.reach(scope, request.channel) ?? { count: 0, missing: 0 }
@@ -153,7 +160,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
     }
   }
 
-  /** To a socket that is not here. Throws NotFoundError `SOCKET_NOT_FOUND`, or the sending rejects with it. */
+  /** Prepares sending to a socket on another node. Throws or rejects with NotFoundError `SOCKET_NOT_FOUND`. */
   function wayElsewhere (
     scope: Scope, socketId: string
   ): { before: Promise<unknown>, send: (message: SharedMessage) => Taken } {
@@ -182,7 +189,9 @@ const senderOf = (connection: Connection): Sender => ({
   socketId: connection.id, userId: subjectOf(connection.principal)
 })
 
-/** Members of a JSON object. Throws ValidationError for data that is too large, too deep or not storable. */
+/**
+ * Returns the members of a JSON object. Throws ValidationError for data that is too large, too deep or not storable.
+ */
 const messageJson = (event: string, data: unknown, from: Sender) =>
   `"event":${JSON.stringify(event)},"data":${encodeJson(data, '/data')},"from":${JSON.stringify(from)}`
 

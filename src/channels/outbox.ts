@@ -2,10 +2,7 @@ import type { Connection } from '../delivery/sockets/connection.ts'
 import type { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Member } from './channel.ts'
 
-/**
- * Queues messages at connections, and lets those that are ready in one turn of the event loop leave together at its
- * end.
- */
+/** Queues messages at connections, and flushes the connections at the end of the turn. */
 export class Outbox {
   #queued: Connection[] = []
   readonly #flush = (): void => {
@@ -14,10 +11,11 @@ export class Outbox {
     for (const connection of queued) connection.flush()
   }
 
-  /** Answers whether the connection takes it. */
+  /** Queues a message. Returns whether the connection accepts it. */
   send (connection: Connection, message: SharedMessage): boolean {
     if (!connection.hasRoom) {
-      // Gives the connection up, so that whoever misses a message is told.
+      // Queueing over the limit makes the connection give up with `resync`, so the client learns that it missed a
+      // message.
       connection.queueMessage(message)
       connection.flush()
       return false
@@ -29,7 +27,7 @@ export class Outbox {
     return true
   }
 
-  /** To every connected member but one. Answers how many take it. */
+  /** Sends to every connected member but one. Returns how many accept the message. */
   sendToMembers (members: Iterable<Member>, message: SharedMessage, but?: Connection): number {
     let taken = 0
     for (const { connection } of members) {

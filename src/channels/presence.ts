@@ -22,25 +22,25 @@ export interface PresenceOptions {
   graceTimes: GraceTimes
   limits: DeliveryLimits
   metrics: Metrics
-  /** What members hold, beside subscriptions. */
+  /** Counts the bytes of members, together with those of subscriptions. */
   held: HeldBytes
-  /** Where other nodes learn of this node's members. */
+  /** Shares this node's members with other nodes. */
   shared?: MemberRecords | undefined
 }
 
 const noState: State = { value: null, text: 'null' }
 
 /**
- * Who is in which channel, of this node's connections. Every change is told to the other members, in the order of the
- * changes, and nobody is told of a change before their own join is answered or after their leave is. A member whose
- * connection ends stays for the application's grace period: the same principal may come back by another connection, as
- * if it had never been away.
+ * Tracks which connections of this node are in which channel. Sends every change to the other members, in order. A
+ * connection receives no change from before the answer to its join or from after the answer to its leave. When the
+ * connection of a member ends, the member stays for the application's grace period. Within it, the same principal may
+ * return with another connection, and the membership continues.
  */
 export class Presence implements ConnectionsObserver {
   readonly #options: PresenceOptions
   /**
-   * By application, the absences of its members, oldest first. Each removes those that are still away, and returns
-   * whether there were any.
+   * The absences of each application's members, oldest first. Calling one removes its members that are still away, and
+   * returns whether there were any.
    */
   readonly #absences = new Map<string, Set<() => boolean>>()
   #isClosed = false
@@ -50,19 +50,19 @@ export class Presence implements ConnectionsObserver {
   }
 
   /**
-   * Makes the connection a member, and answers with the members. Who is one already gets the members again; a new state
-   * is told. Throws RateLimitError `CHANNEL_LIMIT`.
+   * Makes the connection a member and answers with the members. A connection that is a member already gets the members
+   * again; a new state is announced. Throws RateLimitError `CHANNEL_LIMIT`.
    */
   join (connection: Connection, name: string, { state, previousSocketId }: Return, respond: Respond): void {
     const { directory, limits } = this.#options
-    // What is from before the answer leaves before it.
+    // Messages from before the answer are sent before it.
     connection.flush()
     if (!connection.isOpen) return
     const present = directory.channel(connection.scope, name)?.present(connection)
     if (present === undefined && directory.joined(connection).size >= limits.channelsPerConnectionMax) {
       throw new RateLimitError(
         'CHANNEL_LIMIT',
-        `The connection is in ${limits.channelsPerConnectionMax} channels, the most it may`
+        `The connection has reached its limit of ${limits.channelsPerConnectionMax} channels. Leave one first`
       )
     }
     this.#requireRoom(connection, state?.text.length ?? 0, present?.state)
@@ -99,13 +99,16 @@ export class Presence implements ConnectionsObserver {
     this.#options.events.connected(connection)
   }
 
-  /** Its channels can no longer be continuous: it is told, and may join again. */
+  /**
+   * Ends the memberships of a connection that cannot receive every message. The client gets `resync` and may join
+   * again.
+   */
   givenUp (connection: Connection): void {
     for (const channel of this.#options.directory.joined(connection)) this.#resync(connection, channel, slowConsumer)
     this.#sendAway(connection)
   }
 
-  /** It leaves the channels that the fresh principal may not be in, and is told. */
+  /** Removes the connection from channels that its fresh principal may not be in. The client gets `resync`. */
   refreshed (connection: Connection): void {
     const { directory } = this.#options
     for (const channel of [...directory.joined(connection)]) {
@@ -129,7 +132,7 @@ export class Presence implements ConnectionsObserver {
     return false
   }
 
-  /** A member of this node is a member by another connection of another node now. */
+  /** Hands a member of this node over to another node, where the same client has joined by a new connection. */
   yields (channel: Channel, member: Member): void {
     if (member.connection !== undefined) this.#supersede(channel, member.connection)
     channel.remove(member)
@@ -137,21 +140,23 @@ export class Presence implements ConnectionsObserver {
     this.#options.shared?.remove(channel, member.socketId, 'moved')
   }
 
-  /** The others had taken this node for gone, and have told their members and the log that everybody here has left. */
+  /** Records the members again as joined. The other nodes had declared this node gone and recorded that they left. */
   toldAnew (): void {
     for (const { scope, name, members } of this.#options.directory.all()) {
       for (const member of members.values()) {
-        if (member.node === undefined) { this.#options.events.presence(scope, name, presenceBody(name, { action: 'join', member })) }
+        if (member.node === undefined) {
+          this.#options.events.presence(scope, name, presenceBody(name, { action: 'join', member }))
+        }
       }
     }
   }
 
-  /** Ends no more absences: the server stops, and every member with it. */
+  /** Ends no further absences, because the server stops and its members stop with it. */
   close (): void {
     this.#isClosed = true
   }
 
-  /** Answers what there is to tell the others. */
+  /** Adds or updates a member. Returns the change to announce. */
   #enter (
     channel: Channel, connection: Connection,
     { present, waiting, state }: { present: Member | undefined, waiting: Member | undefined, state: State | undefined }
@@ -159,7 +164,7 @@ export class Presence implements ConnectionsObserver {
     const member = present ?? waiting
     if (member === undefined || member.node !== undefined) {
       const { principal } = connection
-      // One that was another node's is this one's from now on; that node hears of it.
+      // A member of another node becomes this node's. That node receives the change.
       if (member !== undefined) {
         channel.remove(member)
         this.#options.held.count(channel.scope.applicationId, -memberCost(member.state.text.length))
@@ -190,7 +195,7 @@ export class Presence implements ConnectionsObserver {
     return member === waiting || state !== undefined ? { action: 'update', member, previousSocketId } : undefined
   }
 
-  /** The same client is back, and says so, before the end of its old connection was noticed. */
+  /** Ends the old membership of a client that has joined again before the end of its old connection was noticed. */
   #supersede (channel: Channel, old: Connection): void {
     this.#options.directory.leave(old, channel)
     old.flush()
@@ -200,7 +205,9 @@ export class Presence implements ConnectionsObserver {
   #membership (connection: Connection, name: string): { channel: Channel, member: Member } {
     const channel = this.#options.directory.channel(connection.scope, name)
     const member = channel?.present(connection)
-    if (channel === undefined || member === undefined) { throw new ConflictError('NOT_A_MEMBER', `Not a member of the channel ${name}: join it first`) }
+    if (channel === undefined || member === undefined) {
+      throw new ConflictError('NOT_A_MEMBER', `The connection is not a member of the channel ${name}. Join it first`)
+    }
     return { channel, member }
   }
 
@@ -273,7 +280,7 @@ export class Presence implements ConnectionsObserver {
     this.#count(channel, member, -memberCost(member.state.text.length))
   }
 
-  /** Counts bytes of a member of this node: while it has a connection, they are the connection's as well. */
+  /** Counts bytes of a member of this node. While it has a connection, they also count for the connection. */
   #count ({ scope }: Channel, { connection }: Member, bytes: number): void {
     if (connection === undefined) this.#options.held.count(scope.applicationId, bytes)
     else connection.hold(bytes)
@@ -297,20 +304,23 @@ export class Presence implements ConnectionsObserver {
   }
 }
 
-/** A member that goes away is no longer its connection's to give up; one that comes back is that of another. */
+/**
+ * Moves the bytes of a member from its old connection to its new one. Closing a connection does not free an away
+ * member's bytes.
+ */
 function moveCount ({ connection, state }: Member, to: Connection | undefined): void {
   const bytes = memberCost(state.text.length)
   if (connection !== undefined) connection.heldBytes -= bytes
   if (to !== undefined) to.heldBytes += bytes
 }
 
-/** What somebody brings along who joins. */
+/** Optional fields of `join`: a new state, and the connection that the member had before. */
 interface Return { state: State | undefined, previousSocketId: string | undefined }
 
-const superseded: ResyncReason = { code: 'NOT_A_MEMBER', message: 'Another connection has taken the membership over' }
+const superseded: ResyncReason = { code: 'NOT_A_MEMBER', message: 'Another connection has taken over the membership' }
 const slowConsumer: ResyncReason = {
-  code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its messages arrive: join again'
+  code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its messages arrive. Join the channel again'
 }
 const notCovered: ResyncReason = {
-  code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the channel: the membership has ended'
+  code: 'PERMISSION_DENIED', message: 'The fresh credential does not permit membership in this channel, which has ended'
 }

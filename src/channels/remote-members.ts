@@ -14,15 +14,14 @@ export interface RemoteMembersOptions {
   events: SocketEvents
   graceTimes: GraceTimes
   presence: Presence
-  /** What their states hold here. */
+  /** Counts the bytes of their states on this node. */
   held: HeldBytes
 }
 
 /**
- * The members that other nodes have, in the same channels as this node's: who is in a channel here is told of their
- * changes, and whoever joins here may take one over that is away. A node that is gone leaves its members away; they
- * leave when the application's grace period since its last sign of life is over. All nodes find that out; the log has
- * it once.
+ * Adds the members of other nodes to this node's channels, and sends their changes to the members here. A client that
+ * joins here may take over an away member. When a node is gone, its members count as away, and leave once the
+ * application's grace period since the node's last heartbeat is over. Every node applies this; the log records it once.
  */
 export class RemoteMembers implements Partial<RecordsObserver> {
   readonly #options: RemoteMembersOptions
@@ -37,7 +36,7 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     const at = parseKey(key)
     const { reason, previousSocketId } = parseNote(note)
     const before = directory.channel(at.scope, at.channel)?.members.get(at.socketId)
-    // An absence of somebody who has been taken over here meanwhile: its node will hear of it.
+    // An absence of a member that this node has taken over meanwhile. The other node will receive that change.
     if ((before === undefined && reason === 'away') || (before !== undefined && before.node === undefined)) return
     const channel = directory.openChannel(at.scope, at.channel)
     if (before !== undefined) this.#remove(channel, before)
@@ -47,7 +46,11 @@ export class RemoteMembers implements Partial<RecordsObserver> {
       if (previous.node === undefined) presence.yields(channel, previous)
       else this.#remove(channel, previous)
     }
-    if (reason === 'join' || (reason === undefined && before === undefined)) { this.#tell(channel, { action: 'join', member }) } else if (reason === 'update' || (before !== undefined && memberJson(before) !== memberJson(member))) { this.#tell(channel, { action: 'update', member, previousSocketId }) }
+    if (reason === 'join' || (reason === undefined && before === undefined)) {
+      this.#tell(channel, { action: 'join', member })
+    } else if (reason === 'update' || (before !== undefined && memberJson(before) !== memberJson(member))) {
+      this.#tell(channel, { action: 'update', member, previousSocketId })
+    }
   }
 
   removed (node: string, key: string, _value: string, note: string | undefined): void {

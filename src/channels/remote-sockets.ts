@@ -6,11 +6,11 @@ import { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Directory } from './directory.ts'
 import type { Outbox } from './outbox.ts'
 
-/** Sockets of which it is remembered on which node they are. */
+/** Sockets whose node is cached. */
 const locatedMax = 10_000
 const notThere = 'none'
 
-/** How many, and how many nodes did not say it in time. */
+/** A count, and the number of nodes that did not report theirs in time. */
 export interface Reached { count: number, missing: number }
 
 export interface RemoteSocketsOptions {
@@ -21,9 +21,8 @@ export interface RemoteSocketsOptions {
 }
 
 /**
- * The sockets of other nodes: messages to them, and how many they are. A message goes to the nodes where somebody is in
- * the channel, by the way of each node, so that what one node sends arrives in its order; each answers how many of its
- * sockets have taken it.
+ * Sends messages to the sockets of other nodes, and counts those sockets. A message goes to the nodes with members of
+ * the channel. Each replies with the number of its sockets that accepted it. Messages of one node arrive in order.
  */
 export function createRemoteSockets ({ peers, records, directory, outbox }: RemoteSocketsOptions) {
   const located = new LRUCache<string, string>({ max: locatedMax })
@@ -57,19 +56,19 @@ export function createRemoteSockets ({ peers, records, directory, outbox }: Remo
     return { count, missing }
   }
 
-  /** Where somebody is in the channel, or may be. */
+  /** Returns the nodes that have members of the channel, or may have. */
   function nodesOf (scope: Scope, name: string): string[] {
     return [...new Set([...directory.channel(scope, name)?.nodes ?? [], ...records.incomplete])]
   }
 
   return {
-    /** Hands a message over at once; undefined where nobody elsewhere is in the channel. */
+    /** Sends a message at once. Returns undefined if no other node has members of the channel. */
     toChannel (scope: Scope, name: string, text: string): Promise<Reached> | undefined {
       const nodes = nodesOf(scope, name)
       return nodes.length === 0 ? undefined : sum(nodes, 'message', toBody(scope, name, text))
     },
 
-    /** How many elsewhere would get a message to the channel. */
+    /** Returns how many members on other nodes a message to the channel would reach. */
     reach (scope: Scope, name: string): Promise<Reached> {
       return sum(nodesOf(scope, name), 'reach', toBody(scope, name))
     },
@@ -78,9 +77,9 @@ export function createRemoteSockets ({ peers, records, directory, outbox }: Remo
       return sum(peers.nodes, 'connections', toBody(scope))
     },
 
-    /** The node of a socket of the scope; undefined where there is none, or its node does not answer. */
+    /** Returns the node of a socket of the scope; undefined if it has none, or its node does not answer. */
     async locate (scope: Scope, socketId: string): Promise<string | undefined> {
-      // What a client names may be anything.
+      // The id comes from a client and may be any text.
       if (socketId.includes('\n')) return undefined
       const key = toBody(scope, socketId)
       const known = located.get(key)
@@ -91,7 +90,7 @@ export function createRemoteSockets ({ peers, records, directory, outbox }: Remo
       return node
     },
 
-    /** Hands a message over at once. Answers undefined when the socket is gone. */
+    /** Sends a message at once. Resolves to undefined if the socket has gone. */
     async direct (node: string, scope: Scope, socketId: string, text: string): Promise<number | undefined> {
       const { answers } = await peers.ask([node], 'direct', toBody(scope, socketId, text))
       const answer = answers.get(node)
@@ -100,13 +99,13 @@ export function createRemoteSockets ({ peers, records, directory, outbox }: Remo
       return undefined
     },
 
-    /** Nodes of whose members not everything is known. */
+    /** Number of nodes whose members are not all known. */
     get incomplete () { return records.incomplete.length }
   }
 }
 export type RemoteSockets = ReturnType<typeof createRemoteSockets>
 
-/** Neither a scope's key nor a name can have a line break in it. */
+/** Joins fields by line breaks. Scope keys and channel names cannot contain one. */
 const toBody = (scope: Scope, ...rest: string[]) => [scopeKey(scope), ...rest].join('\n')
 
 function parse (body: string): [scope: Scope, name: string, text: string] {

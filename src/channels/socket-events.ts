@@ -14,18 +14,18 @@ export interface SocketEventsOptions {
   log: { warn (fields: object, message: string): void }
 }
 
-/** What is written of a message: `payload` is JSON text. */
+/** The recorded part of a message. `payload` is JSON text. */
 export interface Recorded { key: string, payload: string }
 
-/** What happens on sockets; each event has its topic's name for its type. */
+/** The topics of socket events. The type of each event is the name of its topic. */
 export const ownTopics = [
   'socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'
 ] as const satisfies readonly EventType[]
 type OwnTopic = typeof ownTopics[number]
 
-/** Brings what happens on sockets into the log, where somebody listens. */
+/** Creates the recording of socket events: writes them to the log if they have listeners. */
 export function createSocketEvents ({ writer, listeners, log }: SocketEventsOptions) {
-  /** Nobody waits for it: it is not delivery that depends on it. */
+  /** Writes an event without waiting for it, because delivery does not depend on it. */
   function note (scope: Scope, topic: OwnTopic, recorded: () => Recorded, once?: string): void {
     if (!listeners.hasListeners(scope, topic)) return
     writer.submit({
@@ -46,17 +46,19 @@ export function createSocketEvents ({ writer, listeners, log }: SocketEventsOpti
   return {
     wantsMessages: (scope: Scope): boolean => listeners.hasListeners(scope, messageTopic),
 
-    /** Resolves after the commit; rejects when the topic's active schema or the writer refuses it. */
+    /** Resolves after the commit. Rejects if the topic's active schema or the writer refuses the message. */
     message: (scope: Scope, recorded: Recorded): Promise<unknown> =>
       writer.submit(intentOf(scope, messageTopic, recorded)),
 
-    /** For an intent that is more than the message alone. */
+    /** Returns the event for an intent that contains more than the message. */
     messageDraft: (batch: Batch, recorded: Recorded): EventDraft => draftOf(batch, messageTopic, recorded),
 
     connected: (connection: Connection): void => noteConnection(connection, 'socket.connect'),
     disconnected: (connection: Connection): void => noteConnection(connection, 'socket.disconnect'),
 
-    /** `body` is that of the presence message. With `once`, of several nodes that say the same one is heard. */
+    /**
+     * Records a presence change. `once` is a key under which several nodes report the same change; it is written once.
+     */
     presence (scope: Scope, channel: string, body: string, once?: string): void {
       note(scope, 'presence.updated', () => ({ key: channel, payload: body }), once)
     }

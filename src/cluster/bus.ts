@@ -1,33 +1,35 @@
 /** A channel that is being listened to. */
 export interface Listening {
-  /** Resolves when every message that is published from then on arrives, as far as the bus goes. */
+  /** Resolves when every message published from then on arrives, as far as the bus delivers it. */
   readonly live: Promise<void>
-  /** No message comes after it. */
+  /** Stops listening. The listener receives no further message. */
   end (): void
 }
 
 export interface BusHealth {
   isConnected: boolean
-  /** Since the bus last gave a sign of life, milliseconds. */
+  /** Milliseconds since the bus last answered. */
   heartbeatAgeMs: number
 }
 
 /**
- * What nodes tell each other. It is a hint and never the truth: a message arrives once or not at all, those of one node
- * in one channel in their order. Whoever listens must be able to find out from the database what it was not told. The
- * one who opens a bus closes it.
+ * Carries messages between nodes. A message is a hint and never the only copy: it arrives once or not at all. Messages
+ * of one node in one channel keep their order. Listeners must be able to find missed changes in the database. The code
+ * that opens a bus closes it.
  */
 export interface Bus {
   /**
-   * Hands a message to the other nodes that listen to the channel, not to this one. Never throws and never waits: what
-   * cannot be sent is dropped, and counted.
+   * Sends a message to the other nodes that listen to the channel, not to this one. Never throws and never waits. Drops
+   * and counts a message that cannot be sent.
    */
   publish (channel: string, message: string): void
-  /** Of several listeners to one channel, each gets every message. */
+  /** Listens to a channel. Each of several listeners receives every message. */
   listen (channel: string, listener: (message: string) => void): Listening
-  /** How many nodes listen to the channel, this one included. Rejects while the bus is away. */
+  /**
+   * Returns the number of nodes that listen to the channel, this one included. Rejects while the bus is unavailable.
+   */
   reach (channel: string): Promise<number>
-  /** Calls back when the bus is there again after messages may have been missed. */
+  /** Calls the listener when the bus works again after an outage in which messages may have been lost. */
   onRestored (listener: () => void): void
   health (): BusHealth
   close (): Promise<void>

@@ -1,18 +1,21 @@
 import type { Peers } from './peers.ts'
 
-/** What other nodes would find out by looking into the database from time to time. */
+/** Changes that other nodes would otherwise find by their periodic queries. */
 export type NoticeKind = 'keys' | 'session' | 'grants' | 'application' | 'grace' | 'webhooks' | 'sources' | 'attempt'
 
 export interface Notices {
   /**
-   * Tells the other nodes what has changed here: `id` names it where there are several. To be called after the commit.
+   * Notifies the other nodes of a change. `id` names the changed thing where there are several. Call it after the
+   * commit.
    */
   tell (kind: NoticeKind, id?: string): void
-  /** Takes what other nodes tell. What the listener throws, or rejects with, is logged. */
+  /** Handles notices of other nodes. Logs an error that the listener throws or rejects with. */
   on (kind: NoticeKind, listener: (id: string) => unknown): void
 }
 
-/** Changes that other nodes are to follow at once. A notice that is lost costs the time until their next look. */
+/**
+ * Creates the notices with which other nodes apply a change at once. A lost notice delays it until their next query.
+ */
 export function createNotices (
   peers: Peers | undefined, log: { warn(fields: object, message: string): void }
 ): Notices {

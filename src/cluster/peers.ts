@@ -5,9 +5,9 @@ import { randomId } from '../foundation/ids.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, Listening } from './bus.ts'
 
-/** Nodes that are gone for good and remembered as such: whoever still sends under such a name is told. */
+/** Nodes that are remembered as gone for good. A node that still sends under such a name is notified. */
 const goneMax = 1000
-/** A bus that has given no sign of life for so long is not there: silence says nothing about anybody. */
+/** A bus that has been silent for this long counts as unavailable. Other nodes' silence then means nothing. */
 const busSilentMs = 2500
 const everybody = 'nodes'
 
@@ -18,33 +18,33 @@ export interface PeersOptions {
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
-/** Answers a request of another node; what it does not answer at once must not wait for the asking node. */
+/** Handles a message or a question from another node. An answer must not wait for the asking node. */
 export type Handler = (from: string, body: string) => string | undefined | Promise<string | undefined>
 
-/** Told of other nodes. */
+/** Observes other nodes. */
 export interface PeersObserver {
-  /** A node that was not known. */
+  /** Called for a new node. */
   found? (node: string): void
   /**
-   * It is gone for good, with all that was its own: by itself, or silent for longer than the lease. Its name does not
-   * come back.
+   * Called when a node is gone for good, with everything it shared: it has left, or was silent for longer than its
+   * lease. Its name does not return.
    */
   gone? (node: string, silentMs: number): void
-  /** This node was taken for gone by another, and goes on under a new name: whatever it shares has to be told anew. */
+  /**
+   * Called when another node declared this one gone. It continues under a new name and must share its records again.
+   */
   renamed? (): void
 }
 
 export interface Answers {
-  /** By node. */
+  /** Answers by node. */
   answers: Map<string, string>
-  /** Nodes that did not answer in time. */
+  /** Number of nodes that did not answer in time. */
   missing: number
 }
 
 interface Peer {
-  /**
-   * How long it had been silent, while the bus was there, at the last tick or when it was heard, whichever is later.
-   */
+  /** Milliseconds of silence while the bus was available, up to the last tick or message, whichever is later. */
   silentMs: number
   heardAt: number
 }
@@ -56,10 +56,10 @@ interface Question {
 }
 
 /**
- * The other nodes: who they are, and what is said to them and asked of them. A node gives a sign of life each
- * `heartbeatMs`, and is gone when it has given none for `leaseMs`, counted by steady clocks and only while the bus is
- * there: a Redis that is away, or a node that was stopped, makes nobody else be gone. Of one node, everything that
- * arrives comes in the order in which it was sent.
+ * Tracks the other nodes and exchanges messages with them. A node sends a heartbeat each `heartbeatMs`. It is gone when
+ * it has been silent for `leaseMs`, counted by monotonic clocks and only while the bus is available: no node is
+ * declared gone because Redis is unavailable or this node was suspended. Messages of one node arrive in the order in
+ * which it sent them.
  */
 export class Peers {
   readonly #options: PeersOptions
@@ -69,7 +69,7 @@ export class Peers {
   readonly #handlers = new Map<string, Handler>()
   readonly #observers: PeersObserver[] = []
   readonly #questions = new Map<number, Question>()
-  /** What a sign of life says beside that. */
+  /** Returns the body of this node's heartbeat. */
   #beatBody: () => string = () => ''
   #lastQuestion = 0
   #listenings: Listening[] = []
@@ -82,10 +82,10 @@ export class Peers {
     options.bus.onRestored(() => this.#greet())
   }
 
-  /** Of this node; another one after it was taken for gone. */
+  /** Name of this node. It changes if another node declares this one gone. */
   get id () { return this.#id }
 
-  /** The others. */
+  /** Names of the other nodes. */
   get nodes (): string[] { return [...this.#peers.keys()] }
 
   get count () { return this.#peers.size }
@@ -98,7 +98,7 @@ export class Peers {
     this.#observers.push(observer)
   }
 
-  /** Takes what other nodes say or ask under that name. */
+  /** Handles messages and questions of one kind from other nodes. */
   on (kind: string, handler: Handler): void {
     this.#handlers.set(kind, handler)
   }
@@ -109,8 +109,8 @@ export class Peers {
   }
 
   /**
-   * Resolves when all who are there are known, or after `answerMs`: Redis may be away, and a node may be dead without
-   * anybody's having noticed.
+   * Resolves when all other nodes are known, or after `answerMs`, because Redis may be unavailable and a dead node may
+   * still be counted.
    */
   async start (): Promise<void> {
     const { bus, settings: { heartbeatMs, answerMs } } = this.#options
@@ -126,19 +126,19 @@ export class Peers {
     while (this.#peers.size < expected && performance.now() < deadline && !this.#isClosed) await sleep(5)
   }
 
-  /** To one node. What is said to nobody that is known is lost. */
+  /** Sends a message to one node. The message is lost if the node is unknown. */
   tell (node: string, kind: string, body: string): void {
     this.#send(inboxOf(node), kind, 0, body)
   }
 
-  /** To all others. */
+  /** Sends a message to all other nodes. */
   tellAll (kind: string, body: string): void {
     this.#send(everybody, kind, 0, body)
   }
 
   /**
-   * Asks some nodes, each by itself. Never rejects; those that are gone or silent are missing after `answerMs` at the
-   * latest.
+   * Sends a question to some nodes, one message each. Never rejects. Nodes that are gone or silent count as missing
+   * after at most `answerMs`.
    */
   async ask (nodes: Iterable<string>, kind: string, body: string): Promise<Answers> {
     const asked = new Set([...nodes].filter(node => this.#peers.has(node)))
@@ -156,7 +156,7 @@ export class Peers {
     return { answers: question.answers, missing: question.waiting.size }
   }
 
-  /** Says goodbye: the others need not wait for this node's silence. From then on it says and hears nothing. */
+  /** Leaves the cluster, so that the others need not wait for the lease. Sends and receives nothing afterwards. */
   leave (): void {
     if (this.#isClosed) return
     this.tellAll('bye', '')
@@ -173,7 +173,7 @@ export class Peers {
     return Promise.all(this.#listenings.map(({ live }) => live))
   }
 
-  /** Who is there answers with a sign of life of its own. */
+  /** Introduces this node. The others reply with a heartbeat. */
   #greet (): void {
     for (const node of this.#peers.keys()) this.#hear(node)
     this.tellAll('hello', '')
@@ -193,7 +193,7 @@ export class Peers {
     const { isConnected, heartbeatAgeMs } = bus.health()
     if (!isConnected || heartbeatAgeMs > busSilentMs) return
     for (const [node, peer] of this.#peers) {
-      // Of a tick that is late no more counts than of one in time: this node has slept, not the others.
+      // A late tick counts no more than a timely one: this node was suspended, not the others.
       peer.silentMs += Math.min(now - Math.max(tickedAt, peer.heardAt), heartbeatMs * 1.5)
       if (peer.silentMs > leaseMs) this.#lose(node, peer.silentMs)
     }
@@ -245,9 +245,9 @@ export class Peers {
     for (const observer of this.#observers) observer.gone?.(node, silentMs)
   }
 
-  /** Another node has buried this one, and it lives. */
+  /** Handles another node's notice that it declared this one gone. */
   #rename (id: string): void {
-    // Of several that say so, the first has been listened to.
+    // Several nodes may send the notice. Only the first still has the current name.
     if (id !== this.#id) return
     this.#id = randomId('node')
     this.#options.log.warn({ node: id, now: this.#id }, 'cluster.was_taken_for_gone')
@@ -257,7 +257,7 @@ export class Peers {
 
   async #reply (from: string, question: number, handler: Handler | undefined, body: string): Promise<void> {
     try {
-      // A node of another version may ask what is not known here: it goes on without.
+      // A node of another version may send an unknown question. It continues without an answer.
       const answer = await handler?.(from, body)
       if (answer !== undefined) this.#send(inboxOf(from), 'answer', question, answer)
     } catch (err) {

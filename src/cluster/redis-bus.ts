@@ -7,17 +7,17 @@ import type { Bus, BusHealth, Listening } from './bus.ts'
 import type { RedisNamespace } from '../foundation/redis-namespace.ts'
 
 /**
- * Bytes of messages that Redis has not taken; beyond it they are dropped, because whoever listens finds them in the
- * log.
+ * Limit for the bytes of messages that Redis has not accepted. Further messages are dropped, because listeners find the
+ * changes in the database.
  */
 const unsentBytesMax = 16 * 1024 * 1024
 const pingEveryMs = 2000
-/** A link that does not answer a ping for so long is given up and made anew. */
+/** A link that does not answer a ping for this long is reconnected. */
 const silentAfterMs = 6000
 const reconnectMaxMs = 1000
 /** Other deployments on this Redis that are remembered as logged. */
 const foreignMax = 100
-/** How long the end may wait for Redis to take what was handed over. */
+/** How long `close` waits for Redis to accept the last messages. */
 const farewellMs = 500
 
 export interface RedisBusOptions {
@@ -30,8 +30,8 @@ export interface RedisBusOptions {
 interface Channel { listeners: Set<(message: string) => void>, live: Promise<void> }
 
 /**
- * The bus over Redis' publish and subscribe, on two connections, which come back by themselves. Each message begins
- * with the node that sent it, so that a node does not hear itself. https://redis.io/docs/latest/develop/pubsub/
+ * The bus over Redis publish/subscribe, on two connections that reconnect by themselves. Each message begins with the
+ * name of its sender, so that a node ignores its own. https://redis.io/docs/latest/develop/pubsub/
  */
 export class RedisBus implements Bus {
   readonly #options: RedisBusOptions
@@ -45,7 +45,7 @@ export class RedisBus implements Bus {
   readonly #outcomes: Record<'sent' | 'received' | 'dropped', { inc (): void }>
   #unsentBytes = 0
   #isCorked = false
-  /** When each link has last answered. */
+  /** When each link last answered. */
   readonly #heardAt = new Map<Redis, number>()
   #hasBeenReady = false
   #isAway = false
@@ -62,18 +62,18 @@ export class RedisBus implements Bus {
       keepAlive: 10_000
     }
     this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
-    // What is listened to waits for Redis as long as it takes.
+    // Subscriptions wait for Redis without a limit.
     this.#subscriber = new Redis(options.url, { ...common, maxRetriesPerRequest: null })
     for (const link of this.#links) {
       link.on('error', error => this.#lost(error))
-      // A link that is new is given its time, however long the one before was silent.
+      // A new link starts with a full allowance, however long the one before was silent.
       link.on('ready', () => this.#heardAt.set(link, performance.now()))
       this.#heardAt.set(link, performance.now())
     }
     this.#subscriber.on('close', () => this.#lost(undefined))
     this.#subscriber.on('message', (channel, message) => this.#receive(channel, message))
     this.#subscriber.on('ready', () => { void this.#restored() })
-    // Fails when the bus is closed, or where Redis' access rules keep this channel from the user.
+    // Rejects when the bus is closed, or when Redis' ACL denies the user this channel.
     this.#subscriber.subscribe(options.namespace.announcements).catch(() => {})
     this.#pinging = setInterval(() => this.#ping(), pingEveryMs).unref()
   }
@@ -82,7 +82,9 @@ export class RedisBus implements Bus {
 
   publish (channel: string, message: string): void {
     const { length } = message
-    if (this.#publisher.status !== 'ready' || this.#unsentBytes + length > unsentBytesMax) { return this.#outcomes.dropped.inc() }
+    if (this.#publisher.status !== 'ready' || this.#unsentBytes + length > unsentBytesMax) {
+      return this.#outcomes.dropped.inc()
+    }
     this.#unsentBytes += length
     this.#cork()
     const settle = (outcome: Counter.Internal) => {
@@ -100,7 +102,7 @@ export class RedisBus implements Bus {
     let channel = this.#channels.get(name)
     if (channel === undefined) {
       const subscribed = this.#subscriber.subscribe(name).then(() => {})
-      // Fails only when the bus is closed.
+      // Rejects only when the bus is closed.
       channel = { listeners: new Set(), live: subscribed.catch(() => {}) }
       this.#channels.set(name, channel)
     }
@@ -112,7 +114,7 @@ export class RedisBus implements Bus {
         listeners.delete(listener)
         if (listeners.size > 0 || this.#channels.get(name)?.listeners !== listeners) return
         this.#channels.delete(name)
-        // One that ends before Redis has answered is unsubscribed all the same: commands keep their order.
+        // Safe even before Redis has confirmed the subscription, because commands keep their order.
         if (!this.#isClosed) this.#subscriber.unsubscribe(name).catch(() => {})
       }
     }
@@ -139,13 +141,15 @@ export class RedisBus implements Bus {
   async close (): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#pinging)
-    // What was handed over last leaves before the link ends.
-    if (this.#publisher.status === 'ready') { await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })]) }
+    // Lets messages that were already handed over leave before the link ends.
+    if (this.#publisher.status === 'ready') {
+      await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })])
+    }
     this.#channels.clear()
     for (const link of this.#links) link.disconnect()
   }
 
-  /** What is published in one turn leaves with one write. */
+  /** Sends all messages published in one turn with one write. */
   #cork (): void {
     if (this.#isCorked) return
     this.#isCorked = true
@@ -174,11 +178,13 @@ export class RedisBus implements Bus {
     log.warn({ deployment: namespace.deployment, foreign: deployment.slice(0, 100) }, 'cluster.foreign_deployment')
   }
 
-  /** The channels are subscribed to again by then, because commands keep their order. */
+  /**
+   * Reports the bus as restored after a ping. Commands keep their order, so the channels are subscribed again by then.
+   */
   async #restored (): Promise<void> {
     const isAgain = this.#hasBeenReady
     this.#hasBeenReady = true
-    // ioredis sends its subscriptions after it has said that it is ready.
+    // ioredis sends its subscriptions after it emits `ready`.
     await new Promise(resolve => setImmediate(resolve))
     try {
       await this.#subscriber.ping()
@@ -195,7 +201,7 @@ export class RedisBus implements Bus {
     if (this.#isAway || this.#isClosed) return
     this.#isAway = true
     this.#options.metrics.redisAway.set(1)
-    // Not the error as it is: its text may have the address, and with it a password.
+    // Logs only the code: the error's text may contain the address, and with it a password.
     this.#options.log.warn({ code: (error as NodeJS.ErrnoException | undefined)?.code }, 'bus.lost')
   }
 
@@ -203,15 +209,15 @@ export class RedisBus implements Bus {
     return performance.now() - (this.#heardAt.get(link) ?? 0)
   }
 
-  /** Lets deployments that share this Redis by mistake find out. */
+  /** Announces this deployment, so that others that share this Redis by mistake log it. */
   #announce (): void {
     const { deployment, announcements } = this.#options.namespace
     if (this.#publisher.status === 'ready') this.#publisher.publish(announcements, deployment).catch(() => {})
   }
 
   /**
-   * TCP alone may take minutes to notice that the other side is gone; and one of the links may be while the other is
-   * not.
+   * Pings both links, because TCP alone may take minutes to detect a lost peer, and one link may be lost without the
+   * other.
    */
   #ping (): void {
     this.#announce()

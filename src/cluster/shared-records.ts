@@ -1,34 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Peers } from './peers.ts'
 
-/** Characters of one part of a copy: a node with a hundred thousand members sends its records in many. */
+/** Characters of one part of a copy. A node with a hundred thousand members sends its records in many parts. */
 const partLengthMax = 256 * 1024
-/** How long the rest of a copy is kept for the node that has asked for its beginning. */
+/** How long the remaining parts of a copy are kept for the node that requested the first. */
 const copyKeptMs = 30_000
-/** How soon a copy that did not come is asked for again. */
+/** Pause before a failed copy is requested again. */
 const retryMs = 250
 
 /**
- * What is to be done about other nodes' records. `note`: what the change was accompanied by; there is none where a copy
- * showed it.
+ * Handles changes of other nodes' records. `note` is the one that was passed with the change; undefined if a copy
+ * revealed the change.
  */
 export interface RecordsObserver {
   changed (node: string, key: string, value: string, note: string | undefined): void
   removed (node: string, key: string, value: string, note: string | undefined): void
-  /** All that it had, once it is gone for good. */
+  /** Called when a node is gone for good, with all records that it had. */
   left (node: string, records: ReadonlyMap<string, string>, silentMs: number): void
-  /** All that is this node's own has been told anew, because others had taken it for gone. */
+  /** Called when this node has shared its records again under a new name, because others had declared it gone. */
   toldAnew (): void
 }
 
 type Change = [key: string, value: string | null, note?: string]
 
-/** What a node is known to have. */
+/** The known records of another node. */
 interface Known {
-  /** Of the last change that is in `records`; undefined until a copy has come. */
+  /** Number of the last change in `records`; undefined until a copy has arrived. */
   seq: number | undefined
   records: Map<string, string>
-  /** Changes that came while a copy was on its way. */
+  /** Changes that arrived while a copy was being fetched. */
   held: { first: number, changes: Change[] }[]
   isCopying: boolean
 }
@@ -36,10 +36,10 @@ interface Known {
 interface Copy { seq: number, parts: string[], madeAt: number }
 
 /**
- * Records that every node has of every other: each is its node's own, and only that node changes it. Changes are
- * numbered and go to all; who finds a number missing, or has just come, asks for a copy. So a node's records are known
- * exactly, as of some moment that is no older than the last sign of life, whatever the bus has lost; and they go when
- * the node does.
+ * Records that every node has of every other. Each record belongs to one node, and only that node changes it. Changes
+ * are numbered and sent to all nodes. A node that misses a number, or has just joined, requests a copy. So a node's
+ * records are known exactly, as of a moment no older than its last heartbeat, whatever the bus has lost. They are
+ * removed when the node is gone.
  */
 export class SharedRecords {
   readonly #peers: Peers
@@ -47,7 +47,7 @@ export class SharedRecords {
   readonly #known = new Map<string, Known>()
   readonly #copies = new Map<string, Copy>()
   readonly #observers: { prefix: string, observer: Partial<RecordsObserver> }[] = []
-  /** How many of `#known` have no `seq`. */
+  /** Number of nodes in `#known` without a `seq`. */
   #incomplete = 0
   #spreading: Promise<void> | undefined
   #seq = 0
@@ -66,19 +66,19 @@ export class SharedRecords {
     })
   }
 
-  /** Of records whose keys begin with `prefix`. */
+  /** Observes the records whose keys begin with `prefix`. */
   observe (prefix: string, observer: Partial<RecordsObserver>): void {
     this.#observers.push({ prefix, observer })
   }
 
-  /** Nodes whose records are not known as they are: those that have just been found. */
+  /** Nodes whose records are not known yet, because they have just been found. */
   get incomplete (): string[] {
-    // The usual case, asked for with every message to a channel.
+    // Checked for every channel message, and almost always 0.
     if (this.#incomplete === 0) return []
     return [...this.#known].filter(([, { seq }]) => seq === undefined).map(([node]) => node)
   }
 
-  /** Resolves when everybody's records are known, or after a while. */
+  /** Resolves when the records of all nodes are known, or after the timeout. */
   async complete (timeoutMs: number): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (this.#incomplete > 0 && performance.now() < deadline) await sleep(5)
@@ -93,10 +93,10 @@ export class SharedRecords {
     if (this.#own.delete(key)) this.#change(note === undefined ? [key, null] : [key, null, note])
   }
 
-  /** Resolves when all others know of every change so far, or do not answer. */
+  /** Resolves when all other nodes have applied every change so far, or have not answered in time. */
   async spread (): Promise<void> {
     if (this.#peers.count === 0) return
-    // One question for all that is asked in a turn.
+    // One question for all calls of a turn.
     this.#spreading ??= new Promise(resolve => setImmediate(resolve)).then(async () => {
       this.#spreading = undefined
       this.flush()
@@ -105,14 +105,14 @@ export class SharedRecords {
     await this.#spreading
   }
 
-  /** Sends what has changed; otherwise it goes at the end of the turn, all of it together. */
+  /** Sends the pending changes now instead of at the end of the turn. */
   flush (): void {
     const changes = this.#changes
     if (changes.length === 0) return
     this.#changes = []
     const first = this.#seq + 1
     this.#seq += changes.length
-    // Who comes later begins with a copy.
+    // Nodes that join later start with a copy.
     if (this.#peers.count > 0) this.#peers.tellAll('records', JSON.stringify([first, changes]))
   }
 
@@ -128,7 +128,7 @@ export class SharedRecords {
     else if (this.#changes.length >= 500) this.flush()
   }
 
-  /** Part of every sign of life: whoever has not as much has missed something. */
+  /** Returns the heartbeat body. A node that has another number of changes or records has missed some. */
   #standing (): string {
     this.flush()
     return `${this.#seq} ${this.#own.size}`
@@ -165,17 +165,21 @@ export class SharedRecords {
 
   #put (from: string, known: Known, key: string, value: string, note?: string): void {
     known.records.set(key, value)
-    for (const { prefix, observer } of this.#observers) { if (key.startsWith(prefix)) observer.changed?.(from, key, value, note) }
+    for (const { prefix, observer } of this.#observers) {
+      if (key.startsWith(prefix)) observer.changed?.(from, key, value, note)
+    }
   }
 
   #remove (from: string, known: Known, key: string, note?: string): void {
     const value = known.records.get(key)
     if (value === undefined) return
     known.records.delete(key)
-    for (const { prefix, observer } of this.#observers) { if (key.startsWith(prefix)) observer.removed?.(from, key, value, note) }
+    for (const { prefix, observer } of this.#observers) {
+      if (key.startsWith(prefix)) observer.removed?.(from, key, value, note)
+    }
   }
 
-  /** Part 0 makes the copy; the others are of the same one. */
+  /** Returns a part of a copy. Part 0 makes the copy; the other parts are of the same one. */
   #copyPart (from: string, part: number): string | undefined {
     const now = performance.now()
     for (const [node, { madeAt }] of this.#copies) if (now - madeAt > copyKeptMs) this.#copies.delete(node)
@@ -190,7 +194,7 @@ export class SharedRecords {
     return `${copy.seq} ${copy.parts.length}\n${text}`
   }
 
-  /** Asks until it has come, or the node is gone. */
+  /** Requests a copy until it has arrived or the node is gone. */
   async #copyFrom (node: string): Promise<void> {
     const known = this.#known.get(node)
     if (known === undefined || known.isCopying) return
@@ -205,7 +209,7 @@ export class SharedRecords {
     known.isCopying = false
   }
 
-  /** Undefined when something of it did not come. */
+  /** Returns undefined if a part did not arrive. */
   async #fetch (node: string): Promise<{ seq: number, records: Map<string, string> } | undefined> {
     const records = new Map<string, string>()
     for (let part = 0; ; part++) {
@@ -218,7 +222,7 @@ export class SharedRecords {
     }
   }
 
-  /** Answers whether what came meanwhile joins it without a hole. */
+  /** Adopts a copy and the changes held meanwhile. Returns false if a change between them is missing. */
   #adopt (node: string, known: Known, { seq, records }: { seq: number, records: Map<string, string> }): boolean {
     if (known.seq === undefined) this.#incomplete--
     known.seq = seq
@@ -244,7 +248,7 @@ export class SharedRecords {
     }
   }
 
-  /** Under its new name, this node's records are others: everybody asks for a copy of them. */
+  /** Handles this node's new name. The other nodes see it as a new node and request a copy of its records. */
   #toldAnew (): void {
     this.#changes = []
     for (const { observer } of this.#observers) observer.toldAnew?.()

@@ -7,23 +7,25 @@ import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 
 const pageEvents = 200
-/** Bytes of payload of one page: what a client that stops reading in the middle of its past costs. */
+/** Payload bytes of one page. A client that stops reading during its catch-up costs this much memory. */
 const pageBytesMax = 512 * 1024
-/** What an event takes beside its payload. */
+/** Estimated size of an event without its payload. */
 const envelopeBytes = 300
 /**
- * Pages that are read at once, over all subscriptions: a storm of reconnects must not become a storm on the database.
+ * Pages read from the log at once, over all subscriptions. Keeps a storm of reconnects from overloading the database.
  */
 const pagesAtOnce = 4
 
 /**
- * Brings subscriptions from an offset in the past to their topic's live stream: page by page, waiting for the socket in
- * between, and joined at the exact offset.
+ * Brings subscriptions from a past offset to the live stream of their topic. Sends page by page, waits for the socket
+ * between pages, and joins the live stream at the exact offset.
  */
 export function createCatchUp ({ log, observer }: { log: EventLog, observer: DeliveryObserver }) {
   const limit = createLimit(pagesAtOnce)
 
-  /** From memory where it reaches back so far, which the first of many that come at once sees to. */
+  /**
+   * Reads from memory if it reaches back far enough. After many reconnects at once, only the first one reads the log.
+   */
   async function read (feed: TopicFeed, after: number): Promise<readonly LoggedEvent[]> {
     return feed.recent(after) ?? await limit(async () => {
       const found = feed.recent(after)
@@ -61,10 +63,10 @@ export function createCatchUp ({ log, observer }: { log: EventLog, observer: Del
 
   return {
     /**
-     * Sends the events between the subscription's position and the feed's, then attaches the subscription: in the same
-     * turn in which the two are equal, so that no event is missed. A subscriber gets one page at a time, whatever the
-     * number of its subscriptions. Returns false when retention has removed the next event. Throws when the log cannot
-     * be read.
+     * Sends the events between the subscription's position and the feed's, then attaches the subscription. It attaches
+     * in the turn in which the two are equal, so no event is missed. A subscriber gets one page at a time, however many
+     * subscriptions it has. Returns false when retention has removed the next event. Throws when the log cannot be
+     * read.
      */
     async run (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
       while (subscription.position < feed.position && !subscription.hasEnded) {
@@ -77,19 +79,24 @@ export function createCatchUp ({ log, observer }: { log: EventLog, observer: Del
 }
 export type CatchUp = ReturnType<typeof createCatchUp>
 
-/** What a client asks for of a topic's past. */
+/** The part of a topic's past that a client requests. */
 export interface Past {
   after?: number | undefined
   epoch?: string | undefined
   rewind?: number | undefined
 }
 
-/** Where a subscription with `after` or `rewind` starts: its position, and whether nothing since `after` is lost. */
+/**
+ * Returns the position at which a subscription with `after` or `rewind` starts, and whether every event since `after`
+ * is there.
+ */
 export function startOf (
   { after, epoch, rewind }: Past, log: LogPosition, feed: TopicFeed
 ): { position: number, recovered: boolean } {
   const isSameLog = epoch === undefined || epoch === log.epoch
-  if (after !== undefined && isSameLog && after <= log.head && after >= log.earliest - 1) { return { position: after, recovered: true } }
+  if (after !== undefined && isSameLog && after <= log.head && after >= log.earliest - 1) {
+    return { position: after, recovered: true }
+  }
   const oldest = rewind === undefined ? feed.position : Math.max(log.earliest - 1, log.head - rewind)
   return { position: Math.min(oldest, feed.position), recovered: false }
 }
@@ -100,8 +107,8 @@ export interface JoinOptions {
 }
 
 /**
- * Attaches in the same turn when there is no history to deliver; otherwise catches up first. Never rejects: what cannot
- * be continuous ends with `resync`.
+ * Attaches a subscription in the same turn if it has no history to deliver; otherwise catches up first. Never rejects:
+ * ends the subscription with `resync` if an event between cannot be delivered.
  */
 export async function join (
   { catchUp, logger }: JoinOptions, subscription: Subscription, feed: TopicFeed
@@ -111,12 +118,12 @@ export async function join (
     if (await catchUp.run(subscription, feed)) return
     subscription.subscriber.resync(subscription.whole, {
       code: 'RETENTION_PASSED',
-      message: 'Retention has passed the subscription while it was catching up: subscribe again'
+      message: 'Retention removed events before the catch-up reached them. Subscribe again'
     })
   } catch (err) {
     logger.error({ err, subscriptionId: subscription.id }, 'socket.catch_up_failed')
     subscription.subscriber.resync(subscription.whole, {
-      code: 'DATABASE_UNAVAILABLE', message: 'The log could not be read: subscribe again with `after`'
+      code: 'DATABASE_UNAVAILABLE', message: 'The event log could not be read. Subscribe again with `after`'
     })
   }
 }

@@ -1,17 +1,17 @@
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { ClientSubscription, EndReason, GivenUp, Subscriber } from './subscriber.ts'
 
-/** Subscriptions of each kind that are named; beyond it they are only counted. */
+/** Number of subscriptions of each kind that a report names. It only counts the others. */
 export const namedSubscriptionsMax = 20
 
 /** An event that the hub has enqueued at the subscribers it matched. */
 export interface RoutedEvent {
   event: LoggedEvent
-  /** Epoch milliseconds with fractions, as all times here. */
+  /** Epoch milliseconds with fractions, like all times in this file. */
   routedAt: number
   matched: number
   filtered: number
-  /** Ids of the first of them. */
+  /** The first ids, at most `namedSubscriptionsMax`. */
   matchedIds: readonly string[]
   filteredIds: readonly string[]
 }
@@ -25,18 +25,18 @@ export interface FlushReport {
 }
 
 /**
- * Observes the hub and the subscribers of this node. Called on the hot path: it takes notes and works later. Never
- * throws.
+ * Observes the hub and the subscribers of this node. Called on the hot path: implementations take notes and do their
+ * work later. They never throw.
  */
 export interface DeliveryObserver {
-  /** Whether an event is to be part of a report. */
+  /** Returns whether an event is to be part of a report. */
   follows (event: LoggedEvent): boolean
-  /** Called once a flush, unless there is nothing to report. */
+  /** Called once per flush if there is something to report. */
   flushed (report: FlushReport): void
-  /** A subscription is live, or on its way there from its position. */
+  /** Called when a subscription has gone live or has started to catch up. */
   began (subscription: ClientSubscription): void
-  /** Called while the offsets of the subscription can still be read. */
+  /** Called when a subscription has ended, while its offsets can still be read. */
   ended (subscription: ClientSubscription, reason: EndReason): void
-  /** The subscriber has a fresh principal. */
+  /** Called when the subscriber has a fresh principal. */
   refreshed (subscriber: Subscriber): void
 }

@@ -1,17 +1,17 @@
 import type { LoggedEvent } from '../events/envelope.ts'
 import { bytesOfEvent } from './recent-events.ts'
 
-/** Of one topic, and of all topics of a node. */
+/** Limits for one topic, then for all topics of a node. */
 const eventsMax = 5000
 const bytesMax = 4 * 1024 * 1024
 const allBytesMax = 32 * 1024 * 1024
 
-/** What the early events of all topics of a node hold. */
+/** Bytes that the early events of all topics of a node hold. */
 export interface EarlyBudget { bytes: number }
 
 /**
- * Events of one topic that came before those that precede them. Beyond the limits they are dropped: the log has them
- * all.
+ * Events of one topic that arrived before their predecessors. Events beyond the limits are dropped, and later read from
+ * the log.
  */
 export class EarlyEvents {
   readonly #all: EarlyBudget
@@ -42,7 +42,7 @@ export class EarlyEvents {
     return event
   }
 
-  /** Drops those up to an offset. */
+  /** Drops the events up to and including an offset. */
   dropTo (last: number): void {
     for (const offset of this.#events.keys()) if (offset <= last) this.take(offset)
   }
@@ -52,7 +52,7 @@ export class EarlyEvents {
     this.#change(-this.#bytes)
   }
 
-  /** Keeps nothing from then on. */
+  /** Drops all events and keeps no further ones. */
   end (): void {
     this.clear()
     this.#hasEnded = true

@@ -2,7 +2,7 @@ import { LoggedEvent } from '../events/envelope.ts'
 import type { EventSource, EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
 
-/** Of one event: what is short, and the lengths of its texts, -1 for one that it has not. */
+/** The short fields of one event, and the lengths of its texts: -1 for an absent one. */
 type Head = [
   id: string,
   offset: number,
@@ -17,8 +17,8 @@ type Head = [
 ]
 
 /**
- * Events of one log as one text: a line of JSON, then their JSON texts as they are, which need not be escaped nor
- * parsed.
+ * Encodes events of one log as one text: a line of JSON, followed by the JSON texts of the events as they are. The
+ * texts are neither escaped nor parsed again.
  */
 export function encodeEvents (events: readonly LoggedEvent[]): string {
   const [first] = events
@@ -33,7 +33,7 @@ export function encodeEvents (events: readonly LoggedEvent[]): string {
   return `${JSON.stringify([first?.epoch, heads])}\n${texts}`
 }
 
-/** Throws for what is no such text. */
+/** Throws if the text is not an encoded packet. */
 export function decodeEvents (scope: Scope, topic: string, text: string): LoggedEvent[] {
   const headEnd = text.indexOf('\n')
   const [epoch, heads] = JSON.parse(text.slice(0, headEnd)) as [string, Head[]]

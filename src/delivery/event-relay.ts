@@ -4,24 +4,24 @@ import type { Bus, Listening } from '../cluster/bus.ts'
 import { decodeEvents, encodeEvents } from './event-packet.ts'
 import type { SharedRecords } from '../cluster/shared-records.ts'
 
-/** Characters of the payloads of one message: a batch of large events goes in several. */
+/** Payload characters of one bus message. A batch of large events is split over several messages. */
 const messageLengthMax = 256 * 1024
 
 const prefix = 'following\n'
 
 export interface EventRelayOptions {
   bus: Bus
-  /** Where nodes tell each other which topics they follow. */
+  /** Shared records in which each node lists the topics that it follows. */
   records: SharedRecords
   log: { warn (fields: object, message: string): void }
 }
 
 /**
- * Carries committed events between nodes, each to those that listen to its topic: a channel a topic, and one a scope
- * for the first event of every log, so that patterns hear of new topics. What no other node listens to is not sent.
+ * Carries committed events between nodes, only to the nodes that follow their topic. Each topic has a bus channel. Each
+ * scope has one for the first event of every log, through which patterns find new topics.
  */
 export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
-  /** How many follow a topic here, and the other nodes that do. */
+  /** Counts this node's followers of each topic; `others` has the other nodes that follow it. */
   const own = new Map<string, number>()
   const others = new Map<string, Set<string>>()
   const forget = (node: string, key: string) => {
@@ -40,7 +40,7 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
   })
   const isFollowed = (scope: Scope, topic: string) => others.has(keyOf(scope, topic)) || records.incomplete.length > 0
 
-  /** Its events come once the other nodes know of it. */
+  /** Announces a topic to the other nodes. `live` resolves once they have the announcement and send its events. */
   function announce (key: string, listening: Listening): Listening {
     const count = own.get(key) ?? 0
     own.set(key, count + 1)
@@ -61,14 +61,14 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
       try {
         onMessage(message)
       } catch (err) {
-        // Of a node of another version, say: the log has what it meant.
+        // For example from a node of another version. The events are read from the log instead.
         log.warn({ err }, 'relay.message_unreadable')
       }
     })
   }
 
   return {
-    /** What this node has committed, in the order of offsets in each topic. */
+    /** Sends the events that this node has committed. Events of a topic are in offset order. */
     send (events: readonly LoggedEvent[]): void {
       for (const run of runsOf(events)) {
         const [first] = run
@@ -82,17 +82,17 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
       }
     },
 
-    /** Calls back when messages may have been missed, and come again. */
+    /** Calls the listener when the bus works again after an outage, during which messages may have been lost. */
     onRestored: (listener: () => void): void => bus.onRestored(listener),
 
-    /** Events of the topic from other nodes, in whatever order the bus brings them. */
+    /** Receives a topic's events from other nodes, in the order in which the bus delivers them. */
     follow: (scope: Scope, topic: string, onEvents: (events: LoggedEvent[]) => void): Listening =>
       announce(
         keyOf(scope, topic),
         listen(topicChannel(scope, topic), message => onEvents(decodeEvents(scope, topic, message)))
       ),
 
-    /** The beginnings of the scope's logs, from other nodes. */
+    /** Receives the first event of each new log of the scope from other nodes. */
     followBeginnings: (scope: Scope, onEvents: (events: LoggedEvent[]) => void): Listening =>
       listen(scopeChannel(scope), message => {
         const end = message.indexOf('\n')
@@ -106,7 +106,7 @@ const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}/${to
 const topicChannel = (scope: Scope, topic: string) => `events:${scopeKey(scope)}/${topic}`
 const scopeChannel = (scope: Scope) => `topics:${scopeKey(scope)}`
 
-/** Events of one log each, in the order in which they came. */
+/** Splits events into runs of one log each. Keeps the order of events within a log. */
 function runsOf (events: readonly LoggedEvent[]): Iterable<LoggedEvent[]> {
   const runs: LoggedEvent[][] = []
   const open = new Map<string, { run: LoggedEvent[], length: number }>()

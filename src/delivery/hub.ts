@@ -13,17 +13,17 @@ import { TailBudget } from './recent-events.ts'
 import type { Subscription, SubscriptionHost } from './subscription.ts'
 import { TopicFeed, type MatchedEvent } from './topic-feed.ts'
 
-/** How often the heads of the topics that somebody listens to are compared with the log: the net under lost hints. */
+/** Interval at which the heads of all followed topics are compared with the log. Finds events whose hint was lost. */
 const pollMs = 1000
-/** Topics that one poll asks for in one statement. */
+/** Topics that one statement of the poll covers. */
 const pollTopics = 2000
-/** Events that are read at once to fill a gap, and the pause after a page that could not be read. */
+/** Events per page when a gap is filled, and the pause after a failed read. */
 const fillEvents = 500
 const fillRetryMs = 250
 
 export interface HubOptions {
   log: EventLog
-  /** Brings events of other nodes at once; without it they come with the poll. */
+  /** Brings events of other nodes at once. Without it, the poll finds them. */
   relay?: EventRelay | undefined
   metrics: Metrics
   observer: DeliveryObserver
@@ -31,25 +31,25 @@ export interface HubOptions {
   logger: { warn (fields: object, message: string): void }
 }
 
-/** Tells other nodes which topics have listeners on this one. */
+/** Shares with other nodes which topics have listeners on this node. */
 export interface InterestSharer {
-  /** The listeners of the scope may have changed. */
+  /** Called when the listeners of the scope may have changed. */
   changed (scope: Scope): void
-  /** Resolves when every node has the scope's listeners; undefined when they all have them already. Never rejects. */
+  /** Resolves when every node has the scope's listeners; undefined if they all have them already. Never rejects. */
   spread (scope: Scope): Promise<unknown> | undefined
 }
 
 /**
- * The topics that have subscriptions on this node, each with its feed. Delivery runs one way: the hub gets events from
- * the writer, the bus and gap fills; the feed of their topic returns those whose turn has come, with the subscriptions
- * that they match; the hub enqueues them at the subscribers and flushes these once a batch.
+ * Distributes committed events to the subscriptions of this node. Delivery runs one way: the hub receives events from
+ * the writer, the bus and gap fills. The feed of their topic returns the events that are next in order, with the
+ * subscriptions that they match. The hub enqueues them at the subscribers and flushes those once a batch.
  */
 export class Hub implements SubscriptionHost {
   readonly #options: HubOptions
   readonly #feeds = new Map<string, TopicFeed>()
   readonly #opening = new Map<string, Promise<TopicFeed>>()
   readonly #followings = new Map<string, Listening>()
-  /** Feeds that other nodes' events have just begun to come to. */
+  /** Feeds that have just begun to receive other nodes' events. */
   #joined: TopicFeed[] = []
   readonly #pending: PendingDeliveries
   /** Feeds whose gaps are being filled. */
@@ -57,11 +57,11 @@ export class Hub implements SubscriptionHost {
   #poll: NodeJS.Timeout | undefined
   #interest: InterestSharer | undefined
 
-  /** What the feeds remember. */
+  /** Memory of the feeds' recent events. */
   readonly tails = new TailBudget()
-  /** What they hold of events that came too early. */
+  /** Memory of the feeds' early events. */
   readonly early: EarlyBudget = { bytes: 0 }
-  /** Who listens by pattern. */
+  /** Watches for new topics on behalf of the pattern subscriptions. */
   readonly watches: PatternWatches
 
   constructor (options: HubOptions) {
@@ -79,12 +79,12 @@ export class Hub implements SubscriptionHost {
   start (): void {
     let polling: Promise<void> | undefined
     this.#poll = setInterval(() => {
-      // A database that is slow is not to be asked twice at once.
+      // One poll at a time, so that a slow database does not get a second one.
       polling ??= this.compareHeads().finally(() => { polling = undefined })
     }, pollMs).unref()
   }
 
-  /** From then on this node hears only what it writes and what the bus brings. */
+  /** Stops the poll. The node then receives only its own events and those from the bus. */
   stopPolling (): void {
     clearInterval(this.#poll)
   }
@@ -95,16 +95,16 @@ export class Hub implements SubscriptionHost {
     for (const following of this.#followings.values()) following.end()
   }
 
-  /** Reports to one sharer from now on which topics have listeners. Returns how to stop that. */
+  /** Reports changes of listeners to one sharer from now on. Returns a function that stops it. */
   shareInterest (sharer: InterestSharer): () => void {
     this.#interest = sharer
     return () => { if (this.#interest === sharer) this.#interest = undefined }
   }
 
-  /** Topics that somebody here listens to. */
+  /** Number of topics with subscriptions on this node, live or about to be. */
   get size () { return this.#feeds.size }
 
-  /** Routes committed events, in any order, and sends what they match. */
+  /** Routes committed events, in any order, and sends them to the matching subscribers. */
   publish (events: readonly LoggedEvent[]): void {
     for (const event of events) {
       if (!this.watches.isEmpty) this.watches.announce(event)
@@ -117,14 +117,14 @@ export class Hub implements SubscriptionHost {
   }
 
   /**
-   * The feed of a topic, opened at the log's head when it is the first subscription here. It is entered: the caller
-   * has to `leave` it once its subscription is attached or given up.
+   * Returns the feed of a topic, entered. Opens it at the log's head for the first subscription on this node. The
+   * caller must call `leave` once its subscription is attached or given up.
    */
   async enter (scope: Scope, topic: string): Promise<TopicFeed> {
     const key = feedKey(scope, topic)
     for (;;) {
       const feed = this.#feeds.get(key) ?? await this.#open(key, scope, topic)
-      // Between its opening and this turn the feed may have idled out.
+      // The feed may have become idle and closed between its opening and this turn.
       if (this.#feeds.get(key) !== feed) continue
       feed.enter()
       await this.spread(scope)
@@ -132,7 +132,7 @@ export class Hub implements SubscriptionHost {
     }
   }
 
-  /** As `enter`, at once, for a log whose head is known: a feed that has to be opened starts there. */
+  /** Like `enter`, but synchronous, for a log whose head is known: a feed that must be opened starts there. */
   enterAt (scope: Scope, topic: string, log: LogHead): TopicFeed {
     const key = feedKey(scope, topic)
     const feed = this.#feeds.get(key) ?? this.#start(key, scope, topic, log)
@@ -140,7 +140,7 @@ export class Hub implements SubscriptionHost {
     return feed
   }
 
-  /** The counterpart of `enter`: the feed closes if it has no subscription. */
+  /** Undoes `enter`. Closes the feed if it has no subscription. */
   leave (feed: TopicFeed): void {
     feed.leave()
     this.#closeIfIdle(feed)
@@ -154,36 +154,36 @@ export class Hub implements SubscriptionHost {
     this.#closeIfIdle(feed)
   }
 
-  /** Resolves when a listener that is there counts on every node. */
+  /** Resolves when every node has the current listeners of the scope. */
   async spread (scope: Scope): Promise<void> {
     await this.#interest?.spread(scope)
   }
 
-  /** A topic's log is known to have this head: its feed, if there is one, catches up. */
+  /** Records that a topic's log has this head. The topic's feed, if there is one, reads the events that it lacks. */
   reach (scope: Scope, topic: string, log: LogHead): void {
     const feed = this.feedOf(scope, topic)
     if (feed !== undefined) this.#reach(feed, log)
   }
 
-  /** Whether somebody here is subscribed to the topic, or about to be, or would be once it has an event. */
+  /** Returns whether a topic has a subscription on this node, an opening one, or a pattern that would include it. */
   hasListeners (scope: Scope, topic: string): boolean {
     const key = feedKey(scope, topic)
     return this.#feeds.has(key) || this.#opening.has(key) || (!this.watches.isEmpty && this.watches.wants(scope, topic))
   }
 
-  /** Subscriptions to a topic here, those of patterns included. */
+  /** Returns the number of live subscriptions to a topic on this node, those of patterns included. */
   subscriptionsTo (scope: Scope, topic: string): number {
     return this.feedOf(scope, topic)?.subscriptions ?? 0
   }
 
-  /** The topic's feed, when somebody here listens. */
+  /** Returns the topic's feed if the topic has subscriptions on this node. */
   feedOf (scope: Scope, topic: string): TopicFeed | undefined {
     return this.#feeds.get(feedKey(scope, topic))
   }
 
   /**
-   * Sends events of the past to the subscribers here that they match now. Leaves every subscription's position as it
-   * is, and passes over a subscriber that has enough to read already: a replay is outside of the guarantees.
+   * Sends past events to the subscribers of this node that match them now. Leaves every subscription's position
+   * unchanged. Skips subscribers that already have much to read, because a replay is outside the guarantees.
    */
   replay (events: readonly LoggedEvent[]): { sent: number, passedOver: number } {
     const total = { sent: 0, passedOver: 0 }
@@ -196,15 +196,13 @@ export class Hub implements SubscriptionHost {
           this.#pending.enqueue(event, subscription)
         }
       }
-      // One by one, so that the room for the next is measured with this one sent.
+      // Flush after each event, so that the room for the next one is measured with this one sent.
       this.#pending.flush()
     }
     return total
   }
 
-  /**
-   * Asks the log for the heads of all feeds, and lets those that are behind catch up. Covers every tenant on purpose.
-   */
+  /** Compares the heads of all feeds with the log and fills those that are behind. Covers every tenant on purpose. */
   async compareHeads (): Promise<void> {
     try {
       await this.#compare([...this.#feeds.values()])
@@ -225,14 +223,17 @@ export class Hub implements SubscriptionHost {
     }
   }
 
-  /** Other nodes' events come from now on: what they wrote before is asked for, for all feeds of this turn at once. */
+  /**
+   * Called when other nodes' events begin to arrive for a feed. Compares the heads of all such feeds of this turn at
+   * once, to find events written before.
+   */
   #joins (feed: TopicFeed): void {
     this.#joined.push(feed)
     if (this.#joined.length > 1) return
     setImmediate(() => {
       const joined = this.#joined
       this.#joined = []
-      // The poll sees to it otherwise.
+      // If it fails, the poll finds them.
       this.#compare(joined).catch(() => {})
     })
   }
@@ -240,7 +241,7 @@ export class Hub implements SubscriptionHost {
   #open (key: string, scope: Scope, topic: string): Promise<TopicFeed> {
     let opening = this.#opening.get(key)
     if (opening === undefined) {
-      // A pattern may have opened it meanwhile.
+      // A pattern may have opened it in the meantime.
       opening = this.#options.log.position(scope, topic)
         .then(log => this.#feeds.get(key) ?? this.#start(key, scope, topic, log))
         .finally(() => {
@@ -306,7 +307,7 @@ export class Hub implements SubscriptionHost {
     this.#filling.delete(feed)
   }
 
-  /** Enqueues events at the subscribers that they match. The caller flushes, in the same turn. */
+  /** Enqueues events at the subscribers that they match. The caller must flush in the same turn. */
   #route (feed: TopicFeed, events: readonly MatchedEvent[]): void {
     for (const matched of events) this.#pending.add(feed, matched)
   }

@@ -1,7 +1,7 @@
 import type { Scope } from '../../schemas/scope.ts'
 
 /**
- * Reports whether anybody listens to a topic of socket events: subscriptions of this node, subscriptions of other
- * nodes, or webhooks. An event without listeners is not written to the log.
+ * Reports whether a topic of socket events has listeners: subscriptions of this node, subscriptions of other nodes, or
+ * webhooks. An event without listeners is not written to the log.
  */
 export interface Listeners { hasListeners (scope: Scope, topic: string): boolean }

@@ -18,21 +18,21 @@ interface Leaving { feed: TopicFeed, event: LoggedEvent }
 const nobody: readonly Subscription[] = []
 const nothing: readonly GivenUp[] = []
 
-/** The events that are enqueued at subscribers and wait for the flush at the end of the turn. */
+/** Events that are enqueued at subscribers and wait for the flush at the end of the turn. */
 export class PendingDeliveries {
   readonly #options: PendingDeliveriesOptions
   /** Subscribers with queued events. */
   #queued: Subscriber[] = []
-  /** Events that have matched a subscription. */
+  /** Events that matched a subscription. */
   #leaving: Leaving[] = []
-  /** Events that are part of the report. */
+  /** Followed events, for the observer's report. */
   #routed: RoutedEvent[] = []
 
   constructor (options: PendingDeliveriesOptions) {
     this.#options = options
   }
 
-  /** Enqueues an event for the subscriptions that it matches, and moves their positions on to it. */
+  /** Enqueues an event for the subscriptions that it matches, and advances their positions to it. */
   add (feed: TopicFeed, { event, matches }: MatchedEvent): void {
     for (const subscription of matches) if (subscription.advance(event.offset)) this.enqueue(event, subscription)
     const { metrics, observer } = this.#options
@@ -58,7 +58,7 @@ export class PendingDeliveries {
     if (subscriber.enqueue(event, subscription)) this.#queued.push(subscriber)
   }
 
-  /** Flushes the subscribers, and reports all of it once. `writtenAt`: when the last event was committed. */
+  /** Flushes the subscribers and reports once. `writtenAt` is the commit time of the last event. */
   flush (writtenAt?: number): void {
     const [subscribers, leaving, routed] = [this.#queued, this.#leaving, this.#routed]
     if (leaving.length > 0) this.#leaving = []
@@ -82,7 +82,7 @@ export class PendingDeliveries {
 
   #countFanOut (leaving: readonly Leaving[], sentAt: number): void {
     for (let from = 0; from < leaving.length;) {
-      // Events of one topic that were written together mostly stand together.
+      // Events of one topic that were written together are usually adjacent.
       const { feed, event } = leaving[from] as Leaving
       let to = from + 1
       while (to < leaving.length && leaving[to]?.feed === feed && leaving[to]?.event.timestamp === event.timestamp) to++

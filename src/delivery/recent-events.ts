@@ -1,14 +1,14 @@
 import type { LoggedEvent } from '../events/envelope.ts'
 
-/** Events of a topic that a node keeps in memory for reconnecting clients, and the bytes that they may hold. */
+/** Events of one topic that a node keeps in memory for reconnecting clients, and their bytes. */
 const eventsMax = 1000
 const bytesMax = 4 * 1024 * 1024
-/** What the tails of all topics may hold: one client may listen to thousands of busy ones. */
+/** Bytes for the tails of all topics. One client may subscribe to thousands of busy ones. */
 const allBytesMax = 64 * 1024 * 1024
 const roomMadeBytes = 4 * 1024 * 1024
-/** An event is there as its parts, as JSON text, and as what two transports made of that. */
+/** An event is held as parsed fields, as JSON text, and as the encoded text of two transports. */
 const copies = 4
-/** What it holds beside its texts. */
+/** Estimated size of an event without its texts. */
 const objectBytes = 500
 
 export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) =>
@@ -17,11 +17,11 @@ export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) =>
 interface Share { bytes: number, readonly tails: Set<Tail> }
 
 /**
- * What all tails of a node hold. When it is too much, the application that holds the most loses those that it has not
- * used for longest, so a busy application does not cost others their tails. The log has it all.
+ * The memory budget of all tails of a node. When it is exceeded, the application that holds the most loses its least
+ * recently used tails, so a busy application does not cost others theirs. Lost events are read from the log.
  */
 export class TailBudget {
-  /** By application; its tails, least recently used first. */
+  /** By application. A share's tails are ordered, least recently used first. */
   readonly #shares = new Map<string, Share>()
   #latest: Tail | undefined
   #bytes = 0
@@ -32,7 +32,7 @@ export class TailBudget {
     return this.#shares.get(applicationId)?.bytes ?? 0
   }
 
-  /** A tail is used, and holds so many bytes more or less. */
+  /** Marks a tail as used and adds `bytes` to its size; negative when it shrinks. */
   use (tail: Tail, bytes: number): void {
     this.#bytes += bytes
     const share = this.#share(tail.applicationId)
@@ -45,7 +45,7 @@ export class TailBudget {
     if (this.#bytes > allBytesMax) this.#shed(tail)
   }
 
-  /** A tail that held so many bytes is empty. */
+  /** Removes an emptied tail that held this many bytes. */
   release (tail: Tail, bytes: number): void {
     this.#bytes -= bytes
     if (this.#latest === tail) this.#latest = undefined
@@ -56,7 +56,7 @@ export class TailBudget {
     if (share.tails.size === 0) this.#shares.delete(tail.applicationId)
   }
 
-  /** Makes some room at once, so that the next events find it. */
+  /** Frees more than is needed, so that the next events find room. */
   #shed (used: Tail): void {
     while (this.#bytes > allBytesMax - roomMadeBytes) {
       const oldest = this.#oldestOfLargest(used)
@@ -84,7 +84,7 @@ export class TailBudget {
   }
 }
 
-/** The last events of one topic, without a gap; none at any time when the budget is exceeded. */
+/** The latest events of one topic, without a gap. The budget may empty it at any time. */
 export class Tail {
   readonly applicationId: string
   readonly #budget: TailBudget
@@ -97,10 +97,10 @@ export class Tail {
     this.applicationId = applicationId
   }
 
-  /** The offset of the first of them. */
+  /** Offset of the first event. */
   get first (): number | undefined { return this.#events[0]?.offset }
 
-  /** Those above an offset; undefined when it does not reach back so far. */
+  /** Returns the events above an offset; undefined if the tail does not reach back that far. */
   above (after: number): LoggedEvent[] | undefined {
     const { first } = this
     if (first === undefined || first > after + 1) return undefined
@@ -108,7 +108,7 @@ export class Tail {
     return this.#events.slice(after + 1 - first)
   }
 
-  /** The next event. */
+  /** Appends the next event. */
   push (event: LoggedEvent): void {
     if (this.#hasEnded) return
     this.#events.push(event)
@@ -116,7 +116,7 @@ export class Tail {
     if (this.#events.length > eventsMax * 1.25 || this.#bytes > bytesMax * 1.25) this.#trim()
   }
 
-  /** Takes in what was before it, if it fits. */
+  /** Prepends older events if they fit. */
   unshift (older: readonly LoggedEvent[]): void {
     const bytes = sum(older)
     if (this.#events.length + older.length > eventsMax || this.#bytes + bytes > bytesMax) return
@@ -130,13 +130,13 @@ export class Tail {
     this.#bytes = 0
   }
 
-  /** It takes in nothing more: what is left to route to a closed feed is not to be kept by the budget. */
+  /** Empties the tail for good, so that events still routed to a closed feed do not count against the budget. */
   end (): void {
     this.clear()
     this.#hasEnded = true
   }
 
-  /** With some slack, so that the copy is paid once in many events. */
+  /** Trims with some slack, so that one copy serves many events. */
   #trim (): void {
     let first = Math.max(0, this.#events.length - eventsMax)
     let bytes = 0

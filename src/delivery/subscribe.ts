@@ -16,18 +16,18 @@ export interface SubscribeOptions extends JoinOptions {
   log: EventLog
   limits: DeliveryLimits
   metrics: Metrics
-  /** Throws NotFoundError `TOPIC_NOT_FOUND` unless the topic is registered or exists by itself. */
+  /** Throws NotFoundError `TOPIC_NOT_FOUND` unless the topic is registered or built in. */
   requireTopic (scope: Scope, topic: string): Promise<void>
   /**
-   * Throws RateLimitError `SUBSCRIPTION_LIMIT` or `MEMORY_LIMIT` when the subscriber may not have one more subscription
-   * with that filter.
+   * Throws RateLimitError `SUBSCRIPTION_LIMIT` or `MEMORY_LIMIT` if the subscriber may not add a subscription with that
+   * filter.
    */
   requireRoom (subscriber: Subscriber, filter: Filter | undefined): void
 }
 
 /**
- * `subscribe` to one topic. `respond` is called in the turn in which the subscription begins, before any of its events.
- * Resolves when the subscription is live or, with `after`, has caught up.
+ * Handles `subscribe` to one topic. Calls `respond` in the turn in which the subscription begins, before any of its
+ * events. Resolves when the subscription is live; with `after`, when it has caught up.
  */
 export async function subscribe (
   options: SubscribeOptions,
@@ -47,7 +47,7 @@ export async function subscribe (
     const known = past.after === undefined ? undefined : feed.standing(past.after)
     const start = wantsHistory ? startOf(past, known ?? await log.position(scope, request.topic), feed) : undefined
     if (!subscriber.isOpen) return
-    // Meanwhile a fresh token may have come, or other subscriptions.
+    // Repeated, because a fresh token or other subscriptions may have arrived in the meantime.
     authorizeTopic(subscriber.principal, scope, 'subscribe', request.topic)
     options.requireRoom(subscriber, filter)
     const position = start?.position ?? feed.position
@@ -64,9 +64,9 @@ export async function subscribe (
   }
 }
 
-/** Throws ValidationError for what only a pattern may have. */
+/** Throws ValidationError for fields that only a pattern may have. */
 function offsetOf ({ after, epochs }: SubscribeRequest): number | undefined {
-  if (typeof after === 'object') throw invalid('/after', 'must be an offset, because /topic is no pattern')
-  if (epochs !== undefined) throw invalid('/epochs', 'is for patterns; use /epoch')
+  if (typeof after === 'object') throw invalid('/after', 'must be an offset, because /topic is not a pattern')
+  if (epochs !== undefined) throw invalid('/epochs', 'is only for patterns. Use /epoch')
   return after
 }

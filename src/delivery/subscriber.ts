@@ -6,8 +6,8 @@ import type { LabelsOf } from '../foundation/observability/metric-labels.ts'
 import type { Filter } from './matching/filter.ts'
 
 /**
- * A client that receives events, whatever carries them: a socket's connection is one. Events arrive in the order of
- * the `enqueue` calls. A client that cannot take them loses its subscriptions with `resync`: it never misses an event
+ * A client that receives events, over any transport. A socket's connection is one. Events arrive in the order of the
+ * `enqueue` calls. A client that cannot take them loses its subscriptions with `resync`: it never misses an event
  * without notice.
  */
 export interface Subscriber {
@@ -20,7 +20,7 @@ export interface Subscriber {
   readonly subscriptions: readonly ClientSubscription[]
   /** Topics that its pattern subscriptions contain. */
   readonly patternTopics: number
-  /** Whether it has room for events that it does not depend on, such as replayed ones. */
+  /** Whether it has room for optional events, such as replayed ones. */
   readonly hasRoomToSpare: boolean
 
   /** Adds a subscription that is about to go live. The caller has checked the limits. */
@@ -31,47 +31,47 @@ export interface Subscriber {
   countPatternTopics (change: number): void
 
   /**
-   * Queues an event for one of its subscriptions, unless its principal may not read the event. Returns whether it is
-   * the first event in the queue: the caller then flushes this subscriber, in the same turn.
+   * Queues an event for one of its subscriptions, unless its principal may not read the event. Returns true for the
+   * first event in the queue: the caller must then flush this subscriber in the same turn.
    */
   enqueue (event: LoggedEvent, recipient: Recipient): boolean
-  /** Sends the queued events. Returns those that it gives up instead, because the client is too slow or has gone. */
+  /** Sends the queued events. Returns those it gave up, because the client is too slow or has disconnected. */
   flush (): readonly GivenUp[]
   /** Ends a subscription that would otherwise have a gap, and sends the client the reason. */
   resync (subscription: ClientSubscription, reason: ResyncReason): void
   /**
-   * Sends one page of the past: waits for the subscriber's pages before it and until the client has read enough,
-   * then calls `sendPage` with the bytes that the page may have. `sendPage` returns the bytes that it has sent.
+   * Sends one page of past events. Waits for the subscriber's earlier pages and until the client has read enough, then
+   * calls `sendPage` with the page's byte limit. `sendPage` returns the bytes that it sent.
    */
   drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void>
 }
 
-/** What a client knows as one subscription: to one topic, or to every topic that a pattern matches. */
+/** One subscription as the client sees it: to one topic, or to every topic that a pattern matches. */
 export interface ClientSubscription {
   readonly id: string
   readonly subscriber: Subscriber
   /** Epoch milliseconds. */
   readonly startedAt: number
-  /** The name or the pattern. */
+  /** The topic name or the pattern. */
   readonly topic: string
   readonly filter: Filter | undefined
   readonly returnMode: ReturnMode
-  /** Cached by the subscriber: the encoded end of a message that only this subscription matched. */
+  /** Cached by the subscriber: the encoded end of a message that matched only this subscription. */
   ending: string | undefined
-  /** The offsets that it has covered so far, by topic. */
+  /** Returns the offsets covered so far, by topic. */
   spans (): Record<string, Required<Span>>
   /** Returns false if it had ended before. */
   end (reason?: EndReason): boolean
 }
 
-/** One topic of a client's subscription: what an event is enqueued for. */
+/** A topic within a client's subscription. Events are enqueued for it. */
 export interface Recipient {
   readonly whole: ClientSubscription
-  /** Records that the event at this offset matched, but was given up by the subscriber. */
+  /** Records that the event at this offset matched, but the subscriber gave it up. */
   lost (offset: number): void
 }
 
-/** An event that matched this many subscriptions of a subscriber, and was not sent to it. */
+/** An event that was not sent to a subscriber, and the number of its subscriptions that matched. */
 export interface GivenUp { event: LoggedEvent, subscriptions: number }
 
 /** The offsets of a topic that a subscription covers: above `after`, and up to `until` once that is known. */
@@ -83,5 +83,5 @@ export interface Span { epoch: string, after: number, until?: number }
  */
 export type EndReason = 'UNSUBSCRIBED' | 'DISCONNECTED' | (string & {})
 
-/** Why a subscription would have a gap. */
+/** The reason why a subscription could not continue without a gap. */
 export interface ResyncReason { code: LabelsOf<'realtime_resyncs_total'>['code'], message: string }

@@ -3,15 +3,15 @@ import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Filter } from './matching/filter.ts'
 import type { ClientSubscription, EndReason, Recipient, Span, Subscriber } from './subscriber.ts'
 
-/** Where a topic's feed stands, as its subscriptions see it. */
+/** The part of a topic's feed that its subscriptions read. */
 export interface FeedState { readonly topic: string, readonly epoch: string, readonly position: number }
 
-/** Detaches subscriptions that have ended: the hub. */
+/** Detaches subscriptions that have ended. The hub implements it. */
 export interface SubscriptionHost { detach (subscription: Subscription): void }
 
-/** A subscription whose topics are subscriptions of their own: a pattern's. */
+/** A pattern's subscription, which holds one subscription for each of its topics. */
 export interface SubscriptionGroup extends ClientSubscription {
-  /** Called by a topic's subscription that ends. */
+  /** Called by a topic's subscription when it ends. */
   remove (child: Subscription): void
 }
 
@@ -20,26 +20,26 @@ export interface SubscriptionOptions {
   filter: Filter | undefined
   returnMode: ReturnMode
   position: number
-  /** The pattern subscription that this one is a topic of. */
+  /** The pattern subscription that this one belongs to. */
   pattern?: SubscriptionGroup
 }
 
-/** A subscription to one topic, by itself or as part of a pattern's. It is live from `attach` until `end`. */
+/** A subscription to one topic, on its own or within a pattern's. It is live from `attach` until `end`. */
 export class Subscription implements ClientSubscription, Recipient {
   readonly id: string
   readonly subscriber: Subscriber
   readonly startedAt = Date.now()
   readonly filter: Filter | undefined
   readonly returnMode: ReturnMode
-  /** Offsets up to this one have been delivered or were not asked for. */
+  /** Offsets up to this one have been delivered or were not requested. */
   position: number
-  /** Whether the feed brings it every event. */
+  /** Whether the feed delivers every event to it. */
   isLive = false
   ending: string | undefined
   readonly #feed: FeedState
   readonly #host: SubscriptionHost
   readonly #pattern: SubscriptionGroup | undefined
-  /** Where it began. */
+  /** The epoch and position at which it started. */
   readonly #epoch: string
   readonly #after: number
   /** The first offset that the subscriber gave up. */
@@ -62,10 +62,10 @@ export class Subscription implements ClientSubscription, Recipient {
   get topic () { return this.#feed.topic }
   get hasEnded () { return this.#hasEnded }
 
-  /** What the client knows by the id. */
+  /** The subscription that the client identifies by the id. */
   get whole (): ClientSubscription { return this.#pattern ?? this }
 
-  /** The offsets that it covers; the events among them that matched were handed to the subscriber up to `until`. */
+  /** The offsets that it covers. Matching events up to `until` were handed to the subscriber. */
   get span (): Required<Span> {
     const reached = this.isLive ? Math.max(this.position, this.#feed.position) : this.position
     return {
@@ -79,7 +79,7 @@ export class Subscription implements ClientSubscription, Recipient {
     return { [this.topic]: this.span }
   }
 
-  /** Moves on to an offset. Returns false if it is past it: that event was delivered, or was not asked for. */
+  /** Advances to an offset. Returns false if the event at that offset was delivered before or was not requested. */
   advance (offset: number): boolean {
     if (offset <= this.position) return false
     this.position = offset

@@ -12,21 +12,21 @@ import { Tail, type TailBudget } from './recent-events.ts'
 export interface TopicFeedOptions {
   scope: Scope
   topic: string
-  /** Where the feed begins. */
+  /** The log position at which the feed starts. */
   start: LogHead
   metrics: Metrics
   activity: TopicActivity
   scopeActivity: ScopeActivity
-  /** The memory budget of the recent events of all feeds of the node. */
+  /** The memory budget for recent events, shared by all feeds of the node. */
   tails: TailBudget
-  /** The memory budget of their events that came too early. */
+  /** The memory budget for early events, shared by all feeds of the node. */
   early: EarlyBudget
 }
 
-/** An event whose turn has come, and the subscriptions that it matches. */
+/** An event that is next in order, and the subscriptions that it matches. */
 export interface MatchedEvent { event: LoggedEvent, matches: readonly Subscription[] }
 
-/** The subscriptions that an event would match, and those that it would not: the first of each, and how many. */
+/** The first subscriptions that an event would match, the first that it would not, and the number of each. */
 export interface Probe {
   matched: readonly Subscription[]
   matchedCount: number
@@ -37,16 +37,16 @@ export interface Probe {
 const none: readonly MatchedEvent[] = []
 
 const retentionPassed: ResyncReason = {
-  code: 'RETENTION_PASSED', message: 'The log no longer holds the events that are missing: subscribe again'
+  code: 'RETENTION_PASSED', message: 'Retention has removed the missing events from the log. Subscribe again'
 }
 const epochChanged: ResyncReason = {
-  code: 'RETENTION_PASSED', message: "The topic's log has started anew: subscribe again"
+  code: 'RETENTION_PASSED', message: "The topic's log was restarted with a new epoch. Subscribe again"
 }
 
 /**
- * One topic on this node, while it has subscriptions here: puts events into the order of their offsets, each once and
- * without a gap, and finds the subscriptions that they match. An event that comes too early is held; the feed is then
- * `isBehind`, and the hub fetches the events before it from the log.
+ * Orders the events of one topic for the subscriptions of this node: by offset, each once and without a gap, and finds
+ * the subscriptions that they match. It holds an event that arrives too early. The feed is then `isBehind`, and the hub
+ * reads the events before it from the log.
  */
 export class TopicFeed {
   readonly scope: Scope
@@ -54,15 +54,15 @@ export class TopicFeed {
   readonly activity: TopicActivity
   readonly scopeActivity: ScopeActivity
   epoch: string
-  /** The last offset whose turn has come. */
+  /** The last offset that was matched. */
   position: number
   readonly #metrics: Metrics
   readonly #matcher = new Matcher<Subscription>()
   readonly #early: EarlyEvents
   readonly #tail: Tail
-  /** Subscriptions that are still on their way here: opening, catching up. */
+  /** Subscriptions that are opening or catching up. */
   #guests = 0
-  /** The log is known to reach this far. */
+  /** The highest offset that the log is known to hold. */
   #target = 0
   #isClosed = false
 
@@ -82,13 +82,13 @@ export class TopicFeed {
 
   get subscriptions () { return this.#matcher.size }
 
-  /** Whether it has no subscription, and none on its way. */
+  /** Whether no subscription is attached or on its way. */
   get isIdle () { return this.#guests === 0 && this.#matcher.size === 0 }
 
   /** Whether the log has events that the feed lacks. */
   get isBehind () { return this.#target > this.position && !this.#isClosed }
 
-  /** Keeps the feed alive until `leave`, before a subscription is attached. */
+  /** Keeps the feed open until `leave`, for a subscription that is not attached yet. */
   enter (): void {
     this.#guests++
   }
@@ -97,7 +97,7 @@ export class TopicFeed {
     this.#guests--
   }
 
-  /** Makes a subscription live: it gets every matching event above the feed's position, and above its own. */
+  /** Makes a subscription live: it receives every matching event above the feed's position and above its own. */
   attach (subscription: Subscription): void {
     if (subscription.hasEnded) return
     subscription.isLive = true
@@ -109,8 +109,8 @@ export class TopicFeed {
   }
 
   /**
-   * Takes an event from this node's writer or from the bus: in order or not, once or more often. Returns the events
-   * whose turn has come, in order: this one and the held ones that follow it, or none.
+   * Accepts an event from this node's writer or from the bus, in any order and any number of times. Returns the events
+   * that are next in order: this one and the held ones that follow it, or none.
    */
   accept (event: LoggedEvent): readonly MatchedEvent[] {
     if (event.epoch !== this.epoch) {
@@ -129,8 +129,8 @@ export class TopicFeed {
   }
 
   /**
-   * Takes the page of the log that follows its position. Returns the events whose turn has come, in order, held ones
-   * that follow the page included. Subscriptions end with `resync` if retention has removed an event that they lack.
+   * Accepts the page of the log that follows the position. Returns its events in order, followed by held ones. Ends
+   * subscriptions with `resync` if retention has removed an event that they lack.
    */
   fill (page: readonly LoggedEvent[]): readonly MatchedEvent[] {
     const matched: MatchedEvent[] = []
@@ -144,29 +144,30 @@ export class TopicFeed {
     return matched
   }
 
-  /** Records that the log has this head: the feed may be behind from then on. */
+  /** Records the log's head. The feed is behind if the head is above its position. */
   reach (head: number, epoch = this.epoch): void {
     if (epoch !== this.epoch) return this.#startAnew(epoch, head)
     if (head > this.#target) this.#target = head
   }
 
-  /** The subscriptions that an event of the past matches now. */
+  /** Returns the subscriptions that a past event matches now. */
   matching (event: Pick<LoggedEvent, 'value'>): readonly Subscription[] {
     return this.#matcher.matching(event)
   }
 
-  /** The first subscriptions that an event does not match, at most `max`. */
+  /** Returns up to `max` subscriptions that an event does not match. */
   unmatched (event: Pick<LoggedEvent, 'value'>, max: number): readonly Subscription[] {
     return this.#matcher.unmatched(event, max)
   }
 
-  /** Recent events above an offset from memory; undefined when memory does not reach back so far. */
+  /** Returns recent events above an offset from memory; undefined if memory does not reach back that far. */
   recent (after: number): LoggedEvent[] | undefined {
     return this.#tail.above(after)
   }
 
   /**
-   * Where the log stands, for a client that goes on after an offset; undefined when memory does not reach back so far.
+   * Returns the log's position for a client that resumes after an offset; undefined if memory does not reach back that
+   * far.
    */
   standing (after: number): LogPosition | undefined {
     const earliest = this.#tail.first ?? this.position + 1
@@ -175,7 +176,7 @@ export class TopicFeed {
       : undefined
   }
 
-  /** Takes a page of the log into memory when it ends where memory begins, and fits. */
+  /** Adds a page of the log to memory if it adjoins the events there, and fits. */
   recall (page: readonly LoggedEvent[]): void {
     const [first, last] = [page[0], page.at(-1)]
     const next = this.#tail.first ?? this.position + 1
@@ -186,7 +187,7 @@ export class TopicFeed {
     this.#tail.unshift(page.filter(({ offset }) => offset < next))
   }
 
-  /** Which subscriptions an event would match, whatever its offset: their number, and the first of each kind. */
+  /** Reports which subscriptions an event would match, whatever its offset. */
   probe (event: Pick<LoggedEvent, 'value'>, max: number): Probe {
     const matches = this.matching(event)
     return {
@@ -218,10 +219,10 @@ export class TopicFeed {
     this.#early.dropTo(this.position)
   }
 
-  /** Retention has removed the events up to an offset: subscriptions that lack them cannot go on. */
+  /** Skips events that retention has removed. Subscriptions that lack them end with `resync`. */
   #skipTo (offset: number, matched: MatchedEvent[]): void {
     if (offset <= this.position) return
-    // Before the position moves, so that their ends do not count the skipped offsets as delivered.
+    // Before the position advances, so that their final spans do not count the skipped offsets as delivered.
     this.#resyncAll(retentionPassed)
     this.position = offset
     this.#tail.clear()

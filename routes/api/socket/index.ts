@@ -19,8 +19,8 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Socket'],
       summary: 'List channels',
       description:
-        'The channels of the scope that somebody is in, on whatever node, in the order of their names. Channels of ' +
-          'documents (`doc:…`) are there for whoever holds `sync:read`.',
+        'Returns the channels of the scope that have members, on all nodes, ordered by name. Channels of documents ' +
+          '(`doc:…`) are included only for callers with `sync:read`.',
       querystring: PageQuery,
       response: {
         200: pageOf(ChannelSummary, 'A page of channels.', headers),
@@ -41,9 +41,9 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Socket'],
       summary: 'List the members of a channel',
       description:
-        'Those who have been in it for longest first. A page ends early when its states are longer than 1 MiB. A ' +
-          'member whose connection has just ended is there until its grace period is over. A channel that nobody is ' +
-          'in has no members. That of a document needs `sync:read` as well.',
+        'Returns the members, oldest first. A page ends early when its states exceed 1 MiB. A member whose ' +
+          'connection has ended stays until the grace period is over. A channel that does not exist has no members. ' +
+          'The channel of a document also requires `sync:read`.',
       params: ChannelPath,
       querystring: PageQuery,
       response: {
@@ -66,10 +66,10 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'countConnections',
       tags: ['Socket'],
       summary: 'Count connections',
-      description: 'The open sockets of the scope, over Socket.IO and `/ws` and all nodes together.',
+      description: 'Returns the number of open sockets of the scope, over Socket.IO and `/ws`, on all nodes.',
       response: {
         200: {
-          description: 'How many there are.', headers: nodesMissing,
+          description: 'The number of open sockets.', headers: nodesMissing,
           content: { 'application/json': { schema: ref(ConnectionCount) } }
         },
         ...refusals(400, 401, 403)
@@ -88,12 +88,14 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Socket'],
       summary: 'Send a message to a channel',
       description:
-        "To every connected member, on whatever node. It is not stored, unless somebody in the scope listens to `socket.message`: then it is delivered once it is committed, and refused when it violates that topic's active schema.",
+        'Sends a message to every connected member of the channel, on all nodes. The message is stored only if ' +
+          '`socket.message` has a listener in the scope. It is then delivered once it is committed, and refused if ' +
+          "it violates that topic's active schema.",
       headers: IdempotencyHeaders,
       body: ref(Broadcast),
       response: {
         200: {
-          description: 'How many got it.', headers: nodesMissing,
+          description: 'The number of members that the message was sent to.', headers: nodesMissing,
           content: { 'application/json': { schema: ref(BroadcastAnswer) } }
         },
         ...refusals(400, 401, 403, 409, 413, 415)

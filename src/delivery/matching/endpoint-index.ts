@@ -5,7 +5,7 @@ import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 import type { EventType } from '../../../schemas/events.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
 
-/** What a webhook listens to, as it is stored. */
+/** The stored selection of a webhook: the events that it is for. */
 export interface ListeningRow {
   id: string
   events: string[]
@@ -14,7 +14,7 @@ export interface ListeningRow {
   environments: Environment[] | null
 }
 
-/** What a webhook listens to, condition by condition: an event is for it when every one of them holds. */
+/** A webhook's selection, condition by condition. An event is for the webhook if every condition holds. */
 export class Listening {
   readonly id: string
   readonly filter: Filter | undefined
@@ -30,7 +30,7 @@ export class Listening {
     this.#topics = row.topics === null ? TopicPatterns.all : new TopicPatterns(row.topics)
   }
 
-  /** `*` alone, where it is among them. */
+  /** The event types, or only `*` if that is one of them. */
   get types (): Iterable<string> { return this.#types }
 
   lists (type: EventType): boolean { return this.#types.has('*') || this.#types.has(type) }
@@ -39,8 +39,8 @@ export class Listening {
 }
 
 /**
- * The active webhooks of one application, by the types of event that they fire for, with filters indexed as those of
- * subscriptions: an event's cost grows with the webhooks that match, not with those that exist.
+ * Indexes the active webhooks of one application by event type, and their filters like those of subscriptions. An
+ * event's cost grows with the webhooks that match, not with those that exist.
  */
 export class EndpointMatch {
   readonly #byType = new Map<string, Matcher<Listening>>()
@@ -68,16 +68,18 @@ export class EndpointMatch {
     }
   }
 
-  /** Whether some webhook would be told of such an event, were its payload to its liking. */
+  /** Returns whether some webhook would receive such an event if its payload passed the webhook's filter. */
   wants (scope: Scope, type: EventType, topic: string): boolean {
     return [type, '*'].some(name => {
-      for (const listening of this.#byType.get(name)?.all() ?? []) { if (listening.isOf(scope.environment) && listening.takesIn(topic)) return true }
+      for (const listening of this.#byType.get(name)?.all() ?? []) {
+        if (listening.isOf(scope.environment) && listening.takesIn(topic)) return true
+      }
       return false
     })
   }
 }
 
-/** A payload that is parsed when a filter asks for it. */
+/** Parses a payload when a filter first reads it. */
 class DraftValue {
   readonly #draft: EventDraft
   #parsed: unknown

@@ -5,12 +5,12 @@ import { encodeJson, isPlainObject } from '../../foundation/json.ts'
 const conditionsMax = 32
 const pathLengthMax = 256
 const listMax = 100
-/** Of a filter's JSON: it is kept for as long as its subscription lives. A hundred UUIDs take half of it. */
+/** Limit for a filter's JSON, which is kept as long as its subscription. A hundred UUIDs take half of it. */
 export const filterBytesMax = 8 * 1024
 
 type Scalar = string | number | boolean | null
 
-/** A field of the payload that must have exactly this value: what subscriptions are indexed by. */
+/** A field of the payload that must have exactly this value. Subscriptions are indexed by these. */
 export interface Equality { path: string, value: Scalar }
 
 /** A field of the payload that must pass a test. */
@@ -23,8 +23,7 @@ export interface Condition {
 }
 
 /**
- * A subscription's filter, taken apart. All of it must hold. Two filters with the same `fingerprint` match the same
- * events.
+ * A parsed filter. All equalities and conditions must hold. Filters with the same `fingerprint` match the same events.
  */
 export interface Filter {
   equalities: Equality[]
@@ -45,11 +44,11 @@ const operators = {
 } as const
 export type Operator = keyof typeof operators
 
-/** Numbers with numbers, strings with strings (by UTF-16 code units); nothing else has an order. */
+/** Compares numbers with numbers and strings with strings (by UTF-16 code units). No other values have an order. */
 const isComparable = (found: unknown, operand: unknown): found is string | number =>
   (typeof found === 'number' || typeof found === 'string') && typeof found === typeof operand
 
-/** Costs the same however many there are, but for those that are objects or arrays. */
+/** Constant time for scalars, however many there are; objects and arrays are compared one by one. */
 function isAmong (values: readonly unknown[]): (found: unknown) => boolean {
   const scalars = new Set(values.filter(isScalar))
   const compounds = values.filter(value => !isScalar(value))
@@ -74,7 +73,7 @@ function isOrdered (operand: unknown): boolean {
 }
 
 /**
- * Takes a filter apart: `{path: value}` is equality, `{path: {operator: operand}}` a test, paths are dotted.
+ * Parses a filter: `{path: value}` is an equality, `{path: {operator: operand}}` a condition. Paths are dotted.
  * Undefined and `{}` match everything. Throws ValidationError that names the key.
  */
 export function parseFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
@@ -82,12 +81,14 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
   if (filter === undefined || keys.length === 0) return undefined
   if (keys.length > conditionsMax) throw refusal('', `must have at most ${conditionsMax} keys`)
   keys.sort()
-  // Bounded in size and depth before anything walks it.
+  // Checks size and depth before anything walks the filter.
   encodeJson(filter, '/filter')
   const equalities: Equality[] = []
   const conditions: Condition[] = []
   for (const path of keys) {
-    if (path === '' || path.length > pathLengthMax) { throw refusal(path, `must be a dotted path of 1 to ${pathLengthMax} characters`) }
+    if (path === '' || path.length > pathLengthMax) {
+      throw refusal(path, `must be a dotted path of 1 to ${pathLengthMax} characters`)
+    }
     const wanted = filter[path]
     if (isScalar(wanted)) equalities.push({ path, value: wanted })
     else if (isPlainObject(wanted)) conditions.push(...parseOperators(path, wanted, equalities))
@@ -96,10 +97,12 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
   return { equalities, conditions, fingerprint: JSON.stringify(keys.map(key => [key, filter[key]])) }
 }
 
-/** The same for a filter that is handed in. Throws ValidationError, too, when it is larger than `filterBytesMax`. */
+/** Parses a filter from a request. Also throws ValidationError if it is larger than `filterBytesMax`. */
 export function acceptFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
   const parsed = parseFilter(filter)
-  if (Buffer.byteLength(parsed?.fingerprint ?? '') > filterBytesMax) { throw refusal('', `must be at most ${filterBytesMax} bytes of JSON`) }
+  if (Buffer.byteLength(parsed?.fingerprint ?? '') > filterBytesMax) {
+    throw refusal('', `must be at most ${filterBytesMax} bytes of JSON`)
+  }
   return parsed
 }
 
@@ -109,9 +112,13 @@ const isScalar = (value: unknown): value is Scalar =>
 
 function parseOperators (path: string, wanted: Record<string, unknown>, equalities: Equality[]): Condition[] {
   const names = Object.keys(wanted)
-  if (names.length === 0) { throw refusal(path, `must name at least one of the operators ${Object.keys(operators).join(', ')}`) }
+  if (names.length === 0) {
+    throw refusal(path, `must name at least one of the operators ${Object.keys(operators).join(', ')}`)
+  }
   return names.flatMap(name => {
-    if (!Object.hasOwn(operators, name)) { throw refusal(`${path}/${name}`, `is not one of the operators ${Object.keys(operators).join(', ')}`) }
+    if (!Object.hasOwn(operators, name)) {
+      throw refusal(`${path}/${name}`, `is not one of the operators ${Object.keys(operators).join(', ')}`)
+    }
     const operator = name as Operator
     const operand = wanted[operator]
     const [isGood, message] = operandTests[operator] ?? [() => true, '']
@@ -129,7 +136,7 @@ function refusal (path: string, message: string): ValidationError {
   return new ValidationError('VALIDATION_FAILED', `${place} ${message}`, { details: [{ path: place, message }] })
 }
 
-/** The value at a dotted path: own members of objects and elements of arrays; undefined when there is none. */
+/** Returns the value at a dotted path, through own members of objects and elements of arrays; undefined if absent. */
 export function valueAt (payload: unknown, segments: readonly string[]): unknown {
   let value = payload
   for (const segment of segments) {
@@ -139,13 +146,13 @@ export function valueAt (payload: unknown, segments: readonly string[]): unknown
   return value
 }
 
-/** Whether an event's payload passes the tests that are not equalities. */
+/** Returns whether a payload passes all conditions. Equalities are not among them. */
 export const passes = (conditions: readonly Condition[], payload: unknown): boolean =>
   conditions.every(({ segments, test }) => test(valueAt(payload, segments)))
 
 /**
- * What a value is indexed by: equalities hold where the keys are equal. Distinguishes 1 from "1"; an absent value is
- * unlike every value.
+ * Returns the index key of a value: an equality holds if the keys are equal. 1 and "1" have different keys; an absent
+ * value has the key of no value.
  */
 export function valueKey (value: unknown): string {
   switch (typeof value) {
@@ -157,10 +164,10 @@ export function valueKey (value: unknown): string {
   }
 }
 
-/** One test of a filter, and how it ended. */
+/** One test of a filter, and its result. */
 export interface Judgement { path: string, operator: Operator, wanted: unknown, found: unknown, holds: boolean }
 
-/** Every test of a filter against a payload, one by one: the event matches when all of them hold. */
+/** Evaluates each test of a filter against a payload. The event matches if all of them hold. */
 export function judge (filter: Filter | undefined, payload: unknown): Judgement[] {
   const tests: Condition[] = [
     ...(filter?.equalities ?? []).map(({ path, value }): Condition => ({
@@ -175,7 +182,7 @@ export function judge (filter: Filter | undefined, payload: unknown): Judgement[
   })
 }
 
-/** Whether a payload passes a whole filter, without an index. */
+/** Returns whether a payload passes a whole filter, without an index. */
 export const matches = (filter: Filter | undefined, payload: unknown): boolean =>
   filter === undefined || (
     filter.equalities.every(({ path, value }) => valueKey(valueAt(payload, path.split('.'))) === valueKey(value)) &&

@@ -2,10 +2,10 @@ import { matches, passes, valueAt, valueKey, type Filter } from './filter.ts'
 
 export interface Filtered { readonly filter: Filter | undefined }
 
-/** What filters look at: an event's payload as a value. */
+/** The part of an event that filters test: its payload as a value. */
 export interface Matched { readonly value: unknown }
 
-/** Subscriptions whose filters demand values of the same paths, by those values. */
+/** Subscriptions whose filters require values at the same paths, by those values. */
 interface EqualityIndex<T> {
   paths: string[][]
   byValues: Map<string, Set<T>>
@@ -13,13 +13,13 @@ interface EqualityIndex<T> {
 
 /**
  * Finds the subscriptions of one topic that an event matches. The work grows with the matches and with the number of
- * *distinct* sets of filtered paths, not with the subscriptions: ten thousand with `{sessionId: …}` of their own are
- * one look-up.
+ * *distinct* sets of filtered paths, not with the subscriptions: ten thousand subscriptions that each filter by their
+ * own `{sessionId: …}` cost one look-up.
  */
 export class Matcher<T extends Filtered> {
   readonly #unfiltered = new Set<T>()
   readonly #indexes = new Map<string, EqualityIndex<T>>()
-  /** Filters without an equality, by fingerprint: each distinct one is evaluated once an event. */
+  /** Filters without an equality, by fingerprint. Each distinct one is evaluated once per event. */
   readonly #tested = new Map<string, Set<T>>()
   #size = 0
 
@@ -43,9 +43,9 @@ export class Matcher<T extends Filtered> {
     for (const bucket of this.#tested.values()) yield * bucket
   }
 
-  /** The subscriptions that an event matches. */
+  /** Returns the subscriptions that an event matches. */
   matching (event: Matched): T[] {
-    // A set is copied at once; to push its members one by one would cost more than the rest of a fan-out's routing.
+    // Spreading a set copies it at once; pushing its members one by one would cost more than the rest of the routing.
     const found = [...this.#unfiltered]
     for (const index of this.#indexes.values()) {
       const bucket = index.byValues.get(valuesKey(index.paths.map(path => valueAt(event.value, path))))
@@ -65,17 +65,19 @@ export class Matcher<T extends Filtered> {
   }
 
   /**
-   * The first that an event does not match, at most so many. They are looked for one by one: the work grows with the
-   * matches, and with `max`.
+   * Returns up to `max` subscriptions that an event does not match. Tests them one by one: the work grows with the
+   * matches and with `max`.
    */
   unmatched (event: Matched, max: number): T[] {
     const found: T[] = []
-    for (const { byValues } of this.#indexes.values()) { for (const bucket of byValues.values()) if (!this.#gather(bucket, event, found, max)) return found }
+    for (const { byValues } of this.#indexes.values()) {
+      for (const bucket of byValues.values()) if (!this.#gather(bucket, event, found, max)) return found
+    }
     for (const bucket of this.#tested.values()) if (!this.#gather(bucket, event, found, max)) return found
     return found
   }
 
-  /** Subscriptions of a bucket differ in what is not indexed. Answers whether there is room for more. */
+  /** Tests the subscriptions of a bucket, which may differ in their conditions. Returns false once `found` is full. */
   #gather (bucket: Set<T>, event: Matched, found: T[], max: number): boolean {
     for (const subscription of bucket) {
       if (found.length >= max) return false
@@ -97,7 +99,7 @@ export class Matcher<T extends Filtered> {
     return bucketOf(index.byValues, valuesKey(filter.equalities.map(({ value }) => value)), isWanted)
   }
 
-  /** Forgets the empty bucket of a subscription, and the index that it leaves empty. */
+  /** Deletes the empty bucket of a subscription, and its index if that becomes empty. */
   #drop ({ filter }: T): void {
     if (filter === undefined) return
     if (filter.equalities.length === 0) {

@@ -23,23 +23,23 @@ export interface PatternHub extends SubscriptionHost {
 export interface PatternOptions {
   hub: PatternHub
   limits: DeliveryLimits
-  /** Delivers what lies between a subscription's position and the feed's, then makes it live. Never rejects. */
+  /** Delivers the events between a subscription's position and the feed's, then makes it live. Never rejects. */
   join (subscription: Subscription, feed: TopicFeed): Promise<void>
   pattern: string
   filter: Filter | undefined
   returnMode: ReturnMode
 }
 
-/** What a subscriber's principals covered and cover, and whether that is more. */
+/** The topics that a subscriber's old and new principals cover, and whether the new ones are more. */
 interface CoverChange { was: TopicPatterns, is: TopicPatterns, isWider: boolean }
 
-/** One topic of a pattern on its way to being live. The feed is entered. */
+/** A topic of a pattern that is about to go live. Its feed is entered. */
 interface Joining { child: Subscription, feed: TopicFeed }
 
 /**
- * A subscriber's subscription to every topic that a pattern matches and its principal may see: a subscription
- * a topic, all of one id. Topics whose logs are made after it began are part of it from their first event on.
- * It ends as a whole, or a topic at a time when a fresh token no longer covers it.
+ * A subscription to every topic that a pattern matches and the principal may read. It holds one subscription per topic,
+ * all with the same id. It adds topics whose logs are created later, from their first event on. It ends as a whole, or
+ * topic by topic when a fresh token no longer covers a topic.
  */
 export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   readonly id = randomId('sub')
@@ -50,14 +50,16 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   readonly #options: PatternOptions
   readonly #matches: TopicPatterns
   readonly #prefix: string
-  /** Of topics that it has lost to fresh principals. */
+  /** Spans of the topics that it lost to fresh principals. */
   readonly #past = new Map<string, Required<Span>>()
   readonly #children = new Map<string, Subscription>()
-  /** While the logs are listed: topics that were told of meanwhile, with the heads that they have at least. */
+  /**
+   * Topics discovered while the logs are being listed, with the lowest head that each can have; undefined otherwise.
+   */
   #told: Map<string, LogHead> | undefined = new Map()
   /**
-   * What the principals before this one covered, since the last list: a topic outside of it may have a past that was
-   * not to be seen.
+   * The topics that earlier principals covered since the last list. A topic outside of them may have past events that
+   * the subscriber could not read.
    */
   #covered: TopicPatterns[] = []
   #widening: Promise<void> = Promise.resolve()
@@ -76,7 +78,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   get filter (): Filter | undefined { return this.#options.filter }
   get returnMode (): ReturnMode { return this.#options.returnMode }
 
-  /** Includes topics that it has lost. */
+  /** Includes the topics that it has lost. */
   spans (): Record<string, Required<Span>> {
     return Object.fromEntries([
       ...this.#past,
@@ -97,8 +99,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   }
 
   /**
-   * The logs that there are by now of topics that it matches, covered or not: the principal may be another one when
-   * they are taken in.
+   * Lists the existing logs that the pattern matches, covered or not: the principal may change before they are added.
    */
   async list (): Promise<readonly TopicLog[]> {
     const { hub } = this.#options
@@ -106,14 +107,14 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     return logs.matching(this.topic, topic => this.matches(topic))
   }
 
-  /** Whether so many topics more are too many for it or for its subscriber. */
+  /** Returns whether adding this many topics exceeds the limit of the pattern or of its subscriber. */
   isFull (more = 1): boolean {
     const { patternTopicsMax, patternTopicsPerConnectionMax } = this.#options.limits
     return this.#children.size + more > patternTopicsMax ||
       this.subscriber.patternTopics + more > patternTopicsPerConnectionMax
   }
 
-  /** Takes a topic in at a position that is computed from its feed. It is live once it was handed to `start`. */
+  /** Adds a topic, at a position computed from its feed. Pass the result to `start` to make it live. */
   take (topic: string, log: LogHead, positionIn: (feed: TopicFeed) => number): Joining {
     const { hub, filter, returnMode } = this.#options
     const feed = hub.enterAt(this.subscriber.scope, topic, log)
@@ -124,10 +125,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     return { child, feed }
   }
 
-  /**
-   * Makes topics live: at once where there is nothing to catch up with, one after the other where there is. The list is
-   * over.
-   */
+  /** Makes topics live: at once if they have nothing to catch up on, the others one after another. Ends the listing. */
   start (joining: readonly Joining[], listed: ReadonlySet<string>): void {
     const { hub } = this.#options
     const behind = joining.filter(({ child, feed }) => {
@@ -149,7 +147,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   discovered (topic: string, log: LogHead, known = log.head): void {
     if (this.#hasEnded || this.#children.has(topic) || !this.matches(topic)) return
     if (this.#told !== undefined) {
-      // The event that told of it is not routed to here: it is fetched once the list is there.
+      // The event that revealed the topic is not routed here. It is fetched once the list is complete.
       this.#told.set(topic, { epoch: log.epoch, head: known })
       return
     }
@@ -159,8 +157,8 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   }
 
   /**
-   * The subscriber has a fresh principal. Answers the topics that it no longer covers, which have ended, and when what
-   * it covers newly is part of the pattern.
+   * Applies a fresh principal. Returns the topics that it no longer covers, which have ended, and a promise that
+   * resolves when newly covered topics are part of the pattern.
    */
   refreshed ({ was, is, isWider }: CoverChange): { lost: string[], widened: Promise<void> | undefined } {
     if (was === is) return { lost: [], widened: undefined }
@@ -168,13 +166,15 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     const lost = [...this.#children.keys()].filter(topic => !is.covers(topic))
     for (const topic of lost) {
       const child = this.#children.get(topic)
-      if (child !== undefined && this.#past.size < this.#options.limits.patternTopicsMax) { this.#past.set(topic, child.span) }
+      if (child !== undefined && this.#past.size < this.#options.limits.patternTopicsMax) {
+        this.#past.set(topic, child.span)
+      }
       child?.end()
     }
     return { lost, widened: isWider ? this.#widen(was) : undefined }
   }
 
-  /** Called by a topic's subscription that ends alone. */
+  /** Called by a topic's subscription when it ends on its own. */
   remove (child: Subscription): void {
     if (!this.#children.delete(child.topic)) return
     this.subscriber.countPatternTopics(-1)
@@ -189,7 +189,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     return true
   }
 
-  /** One topic after the other, so that a subscriber gets no more than a page of the past at a time. */
+  /** Catches up one topic after another, so that a subscriber receives one page of the past at a time. */
   async #catchUp (joining: readonly Joining[]): Promise<void> {
     for (const { child, feed } of joining) {
       await this.#options.join(child, feed)
@@ -197,7 +197,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     }
   }
 
-  /** A fresh principal covers more than the one before: what there is of it by now is live from now on. */
+  /** Adds the topics that a fresh principal covers and the one before did not. */
   #widen (was: TopicPatterns): Promise<void> {
     this.#covered.push(was)
     if (this.#told !== undefined) return this.#widening
@@ -214,7 +214,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     }).catch(() =>
       this.subscriber.resync(this, {
         code: 'DATABASE_UNAVAILABLE',
-        message: 'The topics could not be listed: subscribe again with `after`'
+        message: 'The topics of the pattern could not be listed. Subscribe again with `after`'
       })
     )
     return this.#widening
@@ -227,5 +227,5 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
 
 const patternTooWide: ResyncReason = {
   code: 'PATTERN_TOO_WIDE',
-  message: 'The pattern has come to match more topics than one may: subscribe to narrower ones'
+  message: 'The pattern now matches more topics than a pattern may have. Subscribe to a narrower pattern'
 }

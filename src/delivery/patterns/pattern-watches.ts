@@ -4,30 +4,30 @@ import type { EventLog, LogHead, TopicLog } from '../../events/log.ts'
 import { createGatherer } from '../../foundation/batching/batch-loader.ts'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 
-/** Topics of a scope that are remembered as told; beyond it they are forgotten, and told once more. */
+/** Topics of a scope that are remembered as announced. When the limit is reached, all are announced again. */
 const toldMax = 100_000
 /**
- * How long, or how many ids of other logs, a transaction may take from drawing a log's id to its commit, for the poll
- * to find the log at once.
+ * The longest time, and the most ids of other logs, between the assignment of a log's id and its commit for which a
+ * poll still finds the log at once.
  */
 const lookBackMs = 60_000
 const lookBackIds = 100_000
-/** Every so many polls all logs of the scopes are looked at: the net under that. */
+/** Every so many polls, all logs of the scopes are read, for logs that took longer. */
 const fullEvery = 60
 
-/** Somebody who wants to hear of topics that come into being. */
+/** Receives the topics that come into being in a scope. A pattern subscription is one. */
 export interface PatternWatcher {
   readonly id: string
   readonly topic: string
-  /** Whether its pattern takes in the topic. */
+  /** Returns whether its pattern matches the topic. */
   matches (topic: string): boolean
-  /** Whether the topic is part of it by now. */
+  /** Returns whether the topic is already part of it. */
   has (topic: string): boolean
-  /** Whether it listens to the topic, or would. */
+  /** Returns whether its pattern matches the topic and its principal covers it. */
   wants (topic: string): boolean
   /**
-   * There may be a topic that it does not know. Events above `head` are still to be routed; the log reaches to `known`
-   * at least. Told again when in doubt.
+   * Reports a topic that may be new. Events above `head` are still to be routed; the log reaches at least to `known`.
+   * May be called again for the same topic.
    */
   discovered (topic: string, log: LogHead, known: number): void
 }
@@ -35,12 +35,12 @@ export interface PatternWatcher {
 interface Watch {
   scope: Scope
   watchers: Set<PatternWatcher>
-  /** To the beginnings of logs on other nodes. */
+  /** Receives the first events of logs from other nodes. */
   following: Listening | undefined
-  /** Topics that all watchers know of: those of the first list, which is part of everybody's, and those told since. */
+  /** Topics announced to all watchers: those of the first list, and those announced since. */
   told: Set<string>
   isSeeded: boolean
-  /** Answers of `wants`, as long as the watchers that they are from are there. */
+  /** Cached results of `wants`, valid while the same watchers are there. */
   wanted: Map<string, boolean>
 }
 
@@ -55,7 +55,7 @@ export class ScopeLogs {
 
   get all () { return this.#all }
 
-  /** Those that a pattern matches: found once for all who ask. */
+  /** Returns the logs that a pattern matches. Cached by pattern. */
   matching (pattern: string, matches: (topic: string) => boolean): readonly TopicLog[] {
     let found = this.#byPattern.get(pattern)
     if (found === undefined) {
@@ -67,8 +67,9 @@ export class ScopeLogs {
 }
 
 /**
- * Who on this node listens by pattern, scope by scope. A watcher is told of every topic whose log is made after it was
- * added: by the first event that this node hears of, or else by the poll. Scopes without patterns cost one look-up.
+ * The pattern subscriptions of this node, by scope. Announces to each watcher every topic whose log is created after
+ * the watcher was added: on its first event that reaches this node, or else by the poll. A scope without patterns costs
+ * one look-up.
  */
 export class PatternWatches {
   readonly #log: EventLog
@@ -76,13 +77,13 @@ export class PatternWatches {
   readonly #onChanged: (scope: Scope) => void
   readonly #watches = new Map<string, Watch>()
   readonly #list: (scope: Scope) => Promise<ScopeLogs>
-  /** The highest ids that polls have seen, with their times: oldest first. */
+  /** The highest ids that polls have read, with the time of each, oldest first. */
   #seen: { at: number, id: number }[] = []
   #polls = 0
 
   /**
-   * `follow` begins to hear of new topics of other nodes; without it they come with the poll. `onChanged` is told when
-   * what a scope's patterns want has changed.
+   * `follow` subscribes to new topics of other nodes; without it, the poll finds them. `onChanged` is called when the
+   * topics that a scope's patterns include may have changed.
    */
   constructor (
     { log, follow = () => undefined, onChanged = () => {} }: {
@@ -102,7 +103,7 @@ export class PatternWatches {
 
   get isEmpty () { return this.#watches.size === 0 }
 
-  /** Every log of the scope: read after the call, so that with the watching begun before it nothing falls between. */
+  /** Lists every log of the scope. The read starts after the call, so a caller that is already watching misses none. */
   async list (scope: Scope): Promise<ScopeLogs> {
     const logs = await this.#list(scope)
     const watch = this.#watches.get(scopeKey(scope))
@@ -123,7 +124,7 @@ export class PatternWatches {
       this.#watches.set(key, watch)
     }
     watch.watchers.add(watcher)
-    // What the others want stays as it is: to ask all of them for each that comes or goes would be quadratic.
+    // Positive results stay, because re-evaluating all watchers for each new one would be quadratic.
     for (const [topic, isWanted] of watch.wanted) if (!isWanted && watcher.wants(topic)) watch.wanted.set(topic, true)
     this.#onChanged(scope)
   }
@@ -133,7 +134,7 @@ export class PatternWatches {
     const watch = this.#watches.get(key)
     if (watch === undefined) return
     watch.watchers.delete(watcher)
-    // By its pattern alone: its principal may be another one by now.
+    // Tests the pattern alone, because the watcher's principal may have changed since.
     for (const [topic, isWanted] of watch.wanted) if (isWanted && watcher.matches(topic)) watch.wanted.delete(topic)
     if (watch.watchers.size === 0) {
       watch.following?.end()
@@ -142,18 +143,18 @@ export class PatternWatches {
     this.#onChanged(scope)
   }
 
-  /** Everybody who watches the scope. */
+  /** Returns all watchers of the scope. */
   watching (scope: Scope): PatternWatcher[] {
     return [...this.#watches.get(scopeKey(scope))?.watchers ?? []]
   }
 
-  /** What a watcher wants has changed. */
+  /** Called when a watcher's principal covers other topics than before. */
   changed (scope: Scope): void {
     this.#watches.get(scopeKey(scope))?.wanted.clear()
     this.#onChanged(scope)
   }
 
-  /** Whether a pattern of the scope would take in the topic. */
+  /** Returns whether a pattern of the scope would include the topic. */
   wants (scope: Scope, topic: string): boolean {
     const watch = this.#watches.get(scopeKey(scope))
     if (watch === undefined) return false
@@ -166,13 +167,13 @@ export class PatternWatches {
     return isWanted
   }
 
-  /** An event is about to be routed: whoever does not know its topic hears of it first. */
+  /** Called before an event is routed. Announces the event's topic to the watchers if it is new. */
   announce ({ scope, topic, epoch, offset }: LoggedEvent): void {
     const watch = this.#watches.get(scopeKey(scope))
     if (watch !== undefined && !watch.told.has(topic)) tell(watch, topic, { epoch, head: offset - 1 }, offset)
   }
 
-  /** Looks for topics that another node has written first, in one statement. */
+  /** Finds topics that another node wrote to first, with one statement. */
   async poll (): Promise<void> {
     if (this.isEmpty) {
       this.#seen = []
@@ -186,7 +187,7 @@ export class PatternWatches {
     }
   }
 
-  /** The id that the next poll looks above: what had been seen a while ago, or everything. */
+  /** Returns the id above which the next poll reads: one that was seen some time ago, or 0 for all logs. */
   #from (): number {
     if (this.#polls++ % fullEvery === 0) return 0
     const before = Date.now() - lookBackMs

@@ -19,13 +19,14 @@ export interface SubscribePatternOptions extends JoinOptions {
   log: EventLog
   limits: DeliveryLimits
   metrics: Metrics
-  /** Throws RateLimitError when the subscriber may not have one more subscription with that filter. */
+  /** Throws RateLimitError if the subscriber may not add a subscription with that filter. */
   requireRoom (subscriber: Subscriber, filter: Filter | undefined): void
 }
 
 /**
- * `subscribe` with a pattern: one subscription of every topic that it matches and the principal may see, those to come
- * included. The answer is sent when all of them are live or, with `after`, on their way from there.
+ * Handles `subscribe` with a pattern: one subscription to every present and future topic that the pattern matches and
+ * the principal may read. The answer is sent when all of them are live; with `after`, when they have started to catch
+ * up.
  */
 export async function subscribePattern (
   options: SubscribePatternOptions,
@@ -54,18 +55,18 @@ export async function subscribePattern (
     do {
       ({ principal } = subscriber)
       covered = logs.filter(({ topic }) => subscription.wants(topic))
-      refuseTooWide(subscription, covered)
+      refuseTooWide(limits, subscription, covered)
       positions = await readPositions(options, subscriber, covered, pastOf)
-      // A fresh token may have come, by which it covers topics of whose past nothing is known. Each round is paid with
-      // one.
+      // A fresh token may have arrived and cover topics whose past has not been read. Each repetition costs the client
+      // a token.
     } while (subscriber.isOpen && subscriber.principal !== principal)
     if (!subscriber.isOpen) {
       subscription.end()
       return
     }
-    // Meanwhile other subscriptions may have come, too.
+    // Repeated, because other subscriptions may have been added in the meantime.
     authorizePattern(subscriber, request.topic)
-    refuseTooWide(subscription, covered)
+    refuseTooWide(limits, subscription, covered)
     options.requireRoom(subscriber, filter)
     let recovered = isNothingElseNamed(request, covered)
     const joining = covered.map(log => subscription.take(log.topic, log, feed => {
@@ -93,43 +94,48 @@ export async function subscribePattern (
   }
 }
 
-/** Throws ForbiddenError unless the principal may see some topic of the pattern. */
+/** Throws ForbiddenError unless the principal may subscribe to some topic of the pattern. */
 function authorizePattern ({ principal, scope }: Subscriber, pattern: string): void {
   if (!permissionsAt(principal, scope).subscribe.meets(pattern)) authorizeTopic(principal, scope, 'subscribe', pattern)
 }
 
-function refuseTooWide (subscription: PatternSubscription, logs: readonly TopicLog[]): void {
+/** Throws RateLimitError `PATTERN_TOO_WIDE` if the logs are too many for the pattern or for its subscriber. */
+function refuseTooWide (limits: DeliveryLimits, subscription: PatternSubscription, logs: readonly TopicLog[]): void {
   if (subscription.isFull(logs.length)) {
     throw new RateLimitError(
       'PATTERN_TOO_WIDE',
-      `The pattern matches ${logs.length} topics, more than it may: ${subscription.topic}`
+      `The pattern ${subscription.topic} matches ${logs.length} topics. One pattern may match at most ` +
+        `${limits.patternTopicsMax}, all patterns of a connection together ${limits.patternTopicsPerConnectionMax}`
     )
   }
 }
 
-/** What is asked of each topic's past. Throws ValidationError. */
+/** Returns the part of each topic's past that the request asks for. Throws ValidationError. */
 function toPast ({ topic: pattern, after, epoch, epochs, rewind }: SubscribeRequest): (topic: string) => Past {
-  if (!isTopicPattern(pattern)) { throw invalid('/topic', 'is not a pattern: `*` stands for one segment, `**` at the end for the rest') }
-  if (epoch !== undefined) throw invalid('/epoch', 'is for one topic; with a pattern use /epochs')
-  if (typeof after === 'number') { throw invalid('/after', 'must be an object with an offset for each topic, because /topic is a pattern') }
+  if (!isTopicPattern(pattern)) {
+    throw invalid('/topic', 'is not a valid pattern: `*` matches one segment, `**` at the end matches one or more')
+  }
+  if (epoch !== undefined) throw invalid('/epoch', 'is only for a single topic. With a pattern, use /epochs')
+  if (typeof after === 'number') {
+    throw invalid('/after', 'must be an object with an offset for each topic, because /topic is a pattern')
+  }
   const matches = new TopicPatterns([pattern])
   for (const topic of [...Object.keys(after ?? {}), ...Object.keys(epochs ?? {})]) {
-    if (!matches.covers(topic)) { throw invalid('/after', `names a topic that the pattern does not match: ${topic.slice(0, 100)}`) }
+    if (!matches.covers(topic)) {
+      throw invalid('/after', `names a topic that the pattern does not match: ${topic.slice(0, 100)}`)
+    }
   }
   return topic => ({ after: own(after, topic) ?? own(after, pattern), epoch: own(epochs, topic), rewind })
 }
 
-/**
- * Whether every topic of `after` is among those that there are; of one that is not there only its beginning is not
- * lost.
- */
+/** Returns whether every topic that `after` names has a log. A topic without one counts only if its offset is 0. */
 function isNothingElseNamed ({ topic: pattern, after }: SubscribeRequest, covered: readonly TopicLog[]): boolean {
   if (typeof after !== 'object') return false
   const known = new Set(covered.map(({ topic }) => topic))
   return Object.entries(after).every(([topic, offset]) => topic === pattern || known.has(topic) || offset === 0)
 }
 
-/** Where the logs stand of whose past something is asked. */
+/** Reads the positions of the logs for which `after` or `rewind` is given. */
 async function readPositions (
   { log }: SubscribePatternOptions, { scope }: Subscriber, logs: readonly TopicLog[], pastOf: (topic: string) => Past
 ): Promise<Map<string, LogPosition>> {

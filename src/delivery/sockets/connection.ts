@@ -15,29 +15,29 @@ import type { DeliveryObserver } from '../delivery-observer.ts'
 import type { ClientSubscription, EndReason, GivenUp, Recipient, ResyncReason, Subscriber } from '../subscriber.ts'
 import type { SharedMessage, Delivery, Transport } from './transport.ts'
 
-/** Told of what becomes of a connection. */
+/** Observes a connection. */
 export interface ConnectionObserver {
   /**
-   * What the client did not read is no longer kept: its subscriptions have ended. The connection may live on, or be
-   * closed soon.
+   * The connection's subscriptions have ended, because the client did not read. The connection may stay open or close
+   * soon.
    */
   givenUp (connection: Connection): void
-  /** It has a fresh principal, who may be allowed less. */
+  /** The connection has a fresh principal, which may have fewer permissions. */
   refreshed (connection: Connection): void
-  /** Once, when the link is gone. */
+  /** The link is gone. Called once. */
   closed (connection: Connection): void
 }
 
-/** What all connections of a node have in common. */
+/** Parts that all connections of a node share. */
 export interface ConnectionParts {
   observer: ConnectionObserver
   limits: DeliveryLimits
   metrics: Metrics
   /** Observes their subscriptions. */
   deliveries: DeliveryObserver
-  /** Their subscriptions, by application. */
+  /** Counts their subscriptions by application. */
   seats: Seats
-  /** What these hold. */
+  /** Counts the bytes that subscriptions and members hold. */
   held: HeldBytes
 }
 
@@ -52,31 +52,31 @@ export interface ConnectionOptions {
 interface Queued extends Delivery { recipients: Recipient[] }
 
 /**
- * One client's link, whatever the transport: its subscriptions, and the events on their way to it. Events queue until
- * `flush`, so that those which are ready together leave together. What the kernel has not taken is bounded: over the
- * bound all subscriptions are given up with `resync`, and a socket that then does not drain is closed.
+ * One client's link, over any transport: its subscriptions, and the events on their way to it. Events queue until
+ * `flush`, so that events which are ready together are sent together. The bytes that the kernel has not taken are
+ * limited. Above the limit, all subscriptions end with `resync`, and a socket that then does not drain is closed.
  */
 export class Connection implements Subscriber {
   readonly transport: Transport
   readonly scope: Scope
   principal: Principal
-  /** A list: a table for the one that most have would be half as large as all else that is kept of a connection. */
+  /** An array, because most connections have one subscription. A map would add half to a silent connection's memory. */
   subscriptions: readonly ClientSubscription[] = []
   /** Bytes that its subscriptions and memberships hold. */
   heldBytes = 0
   patternTopics = 0
   readonly #parts: ConnectionParts
   readonly #activity: ScopeActivity
-  /** Messages among what is queued, and roughly their bytes. */
+  /** Number of messages in the queue, and their approximate bytes. */
   #queuedMessages = 0
   #queuedMessageBytes = 0
   #isOpen = true
   #hasVanished = false
   #wasOver = false
-  /** Until when the bytes of the past are paid for. */
+  /** The time at which the pace allows the past bytes sent so far. */
   #pastUntil = 0
   #drainTimer: NodeJS.Timeout | undefined
-  // Most connections are silent and live off the present: what only others need is made when it is needed.
+  // Most connections are silent and receive only live events. The state that others need is created on demand.
   #queued: Queued[] | undefined
   #drainWaiters: (() => void)[] | undefined
   #turns: ReturnType<typeof createLimit> | undefined
@@ -90,21 +90,21 @@ export class Connection implements Subscriber {
     this.#activity = activity
   }
 
-  /** The transport's: what others in the scope know it by. */
+  /** The transport's id, which identifies the connection to others in its scope. */
   get id () { return this.transport.id }
 
   get isOpen () { return this.#isOpen }
 
-  /** Whether what is sent now would be taken, rather than given up. */
+  /** Whether an event sent now would be accepted rather than given up. */
   get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax }
 
-  /** As much room as a catch-up leaves. */
+  /** Whether the buffer is as empty as a catch-up requires. */
   get hasRoomToSpare () {
     return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax / 4
   }
 
   add (subscription: ClientSubscription): void {
-    // A literal with a spread would have room for sixteen more.
+    // `concat` allocates the exact length. An array literal with a spread would reserve room for sixteen more.
     this.subscriptions = this.subscriptions.concat(subscription)
     this.#parts.metrics.subscriptions.inc()
     this.#parts.seats.take(this.scope.applicationId)
@@ -114,7 +114,7 @@ export class Connection implements Subscriber {
 
   remove (subscription: ClientSubscription, reason: EndReason): void {
     const { subscriptions } = this
-    // When a connection ends, they go in their order: each is the first then, and is not searched for.
+    // Subscriptions of an ending connection end in order, so each one is the first and needs no search.
     const left = subscriptions[0] === subscription
       ? subscriptions.slice(1)
       : subscriptions.filter(one => one !== subscription)
@@ -131,7 +131,7 @@ export class Connection implements Subscriber {
     this.hold(change * patternTopicBytes)
   }
 
-  /** Counts bytes that are held for it; negative ones are let go. */
+  /** Adds bytes that are held for the connection; negative to release. */
   hold (bytes: number): void {
     this.heldBytes += bytes
     this.#parts.held.count(this.scope.applicationId, bytes)
@@ -144,14 +144,15 @@ export class Connection implements Subscriber {
     return subscription
   }
 
-  /** Subscriptions that match the same event share one message for each shape. */
+  /** Queues an event. Subscriptions that match the same event share one message per shape. */
   enqueue (event: LoggedEvent, recipient: Recipient): boolean {
     if (isOfDocumentChannel(event) && !mayReadEvent(this.principal, this.scope, event)) return false
     const { whole } = recipient
     const shape = event.shape(whole.returnMode)
     const queue = this.#queued
     if (queue === undefined) {
-      // Most turns bring one event: a list that something is put into has room for sixteen more.
+      // Most turns bring one event. A literal allocates room for one; `push` to an empty array reserves room for
+      // sixteen more.
       this.#queued = [{ event, shape, ending: this.#endingOf(whole), recipients: [recipient] }]
       return true
     }
@@ -171,16 +172,14 @@ export class Connection implements Subscriber {
     return subscription.ending
   }
 
-  /**
-   * Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue.
-   */
+  /** Queues a message that is not an event behind the queue. Returns whether it is the first in the queue. */
   queueMessage (message: SharedMessage): boolean {
     if (!this.#isOpen) return false
     this.#queued ??= []
     this.#queued.push({ event: message, shape: 'full', ending: '', recipients: [] })
     this.#queuedMessages++
     this.#queuedMessageBytes += message.body.length
-    // One turn may bring more than a socket's share.
+    // One turn may bring more than the socket's share.
     if (this.#queuedMessageBytes > this.#parts.limits.socketBufferBytesMax) this.flush()
     return this.#queued?.length === 1
   }
@@ -202,9 +201,11 @@ export class Connection implements Subscriber {
       this.#parts.metrics.eventsDelivered.inc(events)
       this.#activity.delivered.add(events)
     }
-    // Once, when all that match are known: a client may have a thousand subscriptions to one topic.
+    // Built here, when all matches are known: a client may have a thousand subscriptions to one topic.
     for (const queued of run) {
-      if (queued.recipients.length > 1) { queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id)) }
+      if (queued.recipients.length > 1) {
+        queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id))
+      }
     }
     this.transport.sendEvents(
       run,
@@ -216,8 +217,8 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Pages are sent first come, first served. With what may still wait, a page fills half of the socket's buffer, so
-   * that live events have room beside it.
+   * Sends pages first come, first served. A page and the unread bytes together fill at most half of the socket's
+   * buffer, so that live events have room.
    */
   drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void> {
     this.#turns ??= createLimit(1)
@@ -229,7 +230,7 @@ export class Connection implements Subscriber {
     })
   }
 
-  /** Resolves when the socket has room, and the pace allows the bytes sent before. Does not wait for a closed one. */
+  /** Resolves when the socket has room and the pace allows more past bytes. Does not wait for a closed connection. */
   async #readyForPast (): Promise<void> {
     const { pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
     const ms = missingMs(this.#pastUntil, 0, pastBytesPerSecond, pastBytesBurst, Date.now())
@@ -246,8 +247,7 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Called from time to time: gives up on a client that has not read what was sent since the last call, and answers the
-   * bytes that wait for it.
+   * Called periodically. Gives up on a client that is over the limit at two calls in a row. Returns its unread bytes.
    */
   checkBuffer (): number {
     const bytes = this.transport.bufferedBytes
@@ -258,14 +258,14 @@ export class Connection implements Subscriber {
     return bytes
   }
 
-  /** The peer missed its sign of life; `closed` follows. */
+  /** Records that the peer did not answer a ping; `closed` follows. */
   vanished (): void {
     if (!this.#isOpen) return
     this.#hasVanished = true
     this.#parts.metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
   }
 
-  /** `principal` is a fresh one. */
+  /** Called after `principal` has been replaced by a fresh one. */
   refreshed (): void {
     this.#parts.deliveries.refreshed(this)
     this.#parts.observer.refreshed(this)
@@ -275,16 +275,16 @@ export class Connection implements Subscriber {
   close (reason: CloseReason): void {
     if (!this.#isOpen) return
     this.#parts.metrics.socketsClosed.inc({ code: reason.reason })
-    // First, because a transport may report the end within `close`, without the reason.
+    // Called first, because a transport may report the end within `close`, without the reason.
     this.closed(`${reason.code} ${reason.reason}`)
     this.transport.close(reason)
   }
 
-  /** The link is gone. */
+  /** Called when the link is gone. */
   closed (reason: EndReason = this.#hasVanished ? 'PEER_VANISHED' : 'DISCONNECTED'): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    // What is queued is reported by the flush that is due. The subscriptions have to lose it before they end.
+    // The pending flush reports the queued events. Their subscriptions must record the loss before they end.
     lose(this.#queued ?? [])
     clearTimeout(this.#drainTimer)
     for (const subscription of this.subscriptions) subscription.end(reason)
@@ -297,7 +297,9 @@ export class Connection implements Subscriber {
     this.#parts.observer.givenUp(this)
     this.#drainTimer ??= setTimeout(() => {
       this.#drainTimer = undefined
-      if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) { this.close(closeCodes.SLOW_CONSUMER) }
+      if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) {
+        this.close(closeCodes.SLOW_CONSUMER)
+      }
     }, this.#parts.limits.drainTimeoutMs).unref()
   }
 
@@ -310,7 +312,7 @@ export class Connection implements Subscriber {
 
 const nothing: readonly GivenUp[] = []
 
-/** Records that queued events are not sent. */
+/** Records queued events as not sent. */
 function lose (run: readonly Queued[]): readonly GivenUp[] {
   return run.flatMap(({ event, recipients }) => {
     if (!(event instanceof LoggedEvent)) return []
@@ -320,5 +322,5 @@ function lose (run: readonly Queued[]): readonly GivenUp[] {
 }
 
 const slowConsumer: ResyncReason = {
-  code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its events arrive: subscribe again with `after`'
+  code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its events arrive. Subscribe again with `after`'
 }

@@ -14,18 +14,15 @@ import { Seats } from '../../foundation/limits/quota.ts'
 import { SocketBytes } from './socket-bytes.ts'
 
 const sweepMs = 1000
-/** What a client is told that finds no place. */
+/** Advice to a client that is refused because its application has too many sockets. */
 const connectionRetryMs = 5000
-/** How long after its credential's end a socket may live, so that a refresh that is on its way still counts. */
+/** How long a socket may outlive its credential, so that a refresh already on its way still counts. */
 const expiryGraceMs = 2000
 
-/** Told of every connection of this node. */
+/** Observes every connection of this node. */
 export interface ConnectionsObserver extends ConnectionObserver {
   opened (connection: Connection): void
-  /**
-   * Removes members of the application that are away, those that have been away for longest. Returns false where there
-   * are none.
-   */
+  /** Removes the members of the application that have been away for longest. Returns false if none is away. */
   endAbsence (applicationId: string): boolean
 }
 
@@ -33,13 +30,16 @@ export interface ConnectionsOptions {
   limits: DeliveryLimits
   metrics: Metrics
   observer: ConnectionsObserver
-  /** Observes subscriptions. */
+  /** Observes their subscriptions. */
   deliveries: DeliveryObserver
   activity: Activity
   held: HeldBytes
 }
 
-/** Every open connection of this node, across tenants: what ends them all, or those of an ended credential. */
+/**
+ * Creates the registry of this node's open connections, across tenants. It closes all of them at a stop, and those with
+ * an ended credential.
+ */
 export function createConnections ({ limits, metrics, observer, deliveries, activity, held }: ConnectionsOptions) {
   const all = new Set<Connection>()
   const applications = new Seats(() => limits.connectionsPerApplicationMax)
@@ -51,9 +51,9 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   }, sweepMs).unref()
 
   /**
-   * Each socket has a bound of its own; together they have one as well, so that many slow clients, or many unfinished
-   * messages, do not take the node's memory. Beyond it, the application whose sockets hold the most loses those that
-   * hold the most of it.
+   * Enforces the limits that all sockets share, so that many slow clients or many unfinished messages do not exhaust
+   * the node's memory. Each socket has a limit of its own besides. Over the limit, closes the largest sockets of the
+   * application whose sockets hold the most.
    */
   function boundBuffers (): void {
     const [unread, arriving] = [new SocketBytes(), new SocketBytes()]
@@ -92,25 +92,29 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     if (observer.endAbsence(applicationId)) return true
     let largest: Connection | undefined
     for (const connection of all) {
-      if (connection.scope.applicationId === applicationId && connection.heldBytes > (largest?.heldBytes ?? 0)) { largest = connection }
+      if (connection.scope.applicationId === applicationId && connection.heldBytes > (largest?.heldBytes ?? 0)) {
+        largest = connection
+      }
     }
     if (largest === undefined) return false
     largest.close(closeCodes.TRY_AGAIN_LATER)
-    // Its members hold as much as before while they may come back.
+    // Away members still hold their bytes, so those of the application leave at once.
     while (observer.endAbsence(applicationId));
     return true
   }
 
-  /** Throws ServiceUnavailableError `SHUTTING_DOWN` once connections are being closed because the server stops. */
+  /** Throws ServiceUnavailableError `SHUTTING_DOWN` once the server is stopping. */
   function requireRunning (): void {
-    if (isStopping) { throw new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping. Connect again to reach another one') }
+    if (isStopping) {
+      throw new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping. Connect again to reach another one')
+    }
   }
 
   return {
     requireRunning,
     /**
-     * Throws ServiceUnavailableError `SHUTTING_DOWN`, or RateLimitError `CONNECTION_LIMIT` when the application has as
-     * many as it may.
+     * Throws ServiceUnavailableError `SHUTTING_DOWN`, or RateLimitError `CONNECTION_LIMIT` if the application has
+     * reached its limit of sockets.
      */
     requireRoom ({ applicationId }: Scope): void {
       requireRunning()
@@ -118,29 +122,31 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
       metrics.connectionsRefused.inc({ limit: 'application' })
       throw new RateLimitError(
         'CONNECTION_LIMIT',
-        `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`,
+        `The application has reached its limit of ${limits.connectionsPerApplicationMax} open sockets at this node`,
         { retryAfterMs: connectionRetryMs }
       )
     },
     /**
-     * Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as
-     * it may, and `MEMORY_LIMIT` when they hold as much.
+     * Throws RateLimitError `SUBSCRIPTION_LIMIT` if the connection or its application has reached its limit of
+     * subscriptions, and `MEMORY_LIMIT` if the application's subscriptions and states hold too many bytes.
      */
     requireRoomToSubscribe ({ subscriptions, scope }: Subscriber, filter: Filter | undefined): void {
       const { subscriptionsPerConnectionMax: most, subscriptionsPerApplicationMax: mostOfAll } = limits
-      if (subscriptions.length >= most) { throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`) }
+      if (subscriptions.length >= most) {
+        throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection has reached its limit of ${most} subscriptions`)
+      }
       if (!seats.isFree(scope.applicationId)) {
         throw new RateLimitError(
           'SUBSCRIPTION_LIMIT',
-          `The application holds ${mostOfAll} subscriptions at this node, the most it may`
+          `The application has reached its limit of ${mostOfAll} subscriptions at this node`
         )
       }
       held.requireRoom(scope.applicationId, subscriptionCost(filter?.fingerprint))
     },
-    /** Opens one; its caller says when its link is gone. */
+    /** Opens a connection. The caller must call `closed` on it when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
       const scopeActivity = activity.scope(link.scope)
-      // All of a scope share the one that names it.
+      // Shares one scope object among all connections of the scope.
       const connection = new Connection({ ...link, scope: scopeActivity.scope, activity: scopeActivity, parts })
       all.add(connection)
       applications.take(connection.scope.applicationId)
@@ -151,8 +157,8 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     },
     closeWhere,
     /**
-     * Closes them one by one over a while, in no order, so that those who come back elsewhere do not come all at once.
-     * Resolves when it has.
+     * Closes all connections one by one, in random order, over `ms`, so that their clients do not all reconnect at
+     * once. Resolves when all are closed.
      */
     async closeOver (ms: number, reason: CloseReason): Promise<void> {
       isStopping = true
@@ -164,7 +170,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
         connection.close(reason)
       }
     },
-    /** Closes them all, because the server stops. */
+    /** Closes all connections at once, because the server stops. */
     closeAll (reason: CloseReason): void {
       isStopping = true
       clearInterval(sweep)

@@ -3,42 +3,44 @@ import type { ReturnMode } from '../../../schemas/realtime.ts'
 import { encodeFrames, frameBytes, layOutFrame, type EventWrapping } from './frames.ts'
 import type { Delivery } from './transport.ts'
 
-/** The longest run that goes to the sheet; a socket that stalls keeps a sheet of this size until it drains. */
+/** The longest run that fits the sheet. A stalled socket keeps a sheet of this size until it drains. */
 const sheetBytes = 16 * 1024
 
 const nothing = Buffer.alloc(0)
 
-/** Where on the sheet one event's frame has its ending. */
+/** The position of one event's ending on the sheet. */
 interface Place { event: Delivery['event'], shape: ReturnMode, endingAt: number, endingBytes: number }
 
 /**
- * Writes runs of events to sockets, each run in one write. One event mostly goes to many sockets, whose messages differ
- * in their endings only, and the kernel mostly takes a write at once: so they are laid out on one sheet of memory, of
- * which only the endings are written anew. Fresh memory for each would cost more than the copying. Longer runs are
- * written in pieces, of which sockets share the long ones.
+ * Writes runs of events to sockets, one write per run. An event usually goes to many sockets, whose messages differ
+ * only in their endings, and the kernel usually takes a write at once. So the frames are laid out on one sheet of
+ * memory, and only the endings are rewritten for each socket. Allocating memory for each would cost more than the
+ * copying. Longer runs are written in pieces; sockets share the long ones.
  */
 export class FrameWriter {
   readonly #wrapping: EventWrapping
   #sheet = Buffer.allocUnsafeSlow(sheetBytes)
   #places: Place[] = []
-  /** The part of the sheet that is laid out. */
+  /** The part of the sheet that is in use. */
   #frames = this.#sheet.subarray(0, 0)
 
   constructor (wrapping: EventWrapping) {
     this.#wrapping = wrapping
   }
 
-  /** Calls `onTaken` when the kernel has all of it. */
+  /** Calls `onTaken` when the kernel has taken the whole run. */
   write (socket: Socket, run: readonly Delivery[], onTaken: () => void): void {
     if (socket.writableLength > 0 || (!this.#isLaidOut(run) && !this.#layOut(run))) {
       return writeAll(socket, encodeFrames(run, this.#wrapping), onTaken)
     }
-    for (let i = 0; i < run.length; i++) { this.#sheet.write((run[i] as Delivery).ending, (this.#places[i] as Place).endingAt, 'latin1') }
-    // A callback would cost more than the rest of this: it is only needed behind what the kernel did not take at once.
+    for (let i = 0; i < run.length; i++) {
+      this.#sheet.write((run[i] as Delivery).ending, (this.#places[i] as Place).endingAt, 'latin1')
+    }
+    // A callback on each write would cost more than the rest of this function. It is only needed for a remainder.
     socket.write(this.#frames)
     if (socket.writableLength === 0) return onTaken()
     socket.write(nothing, onTaken)
-    // What is left will be sent from this memory.
+    // The remainder will be sent from this memory.
     this.#takeNewSheet()
   }
 
@@ -52,7 +54,7 @@ export class FrameWriter {
     return true
   }
 
-  /** Answers false when it does not fit. */
+  /** Returns false if the run does not fit the sheet. */
   #layOut (run: readonly Delivery[]): boolean {
     const bytes = frameBytes(run, this.#wrapping)
     if (bytes > sheetBytes) return false

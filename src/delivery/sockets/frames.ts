@@ -2,17 +2,17 @@ import type { LoggedEvent } from '../../events/envelope.ts'
 import type { ReturnMode } from '../../../schemas/realtime.ts'
 import { SharedMessage, type Delivery } from './transport.ts'
 
-/** How a transport wraps an event's JSON: the text before it. The matching end closes what this opens. */
+/** The text that a transport puts around an event's JSON. */
 export interface EventWrapping {
   kind: string
   before (event: LoggedEvent): string
   after: string
-  /** A whole message that is not an event. */
+  /** Encodes a message that is not an event. */
   message (message: SharedMessage): string
 }
 
 /**
- * Engine.IO message (`4`), Socket.IO event (`2`), its name and its one argument.
+ * Engine.IO message (`4`), Socket.IO event (`2`), the event name and its one argument.
  * https://socket.io/docs/v4/socket-io-protocol/
  */
 export const socketIoWrapping: EventWrapping = {
@@ -29,8 +29,8 @@ export const wsWrapping: EventWrapping = {
 }
 
 /**
- * The part of an event message that all sockets of a transport share, open at the end for `ending`. Made once an event
- * and shape.
+ * Returns the part of an event message that all sockets of a transport share; `ending` completes it. Encoded once per
+ * event and shape.
  */
 export function sharedPart (event: LoggedEvent | SharedMessage, shape: ReturnMode, wrapping: EventWrapping): Buffer {
   if (event instanceof SharedMessage) return wholeMessage(event, wrapping)
@@ -43,7 +43,7 @@ export function sharedPart (event: LoggedEvent | SharedMessage, shape: ReturnMod
   return part
 }
 
-/** A message is the same for all of a transport: there is nothing left for an ending. */
+/** Returns a complete message, which is the same for all sockets of a transport and has no ending. */
 function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer {
   let whole = message.encoded.get(wrapping.kind)
   if (whole === undefined) {
@@ -54,25 +54,25 @@ function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer 
 }
 
 /**
- * The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. Joined,
- * which makes one text: a text that is added up is kept as its parts, in twice the memory.
+ * Returns the end of an event message: the ids of the subscriptions that matched, and the closing brackets. `join`
+ * makes one flat string; concatenation would keep the parts, in twice the memory.
  */
 export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): string =>
   [',"subscriptionIds":', JSON.stringify(subscriptionIds), '}', wrapping.after].join('')
 
 /**
- * In a run longer than this, sockets share all but the short parts; in a shorter one, only a part that is long by
- * itself.
+ * In a run longer than this, sockets share all but the short parts. In a shorter one, they share only parts longer than
+ * `sharedMin`.
  */
 const longRunBytes = 128 * 1024
-/** A shared part is two pieces more, which cost a socket some 200 bytes. */
+/** Sharing a part takes two more pieces, which cost a socket about 200 bytes. */
 const sharedInLongRunMin = 512
 const sharedMin = 16 * 1024
 
 /**
  * Encodes a run of events as WebSocket text frames: unfragmented, and unmasked because a server sends them (RFC 6455
- * §5.2). Written one after the other, the pieces are the frames. Long shared parts are pieces as they are: a large
- * batch that a thousand sockets wait for is in memory once. The rest is copied into one buffer.
+ * §5.2). The pieces, written in order, are the frames. Long shared parts are pieces without a copy, so a large batch
+ * for a thousand sockets is in memory once. The rest is copied into one buffer.
  */
 export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer[] {
   const bytes = frameBytes(run, wrapping)
@@ -104,7 +104,7 @@ function sharedBytes (run: readonly Delivery[], wrapping: EventWrapping, sharedF
   return bytes
 }
 
-/** The length of what `encodeFrames` makes. */
+/** Returns the length of the frames that `encodeFrames` makes. */
 export function frameBytes (run: readonly Delivery[], wrapping: EventWrapping): number {
   let bytes = 0
   for (const { event, shape, ending } of run) {
@@ -114,7 +114,7 @@ export function frameBytes (run: readonly Delivery[], wrapping: EventWrapping): 
   return bytes
 }
 
-/** Writes one event's frame; answers where it ends. */
+/** Writes one event's frame. Returns the position after it. */
 export function layOutFrame (
   buffer: Buffer, at: number, { event, shape, ending }: Delivery, wrapping: EventWrapping
 ): number {

@@ -11,7 +11,7 @@ import type { Connections } from './connections.ts'
 import { Pace, type PacedClient } from '../../foundation/limits/pace.ts'
 import type { Transport } from './transport.ts'
 
-/** What a client may say of itself when it connects; what it says outranks its headers. */
+/** Fields that a client may send when it connects. They take precedence over its headers. */
 export interface Greeting {
   token?: unknown
   applicationId?: unknown
@@ -26,11 +26,13 @@ export interface HandshakeOptions {
   refusals: RefusalLimit
   limits: DeliveryLimits
   metrics: Metrics
-  /** Takes a handshake out of the requests that are counted for its address. */
+  /** Takes a handshake out of the request count of its address. */
   forgive (address: string): void
 }
 
-/** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
+/**
+ * Creates the handshake, the same for every transport: it identifies the client and its scope and opens a connection.
+ */
 export function createHandshake (
   { authenticator, resolveScope, connections, refusals, limits, metrics, forgive }: HandshakeOptions
 ) {
@@ -39,7 +41,9 @@ export function createHandshake (
   async function authenticate (greeting: Greeting, headers: IncomingHttpHeaders, address: string): Promise<Principal> {
     try {
       const credential = credentialOf(greeting, headers)
-      if (credential === undefined) throw new UnauthorizedError('CREDENTIAL_MISSING', 'A token is needed')
+      if (credential === undefined) {
+        throw new UnauthorizedError('CREDENTIAL_MISSING', 'A credential is required: a token or a session token')
+      }
       return await authenticator.authenticate(credential)
     } catch (error) {
       throw error instanceof UnauthorizedError ? refusals.weigh(address, error) : error
@@ -50,22 +54,22 @@ export function createHandshake (
     limits,
 
     /**
-     * Call once for a link that was refused. Where that was the server's fault, as in an outage of its database, it
-     * does not count: clients that go on trying would be refused for their number when it is over.
+     * Call once for each refused link. A refusal that is the server's fault, such as a database outage, does not count
+     * against the address. Otherwise clients that keep retrying would be refused after the outage.
      */
     refused (error: unknown, address: string): void {
       if (toPublicError(error).status >= 500) forgive(address)
     },
 
-    /** How fast a new link may go. */
+    /** Creates the pace limit of a new link. */
     pace: (client: PacedClient): Pace => new Pace(pacing, client),
 
-    /** Whether the headers of the upgrade carry a credential. */
+    /** Returns whether the headers of the upgrade carry a credential. */
     hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,
 
     /**
-     * Throws UnauthorizedError, ForbiddenError, ValidationError or RateLimitError as REST would, and when the
-     * application has as many sockets as it may.
+     * Identifies the client and its scope. Throws the same errors as REST: UnauthorizedError, ForbiddenError,
+     * ValidationError or RateLimitError; the last also when the application has reached its limit of sockets.
      */
     async identify (greeting: Greeting, headers: IncomingHttpHeaders, address: string) {
       const principal = await authenticate(greeting, headers, address)
@@ -77,7 +81,7 @@ export function createHandshake (
       return { principal, scope }
     },
 
-    /** The caller tells the connection when its link is gone. */
+    /** Opens a connection. The caller must call `closed` on it when its link is gone. */
     open: (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection =>
       connections.open({ transport, ...identity })
   }
@@ -86,7 +90,7 @@ export type Handshake = ReturnType<typeof createHandshake>
 
 function credentialOf ({ token }: Greeting, headers: IncomingHttpHeaders): string | undefined {
   if (token === undefined || token === null || token === '') return credentialFromHeaders(headers)
-  if (typeof token !== 'string') throw new UnauthorizedError('CREDENTIAL_INVALID', 'The token is not a string')
+  if (typeof token !== 'string') throw new UnauthorizedError('CREDENTIAL_INVALID', 'The token must be a string')
   return token.startsWith('sess_') ? token : `Bearer ${token}`
 }
 

@@ -2,25 +2,25 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'socket.io'
 import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 
-/** Fragments of one message: each costs memory of its own, and an empty one costs time. */
+/** Limit for the fragments of one message. Each costs memory of its own, and an empty one costs time. */
 export const messageFragmentsMax = 256
 
-/** The options of `ws` that are newer than its types. */
+/** An option of `ws` that is missing in its types. */
 export const fragmentLimit = { maxFragments: messageFragmentsMax }
 
 /**
- * Changes how long the messages of a WebSocket may be from now on: a longer one ends it with 1009. `ws` has no public
- * way to do this.
+ * Sets the longest message that a WebSocket accepts from now on; a longer one closes it with 1009. `ws` has no public
+ * API for this.
  */
 export function limitMessages (webSocket: WebSocket, bytesMax: number): void {
   const { _receiver: receiver } = webSocket as unknown as { _receiver?: { _maxPayload: number } }
   if (receiver !== undefined) receiver._maxPayload = bytesMax
 }
 
-/** Measured: what each piece of an unfinished frame costs beside its bytes. */
+/** Measured cost of each piece of an unfinished frame, in addition to its bytes. */
 const pieceBytes = 200
 
-/** Bytes of a message that has arrived in part. `ws` has no public way to read this. */
+/** Returns the bytes of a partly received message. `ws` has no public API for this. */
 export function arrivingBytes (webSocket: WebSocket): number {
   const { _receiver: receiver } = webSocket as unknown as {
     _receiver?: { _bufferedBytes: number, _messageLength: number, _buffers: unknown[] }
@@ -30,7 +30,7 @@ export function arrivingBytes (webSocket: WebSocket): number {
     : receiver._bufferedBytes + receiver._messageLength + pieceBytes * receiver._buffers.length
 }
 
-/** The server that Engine.IO makes its WebSockets with: their messages are short until the client is known. */
+/** Creates the WebSocket server class for Engine.IO, with short messages until the client is authenticated. */
 export const createLimitedServer = (bytesMax: number) => class extends WebSocketServer {
   constructor (options: ServerOptions) {
     super({ ...options, ...fragmentLimit, maxPayload: bytesMax })
@@ -39,12 +39,12 @@ export const createLimitedServer = (bytesMax: number) => class extends WebSocket
 
 type Link = Socket['conn']
 
-/** The untyped parts of an Engine.IO transport that are needed here. */
+/** The untyped parts of an Engine.IO transport that this file uses. */
 interface Transport {
   name: string
   maxHttpBufferSize?: number
   socket?: WebSocket
-  /** Of long polling: the POST under way, and what has arrived of it. */
+  /** Long polling only: the POST in progress, and the bytes of it that have arrived. */
   dataReq?: IncomingMessage | null
   postedBytes?: number
   onDataRequest (request: IncomingMessage, response: ServerResponse): void
@@ -54,14 +54,14 @@ interface Transport {
 
 const packetSeparator = '\u001e'
 
-/** As `limitMessages`, of an Engine.IO link: of the transport that it has now. */
+/** Applies `limitMessages` to the current transport of an Engine.IO link. */
 export function limitLink ({ transport }: Link, bytesMax: number): void {
   const { name, socket } = transport as unknown as Transport
   if (name === 'polling') (transport as unknown as Transport).maxHttpBufferSize = bytesMax
   else if (socket !== undefined) limitMessages(socket, bytesMax)
 }
 
-/** Ends a long-polling link that posts more packets at once than `max` allows, before they are taken apart. */
+/** Ends a long-polling link that posts more packets at once than `max` allows, before they are decoded. */
 export function limitPackets ({ transport }: Link, max: () => number): void {
   const polling = transport as unknown as Transport
   if (polling.name !== 'polling') return
@@ -81,21 +81,21 @@ function hasMorePackets (data: string, max: number): boolean {
   return true
 }
 
-/** Counts what arrives of the POSTs of a long-polling link, for `arrivingBytesOf`. */
+/** Counts the arriving bytes of a long-polling link's POSTs, for `arrivingBytesOf`. */
 export function countPosts ({ transport }: Link): void {
   const polling = transport as unknown as Transport
   if (polling.name !== 'polling') return
   const accept = polling.onDataRequest.bind(polling)
   polling.onDataRequest = (request, response) => {
     accept(request, response)
-    // Another one is under way.
+    // Engine.IO refuses a second POST while one is in progress.
     if (polling.dataReq !== request) return
     polling.postedBytes = 0
     request.on('data', (text: string) => { polling.postedBytes = (polling.postedBytes ?? 0) + text.length })
   }
 }
 
-/** As `arrivingBytes`, of an Engine.IO link. */
+/** Returns `arrivingBytes` of an Engine.IO link. */
 export function arrivingBytesOf ({ transport }: Link): number {
   const { dataReq, postedBytes, socket } = transport as unknown as Transport
   if (socket !== undefined) return arrivingBytes(socket)

@@ -1,4 +1,4 @@
-/** An answer to a request that is JSON text already: made once, for all who get the same. */
+/** An answer to a request that is already JSON text, made once for all clients that receive the same. */
 export class PreparedAnswer {
   /** The members of a JSON object, without its braces; at least one. */
   readonly fields: string

@@ -6,21 +6,19 @@ import { FORMATS } from '../../registry/json-schema/formats.ts'
 import type { Connection } from './connection.ts'
 
 /**
- * Sends the answer of a request, an object or a PreparedAnswer, in the turn in which it is called; whatever the request
- * starts, starts after it.
+ * Sends the answer to a request, an object or a PreparedAnswer, in the turn in which it is called. Call it before
+ * starting what the request starts.
  */
 export type Respond = (answer: object) => void
 
-/** One request that a client can make. */
+/** A request that a client can make. */
 export interface SocketRequest {
-  /** The frame that answers it over `/ws`; Socket.IO acknowledges. */
+  /** The type of the answering frame over `/ws`. Over Socket.IO, an acknowledgement answers. */
   readonly answer: string
   handle (connection: Connection, fields: unknown, respond: Respond): Promise<void> | void
 }
 
-/**
- * A request whose fields are checked first. Throws ValidationError that names the first field that is wrong.
- */
+/** Creates a request whose fields are validated first. Throws ValidationError that names the first wrong field. */
 export function socketRequest<T extends TSchema> (
   answer: string,
   schema: T,
@@ -42,12 +40,11 @@ export function socketRequest<T extends TSchema> (
 }
 
 /**
- * The validator of REST's bodies, so that the same schema means the same here: lengths in code points (JSON Schema
- * §6.3.1).
+ * The validator of REST bodies, so that a schema means the same here: lengths are in code points (JSON Schema §6.3.1).
  */
 const ajv = exactValidator(FORMATS)
 
-/** No request has as many. More are refused for their number, before anything walks them. */
+/** More than any request has. A request with more is refused before anything walks its fields. */
 export const fieldsMax = 32
 
 function requireFewFields (fields: unknown): void {
@@ -56,50 +53,50 @@ function requireFewFields (fields: unknown): void {
   if (count > fieldsMax) throw invalid('', `must have at most ${fieldsMax} fields`, 'The request')
 }
 
-/** What is answered even by a server that is short of memory: it takes nothing, or gives something back. */
+/** Requests that a server short of memory still handles, because they take none or free some. */
 const relieving: ReadonlySet<string> = new Set(['auth', 'leave', 'unsubscribe'])
 const overloadedRetryS = 5
 const slowRetryMs = 1000
 
 export interface ProtocolOptions {
   requests: Record<string, SocketRequest>
-  /** Whether the server is short of memory. */
+  /** Returns whether the server is short of memory. */
   isOverloaded: () => boolean
   logger: { error (fields: object, message: string): void }
 }
 
 /**
- * The requests that a client can make over a socket, the same for every transport: a gateway takes the link's form off,
- * calls `handle`, and puts the answer into that form again.
+ * Creates the handler of client requests, the same for every transport. A gateway decodes a request, calls `handle`,
+ * and encodes the answer.
  */
 export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOptions) {
   const find = (name: string) => Object.hasOwn(requests, name) ? requests[name] : undefined
   const names: readonly string[] = Object.keys(requests)
   return {
-    /** The requests that there are. */
+    /** The names of all requests. */
     names,
 
-    /** The type of the frame that answers a request of that name. */
+    /** Returns the type of the frame that answers a request. */
     answerTo: (name: string): string => find(name)?.answer ?? name,
 
-    /** Handles one request. Rejects with a PublicError, whatever went wrong; the connection lives on. */
+    /** Handles one request. Rejects with a PublicError for any failure; the connection stays open. */
     async handle (connection: Connection, name: string, fields: unknown, respond: Respond): Promise<void> {
       try {
         const request = find(name)
         if (request === undefined) {
           throw new ValidationError(
             'FRAME_INVALID',
-            `Unknown request: ${String(name).slice(0, 100)}; there are ${names.join(', ')}`
+            `Unknown request: ${String(name).slice(0, 100)}. Use one of ${names.join(', ')}`
           )
         }
         if (connection.isOpen && !connection.hasRoom) {
           throw new RateLimitError(
-            'SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again',
+            'SLOW_CONSUMER', 'The client has not read the messages sent to it. Read them, then retry',
             { retryAfterMs: slowRetryMs }
           )
         }
         if (isOverloaded() && !relieving.has(name)) {
-          throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', {
+          throw new ServiceUnavailableError('OVERLOADED', 'The server is overloaded. Retry after retryAfterMs', {
             retryAfterS: overloadedRetryS
           })
         }
@@ -107,7 +104,9 @@ export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOpti
         await request.handle(connection, fields, respond)
       } catch (error) {
         const refusal = toPublicError(error)
-        if (refusal.status === 500) { logger.error({ err: error, request: name, connectionId: connection.id }, 'socket.request_failed') }
+        if (refusal.status === 500) {
+          logger.error({ err: error, request: name, connectionId: connection.id }, 'socket.request_failed')
+        }
         throw refusal
       }
     }

@@ -9,9 +9,9 @@ import type { Connection } from './connection.ts'
 import { socketRequest, type SocketRequest } from './protocol.ts'
 
 /**
- * `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one.
- * Subscriptions that the fresh one does not cover end with `resync`; patterns lose the topics that it does not cover,
- * which the answer names. It comes when patterns have what the fresh one covers newly.
+ * Handles `auth`: gives a connection a fresh credential for the same subject and scope before the old one expires. Ends
+ * subscriptions that the fresh credential does not cover with `resync`. Removes uncovered topics from patterns and
+ * lists them in the answer, which is sent once patterns include newly covered topics.
  */
 export const refreshRequest = (authenticator: Authenticator): SocketRequest =>
   socketRequest('authenticated', AuthRequest, async (connection, { token }, respond) => {
@@ -26,15 +26,15 @@ export const refreshRequest = (authenticator: Authenticator): SocketRequest =>
   })
 
 /**
- * Goes on with another principal of the same subject, who may be allowed less. Answers, once patterns have what it
- * covers, what they have lost.
+ * Replaces the principal by another one of the same subject, which may have fewer permissions. Resolves, once patterns
+ * include the topics that it covers, to the topics that they have lost.
  */
 export async function adopt (
   connection: Connection, principal: Principal
 ): Promise<{ subscriptionId: string, topic: string }[]> {
   const before = connection.principal
   connection.principal = principal
-  // What had matched before leaves before the subscriptions end.
+  // Events that matched before are sent before the subscriptions end.
   connection.flush()
   const { subscribe } = permissionsAt(principal, connection.scope)
   for (const subscription of connection.subscriptions) {
@@ -43,7 +43,7 @@ export async function adopt (
       : subscribe.covers(subscription.topic)
     if (!isCovered) connection.resync(subscription, notCovered)
   }
-  // Once for all patterns: either may have a thousand.
+  // Compared once for all patterns, because a principal and a connection may each have a thousand.
   const was = permissionsAt(before, connection.scope).subscribe
   const change = { was, is: subscribe, isWider: !subscribe.patterns.every(pattern => was.covers(pattern)) }
   const changes = connection.subscriptions.flatMap(subscription =>
@@ -57,7 +57,7 @@ export async function adopt (
 }
 
 const notCovered: ResyncReason = {
-  code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the subscription: it has ended'
+  code: 'PERMISSION_DENIED', message: 'The fresh credential does not permit this subscription, which has ended'
 }
 
 const reaches = (principal: Connection['principal'], { scope }: Connection) =>

@@ -4,7 +4,7 @@ import { toPublicError, ValidationError, type PublicError } from '../../errors.t
 import { requireExactNumbers } from '../../foundation/exact-numbers.ts'
 import { PreparedAnswer } from './prepared-answer.ts'
 
-/** Stands in for the fields of a request that is refused without being looked at. */
+/** Replaces the fields of a request that is refused without being read. */
 export class Unread {
   readonly refusal: PublicError
 
@@ -13,11 +13,13 @@ export class Unread {
   }
 }
 
-const binary = new Unread(new ValidationError('FRAME_INVALID', 'Binary data has no meaning here: send JSON'))
-const tooMany = new Unread(new ValidationError('FRAME_INVALID', 'A request has a name and one object'))
+const binary = new Unread(new ValidationError('FRAME_INVALID', 'Binary data is not supported. Send JSON'))
+const tooMany = new Unread(
+  new ValidationError('FRAME_INVALID', 'A request must have a name and at most one argument, an object')
+)
 
 /**
- * The beginning of a packet with attachments: their count, the namespace, the acknowledgement.
+ * The start of a packet with attachments: their count, the namespace, the acknowledgement id.
  * https://socket.io/docs/v4/socket-io-protocol/
  */
 const binaryHead = /^5\d+-(?:(\/[^,]*),)?(?:(\d{1,15})(?!\d))?/
@@ -29,11 +31,11 @@ let decoded: Packet | undefined
 textDecoder.on('decoded', packet => { decoded = packet })
 
 /**
- * Socket.IO's decoder for requests, which are JSON. A request with attachments is passed on as one to refuse: its JSON
- * is not parsed, and the attachments are dropped as they come, so that nothing waits for those that do not.
+ * Decodes Socket.IO requests, which are JSON. Passes a request with attachments on as one to refuse. Its JSON is not
+ * parsed, and its attachments are dropped as they arrive, so nothing waits for missing ones.
  */
 class RequestDecoder extends EventEmitter {
-  /** Throws for what is no packet; Socket.IO then ends the link. */
+  /** Throws for an invalid packet; Socket.IO then ends the link. */
   add (data: unknown): void {
     if (typeof data !== 'string') return
     const packet = data.startsWith('5') ? toRefusedPacket(data) : data.startsWith('6') ? undefined : decode(data)
@@ -43,7 +45,7 @@ class RequestDecoder extends EventEmitter {
   destroy (): void {}
 }
 
-/** Socket.IO's encoder, which takes the text of prepared answers as it is. */
+/** Socket.IO's encoder, which inserts the text of prepared answers without parsing it. */
 class AnswerEncoder extends Encoder {
   override encode (packet: Packet): (string | Buffer)[] {
     const [answer] = packet.type === PacketType.ACK ? packet.data as unknown[] : []
@@ -54,7 +56,7 @@ class AnswerEncoder extends Encoder {
   }
 }
 
-/** For the option `parser` of Socket.IO's server. */
+/** The `parser` option of Socket.IO's server. */
 export const requestParser = { Encoder: AnswerEncoder, Decoder: RequestDecoder }
 
 function decode (data: string): Packet | undefined {
@@ -69,11 +71,12 @@ function decode (data: string): Packet | undefined {
   return packet
 }
 
-/** What stands before a packet's JSON: its type, the namespace, the acknowledgement. */
+/** The part of a packet before its JSON: the type, the namespace, the acknowledgement id. */
 const eventHead = /^2(?:\/[^,]*,)?\d*/
 
 /**
- * The refusal of a request with a number that parsing changes; its fields are the second item of the packet's array.
+ * Returns the refusal of a request with a number that parsing would change. The request's fields are the second item of
+ * the packet's array.
  */
 function inexactOf (data: string): Unread | undefined {
   try {
@@ -85,7 +88,7 @@ function inexactOf (data: string): Unread | undefined {
 
 function toRefusedPacket (data: string): Packet {
   const match = binaryHead.exec(data.slice(0, headLengthMax))
-  if (match === null) throw new Error('a packet with attachments begins with their count')
+  if (match === null) throw new Error('a packet with attachments must begin with their count')
   const [, nsp = '/', id] = match
   return { type: PacketType.EVENT, nsp, data: ['binary', binary], ...(id !== undefined && { id: Number(id) }) }
 }

@@ -1,11 +1,11 @@
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import type { Connection } from './connection.ts'
 
-/** What the sockets of each application hold of one kind of bytes at this moment. */
+/** Sums one kind of bytes over the sockets of each application, at one moment. */
 export class SocketBytes {
   readonly #byApplication = new Map<string, { bytes: number, sockets: { connection: Connection, bytes: number }[] }>()
   total = 0
-  /** Of the one socket that has most. */
+  /** Bytes of the largest socket. */
   most = 0
 
   add (connection: Connection, bytes: number): void {
@@ -20,8 +20,8 @@ export class SocketBytes {
   }
 
   /**
-   * Until no more than `bytesMax` are left, cuts the largest socket of the application whose sockets have most
-   * together.
+   * Cuts sockets until at most `bytesMax` are left. Always takes the largest socket of the application with the most
+   * bytes.
    */
   cutTo (bytesMax: number, reason: CloseReason): void {
     if (this.total <= bytesMax) return

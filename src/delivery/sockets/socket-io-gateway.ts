@@ -18,8 +18,8 @@ type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
 /**
- * `packets`: of its time without a connection. `isAnswered`: while an answer is handed to Engine.IO. `isRefused`: its
- * client was, before.
+ * `packets` counts those before the connection opened. `isAnswered` is true while an answer is passed to Engine.IO.
+ * `isRefused` is true once a handshake of this link was refused.
  */
 interface Client {
   pace: Pace
@@ -33,13 +33,13 @@ interface Client {
 export interface SocketIoGatewayOptions {
   handshake: Handshake
   protocol: Protocol
-  /** Where a request comes from, by proxies that are trusted. */
+  /** Returns the client's address, as reported by trusted proxies. */
   addressOf (request: IncomingMessage): string
-  /** Told when the client of a link is authenticated. */
+  /** Called when the client of a link is authenticated. */
   opened?: ((link: Link, connection: Connection) => void) | undefined
 }
 
-/** The edge for Socket.IO clients: requests are events with an acknowledgement, refusals are `{ok: false, …}`. */
+/** Accepts Socket.IO clients. Requests are events with an acknowledgement, refusals are `{ok: false, …}`. */
 export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, opened }: SocketIoGatewayOptions): void {
   const clients = new WeakMap<Link, Client>()
   const { limits } = handshake
@@ -55,7 +55,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
           if (client.connection === undefined) return cut(link)
           const webSocket = webSocketOf(link)
           client.connection.close(closeCodes.RATE_LIMITED)
-          // Engine.IO no longer reports what comes until the client closes, too.
+          // After the close, Engine.IO no longer reports what arrives, but it must still count.
           webSocket?.on('message', (data: Buffer) => { client.pace.charge(data.length); client.pace.tick() })
         },
         wentOn: () => cut(link)
@@ -71,7 +71,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
     link.on('upgrade', () => {
       if (client.connection !== undefined) limitLink(link, limits.frameBytesMax)
     })
-    // How long a long poller that is told to go may take to come for the message.
+    // How long a long-polling client may take to fetch the closing message.
     Object.assign(link.transport, { closeTimeout: handshake.limits.closeTimeoutMs })
     watchPace(link, client, limits)
   })
@@ -101,7 +101,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
       if (reason === 'ping timeout') connection.vanished()
       connection.closed()
     })
-    // A packet that is not one ends the link; that is no fault of ours to be printed.
+    // An invalid packet ends the link. Without this listener, Node.js would throw the error.
     socket.on('error', () => {})
     socket.onAny((name: string, ...args: unknown[]) => {
       void answer(socket, client, connection, protocol, name, args)
@@ -112,10 +112,10 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
 const refusedLinkMsMin = 1000
 
 /**
- * After a `connect_error` a stock client gives up. Where the refusal passes, the link is closed instead, so that the
- * client tries again by itself; the link is kept for a random time before, and for as long as the refusal names,
- * because the client does not wait longer from one try to the next. A server that stops keeps nobody: another one is
- * there already.
+ * Refuses a handshake. After a `connect_error`, a stock client gives up. For a temporary refusal, the link is closed
+ * instead, so that the client retries by itself. The close is delayed by a random time and by the refusal's retry
+ * advice, because the client does not back off after it. A stopping server closes the link at once, because another
+ * server has taken over.
  */
 function refuseHandshake (
   socket: Socket, refusal: PublicError, next: (error: Error) => void, { authTimeoutMs, closeTimeoutMs }: DeliveryLimits
@@ -130,14 +130,14 @@ function refuseHandshake (
   const waitMs = refusal.code === 'SHUTTING_DOWN' ? 0 : Math.min(Math.max(adviceMs, spreadMs), authTimeoutMs)
   setTimeout(() => {
     closeLink(socket.conn, reasonForRefusal(refusal), closeTimeoutMs)
-    // Of a link that is not open any more, Socket.IO sends no refusal.
+    // Socket.IO sends no refusal over a link that is closed.
     refuse()
   }, waitMs).unref()
 }
 
 /**
- * Lets go of the request that the link began with, which would be a good part of what a silent socket costs. Its
- * credential stays: a client may leave the namespace and enter it again by the same link.
+ * Releases the request that the link began with, a large part of the memory of a silent socket. Keeps its credential
+ * headers: a client may leave the namespace and enter it again over the same link.
  */
 function letGo (socket: Socket): void {
   const { conn, handshake } = socket
@@ -148,7 +148,7 @@ function letGo (socket: Socket): void {
   )
   Object.assign(conn, { request: { headers, connection: {}, _query: {}, url: '' } })
   Object.assign(handshake, { headers, auth: {}, query: {} })
-  // Engine.IO's guard of the time before its transport listened by itself; its closure has the request.
+  // Engine.IO's error listener for the time of the upgrade. Its closure holds the request.
   const webSocket = webSocketOf(conn)
   for (const listener of webSocket?.listeners('error') ?? []) {
     if (listener.name === 'onUpgradeError') webSocket?.removeListener('error', listener as () => void)
@@ -157,23 +157,23 @@ function letGo (socket: Socket): void {
 
 const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-id', 'x-environment']
 
-/** The WebSocket under a link; a long-polling one has none. */
+/** Returns the WebSocket of a link; undefined for long polling. */
 export const webSocketOf = (link: Link) =>
   (link.transport as unknown as { socket?: EventEmitter & { terminate(): void } }).socket
 
-/** Ends a link at once, without a goodbye. */
+/** Ends a link at once, without a close frame. */
 function cut (link: Link): void {
   const webSocket = webSocketOf(link)
   link.close(true)
   webSocket?.terminate()
 }
 
-/** What Engine.IO reports of a packet before it acts on it; it reads the type afterwards. */
+/** A packet as Engine.IO reports it. Engine.IO reads `type` after the listeners have run. */
 interface Packet { type: string, data?: string | Buffer }
 
 /**
- * Counts every packet of whatever kind, and the control frames of the WebSocket below. A request above the pace is
- * answered here, before Socket.IO parses it.
+ * Counts every packet of any kind, and the control frames of the WebSocket below. Refuses a request above the pace
+ * before Socket.IO parses it.
  */
 function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'unauthenticatedPacketsMax'>): void {
   const { pace } = client
@@ -199,16 +199,14 @@ function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'un
   link.on('upgrade', watchControlFrames)
 }
 
-/** A type on which Engine.IO does nothing. */
+/** A packet type that Engine.IO ignores. */
 const ignored = 'noop'
 
-/** Whether Socket.IO makes an event of it: of all else, such as acknowledgements, nobody hears. */
+/** Returns whether Socket.IO emits an event for the packet. It emits none for others, such as acknowledgements. */
 const isRequest = (data: string | Buffer | undefined): data is string =>
   typeof data === 'string' && (data.startsWith('2') || data.startsWith('5'))
 
-/**
- * Answers a request that is not parsed. Its id stands before its JSON: https://socket.io/docs/v4/socket-io-protocol/
- */
+/** Refuses a request without parsing it. Its id precedes its JSON: https://socket.io/docs/v4/socket-io-protocol/ */
 function refuse (link: Link, request: string, refusal: PublicError): void {
   const [, id] = /^(?:2|5\d{1,9}-)(\d{0,15})\[/.exec(request.slice(0, idLengthMax)) ?? []
   if (id === undefined) return

@@ -8,35 +8,33 @@ import { arrivingBytesOf } from './message-limit.ts'
 import { closeLink, cutLink } from './socket-io-link.ts'
 import type { Delivery, Transport } from './transport.ts'
 
-/** Engine.IO adds its own message type (`4`) to what goes through a long poll. */
+/** Engine.IO adds its own message type (`4`) to text sent over long polling. */
 const engineTypeLength = 1
 
-/** The most buffers that `ws` takes as one frame. Where they begin and end does not matter to it. */
+/**
+ * The most buffers that `ws` takes as one frame. It sends them as they are, wherever the frames in them begin and end.
+ */
 const engineFramePieces = 2
 
-/**
- * The untyped part of Engine.IO's options that Socket.IO's own adapter uses to send one encoded frame to many sockets.
- */
+/** The untyped Engine.IO options with which Socket.IO's adapter sends one encoded frame to many sockets. */
 interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
 
-/**
- * The untyped part of an Engine.IO socket: what it holds back, and the way from its WebSocket down to the TCP socket.
- */
+/** The untyped parts of an Engine.IO socket: its buffered packets, and its WebSocket's TCP socket. */
 interface EngineLink {
   writeBuffer: unknown[]
   transport: { name: string, writable: boolean, socket?: { _socket?: TcpSocket }, res?: ServerResponse | null }
 }
 
-/** What Engine.IO says of a packet that it takes. */
+/** A packet as Engine.IO reports it on creation. */
 interface EnginePacket { data?: string | Buffer, options: Partial<PreEncoded> }
 
 const frames = new FrameWriter(socketIoWrapping)
 
 /**
- * A Socket.IO client. Over WebSocket a run of events goes to the TCP socket as whole frames in one write; over long
- * polling each is an ordinary packet. Everything else goes through Engine.IO, which, with compression off, only ever
- * writes whole frames. While it holds packets back the events queue behind them, so that the order is that of the
- * calls.
+ * A Socket.IO client. Over WebSocket, a run of events goes to the TCP socket as whole frames in one write. Over long
+ * polling, each event is an ordinary packet. Everything else goes through Engine.IO, which only writes whole frames
+ * while compression is off. While Engine.IO buffers packets, events queue behind them, so the order of the calls is
+ * kept.
  */
 export class SocketIoTransport implements Transport {
   readonly kind = 'socket.io'
@@ -44,9 +42,9 @@ export class SocketIoTransport implements Transport {
   readonly #socket: Socket
   readonly #link: EngineLink
   readonly #closeTimeoutMs: number
-  /** Bytes that Engine.IO holds back. */
+  /** Bytes that Engine.IO buffers. */
   #heldBytes = 0
-  /** Bytes of answers to polls that the client has not read. */
+  /** Bytes of poll responses that the client has not read. */
   #polledBytes = 0
 
   constructor (socket: Socket, { closeTimeoutMs }: { closeTimeoutMs: number }) {
@@ -88,7 +86,7 @@ export class SocketIoTransport implements Transport {
     this.#socket.emit('closing', reason)
     if (reason.reconnect) return closeLink(conn, reason, this.#closeTimeoutMs)
     this.#socket.disconnect(true)
-    // Engine.IO waits for the client to read all there is.
+    // Engine.IO waits until the client has read everything.
     setTimeout(() => cutLink(conn), this.#closeTimeoutMs).unref()
   }
 
@@ -97,11 +95,12 @@ export class SocketIoTransport implements Transport {
   }
 
   /**
-   * Queues pieces of frames behind what Engine.IO holds back. It writes all that it holds in one turn, so nothing gets
-   * between them.
+   * Queues pieces of frames behind the packets that Engine.IO buffers. Engine.IO writes all of them in one turn, so
+   * nothing gets between them.
    */
   #queueFrames (encoded: Buffer[], onTaken: () => void): void {
-    // What leaves at once may be split by what Engine.IO is yet to be given.
+    // If the transport is writable, Engine.IO would send the first pieces before it gets the rest. One piece cannot be
+    // split.
     const pieces = this.#link.transport.writable ? [Buffer.concat(encoded)] : encoded
     for (let i = 0; i < pieces.length; i += engineFramePieces) {
       const options: PreEncoded = { compress: false, wsPreEncodedFrame: pieces.slice(i, i + engineFramePieces) }
@@ -117,7 +116,7 @@ export class SocketIoTransport implements Transport {
     }
   }
 
-  /** Engine.IO hands on all that it held: to the WebSocket, or as the answer to a poll. */
+  /** Called when Engine.IO hands over its buffer, to the WebSocket or as the response to a poll. */
   #released (): void {
     const bytes = this.#heldBytes
     const { res } = this.#link.transport
@@ -128,7 +127,7 @@ export class SocketIoTransport implements Transport {
   }
 }
 
-/** Of this turn, by the part that they are the text of: long polls that wait for the same share it. */
+/** The texts of shared parts, for this turn: long polls that wait for the same events share them. */
 const texts = new Map<Buffer, string>()
 
 function textOf (part: Buffer): string {

@@ -12,7 +12,7 @@ export function subscriptionRequests (options: SubscribeOptions): Record<'subscr
     }),
     unsubscribe: socketRequest('unsubscribed', UnsubscribeRequest, (connection, { subscriptionId }, respond) => {
       connection.subscription(subscriptionId).end()
-      // Messages and events queued before leave before the answer.
+      // Messages and events queued earlier are sent before the answer.
       connection.flush()
       respond({ subscriptionId })
     })

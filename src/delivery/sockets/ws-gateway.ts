@@ -13,27 +13,27 @@ import { PreparedAnswer } from './prepared-answer.ts'
 import { fieldsMax, type Protocol } from './protocol.ts'
 import { WsTransport } from './ws-transport.ts'
 
-/** Frames, and bytes of frames, that may wait while the credential is checked. */
+/** Limits for frames, and for their bytes, that wait while the credential is checked. */
 const waitingFramesMax = 100
 const waitingBytesMax = 64 * 1024
-/** A refused frame of up to this length is parsed for its id; of a longer one only the beginning is looked at. */
+/** A refused frame up to this length is parsed for its id. Only the beginning of a longer one is searched. */
 const refusedBytesParsedMax = 1024
 
 export interface WsGatewayOptions {
   handshake: Handshake
   protocol: Protocol
-  /** Told of the end of each link, by the address that it came from. */
+  /** Called when a link has ended, with the client's address. */
   closed (address: string): void
-  /** Told when the client is authenticated. */
+  /** Called when the client is authenticated. */
   opened?: (connection: Connection) => void
 }
 
 interface Frame { type: string, id: string | number | undefined, fields: Record<string, unknown> }
 
 /**
- * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an
- * `error` frame and the connection lives; one without a credential after `authTimeoutMs` is closed. Nothing of the
- * request is kept once it is known who asks: it would be half of what a silent socket costs.
+ * Accepts plain WebSocket clients, which send one JSON object per text frame. Answers an invalid frame with an `error`
+ * frame and keeps the connection. Closes a connection without a credential after `authTimeoutMs`. Releases the upgrade
+ * request once the client is authenticated: it would be half of a silent socket's memory.
  */
 export function acceptWebSocket (
   webSocket: ClientWebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions
@@ -43,15 +43,14 @@ export function acceptWebSocket (
 }
 
 /**
- * A WebSocket that tells its client what happens to it, and others too; a table of listeners for each would be a tenth
- * of what a silent one costs.
+ * A WebSocket that passes its events to its client directly. Listeners would add a tenth to a silent socket's memory.
  */
 export class ClientWebSocket extends WebSocket {
   client: WsClient | undefined = undefined
 
   /**
-   * `ws` passes a Buffer where it answers the peer's close frame. It does not check that reason, because text frames
-   * are to be checked by the gateway: RFC 6455 §8.1 asks for 1007.
+   * `ws` passes a Buffer when it answers the peer's close frame. `skipUTF8Validation` leaves the check of text frames
+   * to the gateway, but also skips that of the close reason, for which RFC 6455 §8.1 requires 1007.
    */
   override close (code?: number, reason?: string | Buffer): void {
     if (Buffer.isBuffer(reason) && !isUtf8(reason)) super.close(1007)
@@ -64,7 +63,7 @@ export class ClientWebSocket extends WebSocket {
       case 'message': client?.message(args[0] as RawData, args[1] as boolean); return true
       case 'ping':
       case 'pong': client?.controlled(args[0] as Buffer); return true
-      // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
+      // `ws` closes by itself: with 1009 for a frame that is too large, with 1002 for invalid framing.
       case 'error': client?.failed(); return true
       case 'close': client?.closed()
     }
@@ -72,12 +71,12 @@ export class ClientWebSocket extends WebSocket {
   }
 }
 
-/** What is known of a link until there is a connection. */
+/** The state of a link before its connection opens. */
 interface Arrival {
-  /** Of the upgrade. */
+  /** Headers of the upgrade. */
   headers: IncomingHttpHeaders
   authTimer: NodeJS.Timeout | undefined
-  /** While a credential is being checked: frames wait for it. */
+  /** Set while a credential is checked. Frames wait for it. */
   opening: Promise<void> | undefined
   waitingFrames: number
   waitingBytes: number
@@ -108,7 +107,7 @@ class WsClient implements PacedClient {
     const { authTimeoutMs } = this.#options.handshake.limits
     const arrival = this.#arrival as Arrival
     arrival.authTimer = setTimeout(() => {
-      this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential within ${authTimeoutMs} ms`))
+      this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential arrived within ${authTimeoutMs} ms`))
       this.#transport.close(closeCodes.UNAUTHENTICATED)
     }, authTimeoutMs).unref()
     const query = new URL(url, 'ws://localhost').searchParams
@@ -119,7 +118,7 @@ class WsClient implements PacedClient {
     }, undefined)
   }
 
-  /** Asks the peer for a sign of life; one that gave none since the last call has vanished, and the link is ended. */
+  /** Pings the peer. Ends the link if nothing has arrived since the last call. */
   ping (): void {
     if (this.#isAlive) {
       this.#isAlive = false
@@ -132,13 +131,13 @@ class WsClient implements PacedClient {
 
   message (data: RawData, isBinary: boolean): void {
     this.#isAlive = true
-    // Before anything looks at it, and also while the link is closing.
+    // Counted before the message is read, and also while the link is closing.
     this.#pace.charge((data as Buffer).length)
     if (this.#webSocket.readyState === this.#webSocket.OPEN) void this.#receive(data as Buffer, isBinary)
     else this.#pace.tick()
   }
 
-  /** Gets a ping or pong. */
+  /** Receives a ping or pong. */
   controlled (data: Buffer): void {
     this.#isAlive = true
     this.#pace.charge(data.length)
@@ -179,12 +178,14 @@ class WsClient implements PacedClient {
         this.#send('pong', {}, id)
         return
       }
-      // Without a turn in between where nothing is being checked: the next frame of the same packet has to find the
+      // Does not yield when no credential is being checked, so that the next frame of the same packet finds this
       // `auth`.
       if (this.#arrival?.opening !== undefined) await this.#wait(this.#arrival, this.#arrival.opening, data.length)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
-      if (frame.type !== 'auth') throw new UnauthorizedError('CREDENTIAL_MISSING', 'The first frame must be auth')
+      if (frame.type !== 'auth') {
+        throw new UnauthorizedError('CREDENTIAL_MISSING', 'Not authenticated. The first frame must have type auth')
+      }
       const arrival = this.#arrival as Arrival
       arrival.opening = this.#open(frame.fields as Greeting, id)
     } catch (error) {
@@ -196,7 +197,8 @@ class WsClient implements PacedClient {
     if (arrival.waitingFrames >= waitingFramesMax || arrival.waitingBytes + bytes > waitingBytesMax) {
       throw new RateLimitError(
         'RATE_LIMITED',
-        `At most ${waitingFramesMax} frames of together ${waitingBytesMax} bytes may wait while the credential is checked`
+        `At most ${waitingFramesMax} frames with ${waitingBytesMax} bytes in total may wait ` +
+          'while the credential is checked'
       )
     }
     arrival.waitingFrames++
@@ -213,7 +215,7 @@ class WsClient implements PacedClient {
     )
   }
 
-  /** Checks the credential; a bad one closes the socket. Never rejects. */
+  /** Checks the credential and opens the connection, or closes the socket if it is refused. Never rejects. */
   async #open (greeting: Greeting, id: unknown): Promise<void> {
     const arrival = this.#arrival as Arrival
     try {
@@ -238,7 +240,9 @@ class WsClient implements PacedClient {
   }
 
   #send (type: string, body: object, id: unknown): number {
-    if (!(body instanceof PreparedAnswer)) { return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) }) }
+    if (!(body instanceof PreparedAnswer)) {
+      return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
+    }
     return this.#transport.sendText(
       `{"type":"${type}",${body.fields}${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}}`
     )
@@ -251,12 +255,14 @@ class WsClient implements PacedClient {
 
 /** Throws ValidationError `INVALID_UTF8`, `INVALID_JSON` or `FRAME_INVALID`. */
 function toFrame (data: RawData, isBinary: boolean): { frame: Frame, text: string } {
-  if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames have no meaning here: send JSON as text')
+  if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames are not supported. Send JSON in a text frame')
   const { value: frame, text } = parseJson(data as Buffer, 'The frame')
-  if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame is a JSON object')
-  if (typeof frame['type'] !== 'string') { throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string') }
+  if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame must be a JSON object')
+  if (typeof frame['type'] !== 'string') {
+    throw new ValidationError('FRAME_INVALID', 'The type of a frame must be a string')
+  }
   const id = requireId(frame['id'], text)
-  // One with so many fields is refused for their number: they are not copied before.
+  // Too many fields are refused later. Copying them first would be wasted.
   if (Object.keys(frame).length > fieldsMax) return { frame: { type: frame['type'], id, fields: frame }, text }
   const { type, id: _, ...fields } = frame
   return { frame: { type: frame['type'], id, fields }, text }
@@ -264,28 +270,29 @@ function toFrame (data: RawData, isBinary: boolean): { frame: Frame, text: strin
 
 const idLengthMax = 128
 /**
- * An integer as JSON writes it, which is how the answer carries it: not `1.0`, nor a number of more digits than a
- * double has.
+ * Matches an id that is an integer in the form in which the answer repeats it: not `1.0`, and not with more digits than
+ * a double can hold.
  */
 const integerId = /"id"\s*:\s*-?(?:0|[1-9]\d*)\s*[,}]/
 
-/** An id comes back exactly as it was sent, or is refused. Throws ValidationError `FRAME_INVALID`. */
+/** Returns the id, which the answer repeats exactly. Throws ValidationError `FRAME_INVALID` for any other id. */
 function requireId (id: unknown, text: string): string | number | undefined {
   if (id === undefined || id === null) return undefined
   if (typeof id === 'string' && id.length <= idLengthMax) return id
   if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(text)) return id as number
   throw new ValidationError(
     'FRAME_INVALID',
-    `An id is a string of at most ${idLengthMax} characters, or an integer of at most ${Number.MAX_SAFE_INTEGER}`
+    `An id must be a string of at most ${idLengthMax} characters or an integer ` +
+      `between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}`
   )
 }
 
-/** Where most clients put the id: at the beginning, or behind the type. */
+/** Matches the id where most clients put it: at the beginning, or after the type. */
 const idAtStart = /^\{\s*(?:"type"\s*:\s*"\w{1,50}"\s*,\s*)?"id"\s*:\s*(\d{1,15}|"[^"\\]{0,100}")\s*[,}]/
 
 /**
- * The id of a frame that is refused unseen, so that the refusal finds its request: without the work that the refusal is
- * to save.
+ * Finds the id of a refused frame, so that the client can assign the refusal to its request. Avoids most of the parsing
+ * that the refusal is meant to save.
  */
 function idOfRefused (data: Buffer): unknown {
   try {

@@ -10,8 +10,8 @@ import type { Delivery, Transport } from './transport.ts'
 const frames = new FrameWriter(wsWrapping)
 
 /**
- * A plain WebSocket. Events bypass `ws` and go to the TCP socket as whole frames, many in one write; that is safe
- * because compression is off, so `ws` itself only ever writes whole frames, at once.
+ * A plain WebSocket. Events bypass `ws` and go to the TCP socket as whole frames, many in one write. That is safe
+ * because compression is off, so `ws` itself only writes whole frames, synchronously.
  */
 export class WsTransport implements Transport {
   readonly id = randomId('conn')
@@ -39,12 +39,12 @@ export class WsTransport implements Transport {
     this.send({ type: name, ...body })
   }
 
-  /** Returns the length of what is sent. */
+  /** Returns the length of the text sent. */
   send (frame: object): number {
     return this.#webSocket.readyState === this.#webSocket.OPEN ? this.sendText(JSON.stringify(frame)) : 0
   }
 
-  /** As `send`, with the frame's JSON text. */
+  /** Like `send`, for a frame that is JSON text already. */
   sendText (text: string): number {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return 0
     this.#webSocket.send(text)
