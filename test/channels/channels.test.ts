@@ -29,7 +29,7 @@ for (const { name, connect } of transports) {
       return client
     }
 
-    await t.test('members see each other come, change and go', async t => {
+    await t.test('members see each other join, update and leave', async t => {
       const [ann, bob] = [await open('ann'), await open('bob')]
       const anns = await join(ann, 'chat:one', { state: { mood: 'fine' } })
       const own = { socketId: idOf(ann), userId: 'ann', joinedAt: Number, state: { mood: 'fine' } }
@@ -52,8 +52,8 @@ for (const { name, connect } of transports) {
       t.match(await ask(bob, 'leave', { channel: 'chat:one' }), { ok: true, channel: 'chat:one' })
       await until(() => presenceOf(ann).length === 3, 'the leave')
       t.match(presenceOf(ann)[2], { action: 'leave', member: { socketId: idOf(bob), userId: 'bob' } })
-      t.same(presenceOf(bob), [], 'nobody is told of themselves')
-      t.same((await join(ann, 'chat:one')).answer.members, anns.view(), 'whoever joins again gets the members again')
+      t.same(presenceOf(bob), [], 'members get no presence messages about themselves')
+      t.same((await join(ann, 'chat:one')).answer.members, anns.view(), 'joining again returns the members again')
     })
 
     await t.test('a message reaches every member but its sender, who need not be one', async t => {
@@ -108,7 +108,7 @@ for (const { name, connect } of transports) {
       t.equal(hers.view().length, 1)
     })
 
-    await t.test('permissions', async t => {
+    await t.test('each request requires its permission', async t => {
       const denied = { ok: false, error: 'ForbiddenError', code: 'PERMISSION_DENIED' }
       const requests: [string, object, string][] = [
         ['join', { channel: 'c' }, 'subscribe'],
@@ -134,7 +134,7 @@ for (const { name, connect } of transports) {
       })
     })
 
-    await t.test('what is malformed is refused, and the connection lives on', async t => {
+    await t.test('malformed requests are refused, and the connection stays open', async t => {
       const client = await open('ann')
       const deep = (levels: number): unknown => levels === 0 ? 1 : [deep(levels - 1)]
       const bad: [string, object][] = [
@@ -185,7 +185,7 @@ for (const { name, connect } of transports) {
         }, `${request} ${JSON.stringify(fields).slice(0, 80)}`)
       }
       t.match(
-        await ask(client, 'join', { channel: 'c', state: 'x'.repeat(4094) }), { ok: true }, '4 KiB of state are fine'
+        await ask(client, 'join', { channel: 'c', state: 'x'.repeat(4094) }), { ok: true }, '4 KiB of state'
       )
       for (const request of ['leave', 'presence']) {
         t.match(
@@ -201,18 +201,20 @@ for (const { name, connect } of transports) {
       t.match(await ask(client, 'join', { channel: 'many:101' }), {
         ok: false, error: 'RateLimitError', code: 'CHANNEL_LIMIT'
       })
-      t.match(await ask(client, 'join', { channel: 'many:7' }), { ok: true }, 'being in one is no further one')
+      t.match(await ask(client, 'join', { channel: 'many:7' }), { ok: true }, 'joining again does not count')
       await ask(client, 'leave', { channel: 'many:1' })
       t.match(await ask(client, 'join', { channel: 'many:101' }), { ok: true })
     })
 
-    await t.test('what each sender sends to a channel arrives in its order', async t => {
+    await t.test('the messages of each sender to a channel arrive in order', async t => {
       const senders = await Promise.all(upTo(8).map(n => open(`s${n}`)))
       const readers = await Promise.all(upTo(4).map(n => open(`r${n}`)))
       for (const client of [...readers, ...senders]) await join(client, 'chat:order')
       await Promise.all(senders.map(async sender => {
         const answers = upTo(200).map(n => ask(sender, 'publish', { channel: 'chat:order', event: 'n', data: n }))
-        for (const answer of await Promise.all(answers)) { if (answer.delivered !== 11) throw new Error(JSON.stringify(answer)) }
+        for (const answer of await Promise.all(answers)) {
+          if (answer.delivered !== 11) throw new Error(JSON.stringify(answer))
+        }
       }))
       for (const reader of readers) {
         await until(() => messagesOf(reader).length === 1600, '1600 messages')
@@ -226,7 +228,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('nobody gets a message from before their join is answered or after their leave is', async t => {
+await t.test('a member gets no message from before the answer to join or after the answer to leave', async t => {
   const shop = await tenant(app)
   const open = (n: number) =>
     n % 2 === 0
@@ -234,7 +236,7 @@ await t.test('nobody gets a message from before their join is answered or after 
       : connectWs(url, { token: shop.token(['admin'], { subject: `u${n}` }) })
   const publishers = await Promise.all(upTo(3).map(open))
   const members = await Promise.all(upTo(20).map(open))
-  /** Numbers given out, and those whose publish is answered, by publisher. */
+  /** Numbers assigned, and those whose publish is answered, by publisher. */
   const sent = publishers.map(() => 0)
   const acked = publishers.map(() => 0)
   const over = new AbortController()
@@ -273,7 +275,7 @@ await t.test('nobody gets a message from before their join is answered or after 
         const [first = Infinity, last = 0] = [own[0], own.at(-1)]
         if (own.some((n, i) => i > 0 && n !== (own[i - 1] ?? 0) + 1)) wrong++
         if (first <= (before[p] ?? 0) || last > (sentAtLeave[p] ?? 0)) wrong++
-        // What was sent after the join's answer and answered before the leave is there.
+        // Every message sent after the join's answer and answered before the leave has arrived.
         if (
           (ackedBeforeLeave[p] ?? 0) > (sentAtJoin[p] ?? 0) &&
           !(first <= (sentAtJoin[p] ?? 0) + 1 && last >= (ackedBeforeLeave[p] ?? 0))
@@ -291,7 +293,7 @@ await t.test('nobody gets a message from before their join is answered or after 
   for (const client of [...publishers, ...members]) client.close()
 })
 
-await t.test('messages that are ready together leave a socket with one write', async t => {
+await t.test('messages that are ready together are sent with one write', async t => {
   for (const { name, connect } of transports) {
     const shop = await tenant(app)
     const sender = await connectWs(url, { token: shop.token() })

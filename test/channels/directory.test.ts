@@ -3,7 +3,7 @@ import { Directory } from '../../src/channels/directory.ts'
 
 const scope = { applicationId: 'app_a', environment: 'development' as const }
 
-t.test('the names of channels are put in order once, until one opens or closes', async t => {
+t.test('channel names are sorted once, until a channel opens or closes', async t => {
   const directory = new Directory()
   const names = Array.from({ length: 300 }, (_, i) => `room${i}`)
   const channels = names.map(name => directory.openChannel(scope, name))

@@ -4,7 +4,7 @@ import { transports } from '../clients.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
 
-/* What reaches the log, and what does not. */
+/* Which socket events reach the log. */
 
 const { app } = await build(t, {
   adapt: config => {
@@ -14,7 +14,7 @@ const { app } = await build(t, {
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
-/** A subscription makes a log's row; what counts is that something is in it. */
+/** Counts events, because a subscription creates the row of an empty log. */
 const rows = async (shop: Tenant) => ({
   events:
     (await app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute()).length,
@@ -47,7 +47,7 @@ for (const { name, connect } of transports) {
       t.same(await rows(shop), { events: 0, logs: 0 })
     })
 
-    await t.test('with a subscriber each message is in the log once, and is delivered as a message and as an event', async t => {
+    await t.test('with a subscriber each message is logged once, and delivered as message and as event', async t => {
       const shop = await tenant(app)
       const [ann, bob, listener] = await Promise.all(
         upTo(3).map(n => connect(url, { token: shop.token(['admin'], { subject: `u${n}` }) }))
@@ -83,10 +83,12 @@ for (const { name, connect } of transports) {
       for (const client of [ann, bob, listener]) client.close()
     })
 
-    await t.test('connections and presence are in the log where somebody listens, by pattern too', async t => {
+    await t.test('connections and presence are logged if they have a listener, also by pattern', async t => {
       const shop = await tenant(app)
       const listener = await connect(url, { token: shop.token() })
-      for (const topic of ['socket.*', 'presence.updated']) { t.match(await listener.request('subscribe', { topic }), { ok: true }) }
+      for (const topic of ['socket.*', 'presence.updated']) {
+        t.match(await listener.request('subscribe', { topic }), { ok: true })
+      }
       const ann = await connect(url, { token: shop.token(['admin'], { subject: 'ann' }) })
       await join(ann, 'room', { state: 'x' })
       await ask(ann, 'presence', { channel: 'room', state: 'y' })
@@ -113,7 +115,7 @@ for (const { name, connect } of transports) {
       listener.close()
     })
 
-    await t.test('a message that violates the topic\'s schema is refused, and reaches nobody', async t => {
+    await t.test('a message that violates the topic\'s schema is refused, and reaches no member', async t => {
       const shop = await tenant(app)
       const schema = { type: 'object', properties: { data: { type: 'object', required: ['text'] } } }
       t.equal((await shop.request('POST', '/api/schemas/socket.message', { schema })).status, 201)
@@ -139,7 +141,7 @@ for (const { name, connect } of transports) {
       for (const client of [ann, bob, listener]) client.close()
     })
 
-    await t.test('the order of a sender\'s messages holds while listeners come and go', async t => {
+    await t.test('a sender\'s messages keep their order while listeners come and go', async t => {
       const shop = await tenant(app)
       const [ann, bob, listener] = await Promise.all(upTo(3).map(() => connect(url, { token: shop.token() })))
       if (ann === undefined || bob === undefined || listener === undefined) throw new Error('no clients')

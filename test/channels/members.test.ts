@@ -7,7 +7,7 @@ import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 import { ask, idOf } from './room.ts'
 
-/* Lists of members: how often they are made, and how long they may be. */
+/* Lists of members: how often they are built, and how long they may be. */
 
 const scope = { applicationId: 'app_a', environment: 'development' as const }
 const toState = (value: unknown) => ({ value, text: JSON.stringify(value) })
@@ -28,7 +28,7 @@ interface Joined {
   memberCount?: number
 }
 
-t.test('the answer to join is made once until a member or its state changes', async t => {
+t.test('the answer to join is built once, until a member or a state changes', async t => {
   const channel = new Directory().openChannel(scope, 'a "room"')
   const seen = () => JSON.parse(`{${channel.joined.fields}}`) as Joined
   const [one, two] = [member(1), member(2, { a: [1] })]
@@ -44,7 +44,7 @@ t.test('the answer to join is made once until a member or its state changes', as
   t.same(seen().members.map(({ state }) => state), [{ b: 'ü' }, { a: [1] }])
   const before = channel.joined
   channel.sendAway(one, Symbol('absence'))
-  t.equal(channel.joined, before, 'who is away is a member still')
+  t.equal(channel.joined, before, 'an away member is still a member')
   channel.bringBack(one, { id: 'conn_back' } as Connection)
   t.same(seen().members.map(({ socketId }) => socketId), ['conn_00002', 'conn_back'])
   channel.remove(two)
@@ -63,7 +63,7 @@ t.test('the answer to join has at most 1,000 members and 512 KiB', async t => {
   }
 })
 
-t.test('a page of members ends early when states are long; pages have everybody once', async t => {
+t.test('a page of members ends early when states are long; pages list every member once', async t => {
   const directory = new Directory()
   const channel = directory.openChannel(scope, 'large')
   for (let n = 1; n <= 600; n++) channel.add(member(n, n % 3 === 0 ? 'x'.repeat(4090) : n))
@@ -78,7 +78,9 @@ t.test('a page of members ends early when states are long; pages have everybody 
   }
   t.same(found, Array.from({ length: 600 }, (_, i) => `conn_${String(i + 1).padStart(5, '0')}`))
   t.equal(pages, 1)
-  for (const { socketId } of directory.members(scope, 'large', { limit: 1000 }).items) { channel.setState(channel.members.get(socketId) as Member, toState('x'.repeat(4090))) }
+  for (const { socketId } of directory.members(scope, 'large', { limit: 1000 }).items) {
+    channel.setState(channel.members.get(socketId) as Member, toState('x'.repeat(4090)))
+  }
   const first = directory.members(scope, 'large', { limit: 1000 })
   t.equal(first.items.length, 256)
   t.equal(directory.members(scope, 'large', { limit: 1000, cursor: first.nextCursor as string }).items.length, 256)
@@ -86,7 +88,7 @@ t.test('a page of members ends early when states are long; pages have everybody 
   t.same(directory.members(scope, 'none', { limit: 10 }), { items: [], nextCursor: undefined })
 })
 
-t.test('prepared answers arrive like others', async t => {
+t.test('prepared answers arrive like other answers', async t => {
   const { app } = await build(t)
   const url = await listen(app)
   const shop = await tenant(app)

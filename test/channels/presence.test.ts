@@ -33,7 +33,7 @@ for (const { name, connect } of transports) {
       return client
     }
 
-    await t.test('who is back within the grace period has never left', async t => {
+    await t.test('a member that returns within the grace period has not left', async t => {
       await setGrace(shop, 10_000)
       const watcher = await open('watcher')
       const seen = await join(watcher, 'room')
@@ -47,10 +47,10 @@ for (const { name, connect } of transports) {
         first[end]()
         await first.closed
         await until(() => app.channels.directory.connectionCount(shop.scope) === 1, 'the end')
-        t.equal((await membersBy(shop, 'room')).length, 2, 'it counts while it is away')
+        t.equal((await membersBy(shop, 'room')).length, 2, 'an away member counts')
         const second = await open('ann')
         const { answer } = await join(second, 'room', end === 'cut' ? {} : { state: { n: 2 } })
-        t.equal(answer.members.length, 2, 'and it counts once')
+        t.equal(answer.members.length, 2, 'the member counts once')
         await until(() => presenceOf(watcher).length > told, 'the update')
         await wait(50)
         t.match(presenceOf(watcher).slice(told), [{
@@ -71,7 +71,7 @@ for (const { name, connect } of transports) {
       }
     })
 
-    await t.test('who is not back is told to have left when the grace period is over, not before', async t => {
+    await t.test('a member that does not return leaves when the grace period is over, not before', async t => {
       await setGrace(shop, 300)
       const [watcher, ann] = [await open('watcher'), await open('ann')]
       await join(watcher, 'later')
@@ -90,7 +90,7 @@ for (const { name, connect } of transports) {
       await until(() => presenceOf(watcher, 'later').length === 4, 'the leave at once')
     })
 
-    await t.test('who says what it was is not noticed either, though the server has not seen its old connection end', async t => {
+    await t.test('with previousSocketId a client takes over its member before the old connection ends', async t => {
       const [watcher, old, other] = [await open('watcher'), await open('ann'), await open('bob')]
       for (const client of [watcher, old, other]) await join(client, 'half')
       const [again, previousSocketId] = [await open('ann'), idOf(old)]
@@ -102,7 +102,7 @@ for (const { name, connect } of transports) {
       const thief = await open('ann')
       t.equal(
         (await join(thief, 'half', { previousSocketId: idOf(other) })).answer.members.length, 4,
-        'another user is not taken over'
+        'the member of another user is not taken over'
       )
       t.equal((await join(other, 'half')).answer.members.length, 4)
     })
@@ -123,7 +123,7 @@ for (const { name, connect } of transports) {
       await until(() => presenceOf(watcher, 'plain').at(-1)?.action === 'leave', 'the leave')
     })
 
-    await t.test('a document\'s presence is that of its channel', async t => {
+    await t.test('the presence of a document is that of its channel', async t => {
       await shop.request('POST', '/api/sync/board/documents', { id: 'one:a', data: {} })
       const path = '/api/sync/board/documents/one:a/presence'
       t.match(await shop.request('GET', path), { status: 200, body: [] })
@@ -146,8 +146,8 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('another user does not take a waiting member over, another tab of the same one takes one', async t => {
-  // At once over both: they have to wait.
+await t.test('another tab of the same user takes over an away member, another user does not', async t => {
+  // Both transports at once, because each has to wait.
   await Promise.all(transports.map(async ({ name, connect }) => {
     const shop = await tenant(app)
     await setGrace(shop, 4000)
@@ -186,7 +186,9 @@ await t.test('the grace period is a setting of the application', async t => {
   const shop = await tenant(app)
   const path = `/api/applications/${shop.applicationId}`
   t.match((await shop.request('GET', path)).body, { presenceGraceMs: 3000 })
-  for (const presenceGraceMs of [-1, 60_001, 1.5, '5', null]) { t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 400 }, String(presenceGraceMs)) }
+  for (const presenceGraceMs of [-1, 60_001, 1.5, '5', null]) {
+    t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 400 }, String(presenceGraceMs))
+  }
   for (const presenceGraceMs of [0, 60_000]) {
     t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 200, body: { presenceGraceMs } })
     t.equal(await app.graceTimes.of(shop.applicationId), presenceGraceMs)
@@ -226,7 +228,7 @@ await t.test(`200 clients that join, update, drop and rejoin at random for ${sec
         await client.closed
         client = undefined
         room = undefined
-        // Some are back within the grace period, some after it, some never were away for the others.
+        // Some return within the grace period, some after it; some reconnect before the others notice.
         if (Math.random() < 0.3) await wait(Math.random() * 2000)
       }
       await wait(200 + Math.random() * 600)

@@ -20,7 +20,7 @@ export interface SeenMessage {
   timestamp: number
 }
 
-/** The answer of any request about channels. */
+/** The answer to any channel request. */
 export type ChannelAnswer = Answer & { channel: string, members: SeenMember[], delivered: number }
 
 export const ask = async (client: Client, name: string, fields: object) =>
@@ -47,12 +47,12 @@ export const idOf = (client: Client) => client.kind === 'socket.io'
   : client.messages.find(({ name }) => name === 'authenticated')?.body['socketId'] as string
 
 /**
- * Joins, and answers what the client can know of the channel from then on: the answer's members, with every presence
+ * Joins a channel. Returns the members as the client sees them from then on: the answer's, updated by every presence
  * message since.
  */
 export async function join (client: Client, channel: string, fields: object = {}) {
   let first = 0
-  /** Nobody is told of themselves: the client knows what it has said. */
+  /** Applies the client's own changes, because it gets no presence messages about itself. */
   let own: { state: unknown } | undefined
   const answer = await client.request('join', { channel, ...fields }, () => {
     first = client.messages.length

@@ -5,14 +5,14 @@ import { tenant } from '../tenant.ts'
 import { acquainted, startNodes } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
-/* Channels over three nodes: a member of one is a member for all. */
+/* Channels over three nodes: a member on one node is a member for all. */
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const redis = await startRedis(t)
 
 t.test('channels over nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
   if (redis === undefined) return
-  // However late another node answers, it is waited for.
+  // Waits for other nodes however late they answer.
   const nodes = await startNodes(t, redis, 3, { adapt: config => { config.cluster.answerMs = 10_000 } })
   await acquainted(nodes)
   const [one, two] = nodes
@@ -42,18 +42,18 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     return { status: answer.statusCode, headers: answer.headers, body: answer.json() as never }
   }
 
-  await t.test('what is published on any node reaches every member on every node once, in the order of each sender', async t => {
+  await t.test('a message published on any node reaches every member once, in the order of its sender', async t => {
     const members = await Promise.all(nodes.flatMap((node, n) => upTo(3).map(m => open(node, `m${n}${m}`))))
     for (const member of members) await join(member, 'all')
     await until(
       () => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, 'all')?.members.size === 9),
-      'all to be known everywhere'
+      'every node to have all members'
     )
     const senders = await Promise.all(nodes.map((node, n) => open(node, `s${n}`)))
     const answers = await Promise.all(
       senders.flatMap(sender => upTo(100).map(n => ask(sender, 'publish', { channel: 'all', event: 'n', data: n })))
     )
-    t.ok(answers.every(({ ok, delivered }) => ok && delivered === 9), 'each answer has how many got it, over all nodes')
+    t.ok(answers.every(({ ok, delivered }) => ok && delivered === 9), 'each answer counts receivers on all nodes')
     for (const member of members) {
       await until(() => messagesOf(member).length >= 300, '300 messages')
       for (const sender of senders) {
@@ -71,18 +71,18 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     t.equal(messagesOf(own).length, 300)
     t.same(
       await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(), [],
-      'and nothing of it is in the database'
+      'nothing is stored in the database'
     )
     await leaveAll()
   })
 
-  await t.test('REST sees and reaches all nodes from each', async t => {
+  await t.test('REST on any node covers all nodes', async t => {
     const channel = 'chat:room 1/ü'
     const members = await Promise.all(nodes.flatMap((node, n) => upTo(2).map(m => open(node, `r${n}${m}`))))
     for (const [n, member] of members.entries()) await join(member, channel, { state: { n } })
     await until(
       () => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, channel)?.members.size === 6),
-      'all to be known everywhere'
+      'every node to have all members'
     )
     for (const [n, node] of nodes.entries()) {
       const request = by(node)
@@ -104,7 +104,7 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
         request('POST', '/api/socket/broadcast', { channel, event: 'once', data: n }, { 'idempotency-key': `k${n}` })
       t.same(
         (await Promise.all(upTo(3).map(once))).map(({ body }) => body), Array(3).fill({ delivered: 6 }),
-        'with a key, the answers are those of the first'
+        'with an idempotency key, every node gives the first answer'
       )
     }
     const [first] = members as [Client]
@@ -126,15 +126,15 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
         const everybody = app.channels.directory.channel(shop.scope, channel)
         const member = everybody?.members.get(left)
         return member !== undefined && everybody?.isAway(member)
-      }), 'the end of one')
+      }), 'one connection to end')
     t.match((await by(two)('POST', '/api/socket/broadcast', { channel, event: 'news', data: 9 })).body, {
       delivered: 5
-    }, 'whoever is away gets nothing')
-    t.match((await by(three)('GET', '/api/socket/channels')).body, [{ memberCount: 6 }], 'but is a member still')
+    }, 'an away member gets nothing')
+    t.match((await by(three)('GET', '/api/socket/channels')).body, [{ memberCount: 6 }], 'but is still a member')
     await leaveAll()
     await until(
       () => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, channel) === undefined),
-      'an empty channel to leave nothing behind'
+      'the empty channel to be removed'
     )
   })
 
@@ -159,22 +159,22 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     clients.push(eve)
     t.match(await ask(eve, 'direct', { socketId: idOf(bob), event: 'psst', data: 0 }), {
       ok: false, code: 'SOCKET_NOT_FOUND'
-    }, 'another tenant does not find it')
+    }, 'another tenant cannot reach it')
     const left = idOf(bob)
     bob.close()
     await bob.closed
     await until(() => two.app.channels.directory.connectionCount(shop.scope) === 0, 'its end')
     t.match(await ask(ann, 'direct', { socketId: left, event: 'psst', data: 0 }), {
       ok: false, code: 'SOCKET_NOT_FOUND'
-    }, 'nor does anybody once it is gone')
+    }, 'it is not found once it has gone')
     t.equal(messagesOf(bob).length, 50)
     await leaveAll()
   })
 
-  await t.test('members see each other come, change and go over nodes', async t => {
+  await t.test('members on several nodes see each other join, update and leave', async t => {
     const [ann, bob] = [await open(one, 'ann'), await open(two, 'bob')]
     const anns = await join(ann, 'chat', { state: 1 })
-    await until(() => two.app.channels.directory.channel(shop.scope, 'chat') !== undefined, 'the other node to know')
+    await until(() => two.app.channels.directory.channel(shop.scope, 'chat') !== undefined, 'the member elsewhere')
     t.match((await join(bob, 'chat')).answer.members, [{ userId: 'ann', state: 1 }, { userId: 'bob' }])
     await ask(bob, 'presence', { channel: 'chat', state: { typing: true } })
     await ask(bob, 'leave', { channel: 'chat' })
@@ -188,7 +188,7 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     await leaveAll()
   })
 
-  await t.test('who is back on another node within the grace period has never left', async t => {
+  await t.test('a member that returns on another node within the grace period has not left', async t => {
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 10_000 })
     const watcher = await open(three, 'watcher')
     const seen = await join(watcher, 'back')
@@ -206,12 +206,12 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
             [...two.app.channels.directory.channel(shop.scope, 'back')?.members.values() ?? []].some(member =>
               two.app.channels.directory.channel(shop.scope, 'back')?.isAway(member)
             ),
-          'the absence to be known'
+          'the absence to reach the node'
         )
       }
       const second = await open(two, 'ann')
       const { answer } = await join(second, 'back', end === 'half' ? { previousSocketId: before?.socketId } : {})
-      t.equal(answer.members.length, 2, 'it counts once')
+      t.equal(answer.members.length, 2, 'the member counts once')
       await until(() => presenceOf(watcher).length > told, 'the update')
       t.match(presenceOf(watcher).slice(told), [{
         action: 'update',
@@ -219,7 +219,7 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
       }])
       await until(
         () => one.app.channels.directory.channel(shop.scope, 'back')?.members.has(before?.socketId ?? '') === false,
-        'its old node to let go'
+        'its old node to release it'
       )
       if (end === 'half') {
         first.resume()
@@ -237,11 +237,11 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     await join(gone, 'back')
     await until(() => presenceOf(watcher).at(-1)?.action === 'join', 'the join')
     gone.cut()
-    await until(() => presenceOf(watcher).at(-1)?.action === 'leave', 'the leave of who does not come back')
+    await until(() => presenceOf(watcher).at(-1)?.action === 'leave', 'the leave of the member that does not return')
     await leaveAll()
   })
 
-  await t.test('a subscription on one node brings what happens on the sockets of the others, once, from its acknowledgement on', async t => {
+  await t.test('a subscription on one node receives the socket events of the others, once', async t => {
     const fresh = shop
     const connect = async (node: typeof one, n: number, subject: string) => {
       const client = await (transports[n] as typeof transports[number]).connect(node.url, {
@@ -272,12 +272,12 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
         'application_id', '=', fresh.applicationId
       ).where('topic', 'in', ['socket.message', 'presence.updated']).execute()
       const topics = stored.map(({ topic }) => topic)
-      if (n === 0) t.same(topics, ['presence.updated', 'presence.updated'], 'each change is there once')
+      if (n === 0) t.same(topics, ['presence.updated', 'presence.updated'], 'each change is logged once')
       else {
         t.same(
           topics.sort(),
           ['presence.updated', 'presence.updated', 'socket.message', 'socket.message'],
-          'each message, too'
+          'each message is logged once'
         )
       }
       listener.close()

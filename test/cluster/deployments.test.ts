@@ -25,7 +25,7 @@ async function query<T extends pg.QueryResultRow> (url: string, text: string): P
   }
 }
 
-/** A copy within the cluster. Nobody may be connected to the original. */
+/** Copies a database within its server. The original must have no connections. */
 async function copyDatabase (t: Teardown, url: string): Promise<string> {
   const original = new URL(url).pathname.slice(1)
   const copy = `${original}_copy`
@@ -34,7 +34,7 @@ async function copyDatabase (t: Teardown, url: string): Promise<string> {
   return withDatabase(url, copy)
 }
 
-/** The lines that an app logs. */
+/** Collects the lines that an app logs. */
 function logLines () {
   const lines: Record<string, unknown>[] = []
   return { lines, logger: pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } }) }
@@ -84,13 +84,13 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
       t.match((await publish(other, 1)).statusCode, 201)
       for (const one of [client, pattern]) {
         const [first] = await one.received(1)
-        t.match(first, { offset: offset + 1, payload: { n: 1 } }, `${name}: production's own`)
+        t.match(first, { offset: offset + 1, payload: { n: 1 } }, `${name}: production's own event`)
         one.close()
       }
     }
   })
 
-  await t.test('nodes, rate limits and notices are of each deployment', async t => {
+  await t.test('each deployment has its own nodes, rate limits and notices', async t => {
     t.equal(production.cluster?.peers.count, 1, 'production has two nodes')
     t.equal(staging.cluster?.peers.count, 1, 'staging has two nodes, whatever the number of the Redis database')
     const statuses = await Promise.all(
@@ -110,7 +110,7 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
       name !== 'realtime:deployments'
     )
     const identities = await Promise.all([production.pool, staging.pool].map(readDatabaseIdentity))
-    t.ok(names.length > 4, 'there are some')
+    t.ok(names.length > 4, 'keys and channels exist')
     for (const name of names) t.ok(identities.some(identity => name.startsWith(`realtime:${identity}:`)), name)
   })
 
@@ -125,7 +125,7 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
   })
 })
 
-t.test('with REDIS_PREFIX every name begins with it, and clones of a database can be kept apart', {
+t.test('every name begins with REDIS_PREFIX, which keeps clones of a database apart', {
   skip: redis === undefined && 'redis-server is not installed'
 }, async t => {
   if (redis === undefined) return
@@ -154,7 +154,7 @@ t.test('the identity of a database', async t => {
     await pool.end()
   })
 
-  await t.test('for a role that may not read the system identifier, it is stable, and a copy and a restored dump differ', async t => {
+  await t.test('without permission to read the system identifier it is stable, and differs for copies', async t => {
     const role = `restricted_${process.pid}`
     await query(url, `
       create role ${role} login password 'x';
@@ -168,9 +168,10 @@ t.test('the identity of a database', async t => {
     t.match(identity, /^[0-9a-f]{24}$/)
     await query(url, 'vacuum (full, freeze) epoch_seed')
     t.equal(await readDatabaseIdentity(asRole), identity, 'VACUUM does not change it')
-    // A dump that is restored makes the table and inserts the row again.
+    // Restoring a dump creates the table and inserts the row again.
     await query(url, `
-      create table restored (like epoch_seed including all); insert into restored select * from epoch_seed; grant select on restored to ${role};
+      create table restored (like epoch_seed including all); insert into restored select * from epoch_seed;
+      grant select on restored to ${role};
       alter table epoch_seed rename to original; alter table restored rename to epoch_seed`)
     t.not(await readDatabaseIdentity(asRole), identity)
     await query(url, 'drop table epoch_seed; alter table original rename to epoch_seed')

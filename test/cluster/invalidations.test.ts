@@ -7,13 +7,13 @@ import { acquainted, startNodes } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
 /*
- * What one node revokes is over on the others: told over the bus, because their looks into the database are switched
- * off.
+ * A revocation on one node takes effect on the others. It arrives over the bus, because their periodic queries are
+ * disabled here.
  */
 
 const redis = await startRedis(t)
 
-t.test('what is revoked on one node is over on the other', {
+t.test('a revocation on one node takes effect on the other', {
   skip: redis === undefined && 'redis-server is not installed'
 }, async t => {
   if (redis === undefined) return
@@ -31,7 +31,7 @@ t.test('what is revoked on one node is over on the other', {
       )
     )
 
-  await t.test('sessions, and roles', async t => {
+  await t.test('sessions and roles', async t => {
     const shop = await tenant(one.app)
     const topic = await shop.topic('watched.events')
     const { applicationId } = shop
@@ -47,7 +47,7 @@ t.test('what is revoked on one node is over on the other', {
     await root.post(`/api/users/${kept.id}/roles`, { roleId: role.id })
     await root.remove(`/api/users/${kept.id}/roles/role_viewer`)
     for (const socket of less) {
-      t.match(await socket.message('resync'), { topic, code: 'PERMISSION_DENIED' }, 'who may less goes on with less')
+      t.match(await socket.message('resync'), { topic, code: 'PERMISSION_DENIED' }, 'the socket stays open')
       socket.close()
     }
   })
@@ -63,10 +63,10 @@ t.test('what is revoked on one node is over on the other', {
     t.equal((await requests(two.app, `Bearer ${token}`).get('/api/topics')).status, 200)
     t.equal((await root.remove(`/api/applications/${application.id}?force=true`)).status, 204)
     for (const socket of sockets) t.match(await socket.closed, { code: 4410, reason: 'APPLICATION_DELETED' })
-    t.equal((await requests(two.app, `Bearer ${token}`).get('/api/topics')).status, 401, 'its token is dead')
+    t.equal((await requests(two.app, `Bearer ${token}`).get('/api/topics')).status, 401, 'its token is refused')
   })
 
-  await t.test('the grace period, and webhooks that listen to what happens on sockets', async t => {
+  await t.test('the grace period, and webhooks for socket events', async t => {
     const shop = await tenant(one.app)
     t.equal(await two.app.graceTimes.of(shop.applicationId), 3000)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 77 })
@@ -94,6 +94,6 @@ t.test('what is revoked on one node is over on the other', {
     const keyId = one.app.auth.keys.active?.id as string
     t.equal((await root.post(`/api/admin/keys/${keyId}/revoke`)).status, 200)
     for (const socket of sockets) t.match(await socket.closed, revoked)
-    t.not(two.app.auth.keys.active?.id, keyId, 'the other node signs with another by then')
+    t.not(two.app.auth.keys.active?.id, keyId, 'the other node signs with another key')
   })
 })

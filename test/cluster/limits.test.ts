@@ -5,8 +5,8 @@ import { acquainted, startNodes } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
 /*
- * Limits hold over all nodes together; while Redis is away, each node limits for itself. So does one to which Redis has
- * once answered late, for a second: what they count together is tried again with somebody fresh, until it holds.
+ * Limits apply to all nodes together. While Redis is unavailable, each node limits by itself. A node does the same for
+ * a second after a late answer of Redis, so checks of shared counts are retried with a fresh principal until they hold.
  */
 
 const redis = await startRedis(t)
@@ -17,15 +17,17 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
   const [one, two] = nodes
   await acquainted(nodes)
   const shop = await tenant(one.app)
-  /** How many of so many requests, to the nodes in turn, are let through. */
+  /** Returns how many of `count` requests, alternating between the nodes, are admitted. */
   const passed = async (token: string, count: number) => {
     const statuses: number[] = []
-    for (let i = 0; i < count; i++) { statuses.push((await requests((nodes[i % 2] as typeof one).app, `Bearer ${token}`).get('/api/topics')).status) }
+    for (let i = 0; i < count; i++) {
+      statuses.push((await requests((nodes[i % 2] as typeof one).app, `Bearer ${token}`).get('/api/topics')).status)
+    }
     if (statuses.some(status => status !== 200 && status !== 429)) throw new Error(statuses.join())
     return statuses.filter(status => status === 200).length
   }
 
-  await t.test('a principal has one budget, whichever node it asks', async t => {
+  await t.test('a principal has one budget for all nodes', async t => {
     let round = 0
     const refused = await eventually(async () => {
       const token = shop.token(['admin'], { subject: `a${round++}` })
@@ -34,7 +36,7 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
       return more.status === 429 && more
     })
     t.match(refused, { status: 429, body: { code: 'RATE_LIMITED' } })
-    t.equal(await passed(shop.token(['admin'], { subject: 'b' }), 20), 20, 'another has its own')
+    t.equal(await passed(shop.token(['admin'], { subject: 'b' }), 20), 20, 'another principal has its own')
     t.ok(Number(refused.headers['retry-after']) > 0)
   })
 
@@ -56,23 +58,23 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
   })
 
   await t.test('wrong passwords count on every node', async t => {
-    // The first wait is a second, which this machine may take for an attempt: then it is somebody else's turn.
+    // The first wait is a second. This machine may need that long for an attempt; then another user tries.
     let round = 0
     await eventually(async () => {
       const ada = await person(one.app, 'viewer')
-      // A network of its own for each round: failures count by address and network as well.
+      // Each round uses its own network, because failures count by address and network as well.
       const remoteAddress = `198.51.${round++}.7`
       const login = async (app: typeof one.app, password: string) =>
         (await requests(app).post('/api/auth/login', { email: ada.email, password }, { remoteAddress })).status
       for (let n = 0; n < 5; n++) t.equal(await login(one.app, 'wrong'), 401)
       let taken = 0
       while (taken < 5 && await login(two.app, 'wrong') === 401) taken++
-      // After five of its own it would need no other node to refuse.
+      // After five failures of its own, the node would refuse without the other.
       return taken < 5 && await login(two.app, password) === 429
     })
   })
 
-  await t.test('while Redis is away each node limits for itself, with what it has counted', async t => {
+  await t.test('while Redis is unavailable each node limits by itself, with its own counts', async t => {
     const token = shop.token(['admin'], { subject: 'c' })
     t.equal(await passed(token, 20), 20, 'ten on each')
     await redis.kill()
@@ -80,7 +82,7 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
     t.equal(await passed(token, 60), 40, 'twenty more on each')
     await redis.start()
     await eventually(() => nodes.every(({ app }) => app.cluster?.bus.health().isConnected === true))
-    // Then together again.
+    // Together again.
     await eventually(async () => await passed(shop.token(['admin'], { subject: `probe${Math.random()}` }), 40) === 30)
   })
 })

@@ -3,7 +3,7 @@ import { build, createDatabase, listen, type Teardown } from '../build.ts'
 import type { Config } from '../../src/config.ts'
 import type { RedisServer } from './redis.ts'
 
-/* Several nodes in this process, on one database and one Redis. */
+/* Several nodes in this process, with one database and one Redis. */
 
 export interface Node { app: FastifyInstance, url: string }
 
@@ -28,7 +28,7 @@ export async function startNodes (
   return nodes as [Node, Node, ...Node[]]
 }
 
-/** Resolves when each of them knows all that the others have. */
+/** Resolves when each node has all records of the others. */
 export async function acquainted (nodes: readonly { app: FastifyInstance }[], count = nodes.length): Promise<void> {
   const isDone = () =>
     nodes.every(({ app }) => app.cluster?.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)

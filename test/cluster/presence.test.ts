@@ -9,14 +9,14 @@ import { tenant, type Tenant } from '../tenant.ts'
 import { acquainted, startNodes, type Node } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
-/* Who is in a channel, over nodes that die, sleep, or lose Redis for a while. */
+/* Presence over nodes that are killed, suspended, or lose Redis for a while. */
 
 t.setTimeout(180_000)
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 const redis = await startRedis(t)
-/** Waits longer for answers than this machine stalls; not for those of a node that is stopped. */
+/** Waits for answers longer than this machine stalls, but not as long as a node is suspended. */
 const patient = (config: Config) => { config.cluster.answerMs = 4000 }
 
 const bySocket = (members: { socketId: string }[]) =>
@@ -37,7 +37,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
   const [one, two] = nodes
   await acquainted(nodes)
 
-  await t.test('members that come, change and go while Redis is away are known everywhere when it is back; nobody was told to have left who had not', async t => {
+  await t.test('changes while Redis is unavailable reach every node afterwards, without false leaves', async t => {
     const shop = await tenant(one.app)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 0 })
     const watchers = await Promise.all(nodes.map(({ url }, n) => connect(url, shop, `watcher${n}`, n)))
@@ -51,7 +51,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
       presenceOf(watcher).some(({ action, member }) => action === 'join' && member.userId === name)
     await until(
       () => watchers.every(watcher => ['stays', 'goes', 'returns'].every(name => hasHeardOf(watcher, name))),
-      'the watchers to hear of them'
+      'the watchers to see them'
     )
     const told = watchers.map(watcher => presenceOf(watcher).length)
     await redis.kill()
@@ -61,7 +61,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     await ask(stays, 'presence', { channel: 'room', state: 'changed' })
     t.match(
       await ask(stays, 'publish', { channel: 'room', event: 'e', data: 1 }), { ok: true, delivered: 4 },
-      'messages reach who is on the same node, and do not wait'
+      'messages reach members on the same node without waiting'
     )
     await ask(returns, 'leave', { channel: 'room' })
     await join(returns, 'room')
@@ -69,7 +69,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     await goes.closed
     // Longer than a lease.
     await wait(one.app.config.cluster.leaseMs + 1500)
-    t.equal(presenceOf(watchers[1] as Client).length, told[1], 'on the other node nobody has been told of anything')
+    t.equal(presenceOf(watchers[1] as Client).length, told[1], 'members on the other node got no presence messages')
     await redis.start()
     await until(
       () =>
@@ -86,7 +86,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     t.same(
       presenceOf(watchers[1] as Client).slice(told[1]).map(({ action, member }) => `${member.userId} ${action}`).sort(),
       ['comes join', 'goes leave', 'returns update', 'stays update'],
-      'each change was told once'
+      'each change was sent once'
     )
     for (const client of [...watchers, stays, comes, returns]) {
       client.close()
@@ -94,7 +94,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     }
   })
 
-  await t.test('a node that is killed has its members leave, which is logged once; one that sleeps for longer than its lease comes back with them', async t => {
+  await t.test('the members of a killed node leave, logged once; those of a suspended node return with it', async t => {
     const shop = await tenant(one.app)
     const variables = { DATABASE_URL: databaseUrl, REDIS_URL: redis.url, ENCRYPTION_KEY: testKey }
     const [killed, sleeping] = await Promise.all(
@@ -109,7 +109,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     const lost = await Promise.all(upTo(3).map(n => connect(killed.address, shop, `lost${n}`, n)))
     const slept = await Promise.all(upTo(3).map(n => connect(sleeping.address, shop, `slept${n}`, n)))
     for (const client of [...lost, ...slept]) await join(client, 'room')
-    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 8), 'everybody')
+    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 8), 'all members')
     await listener.received(6)
 
     const killedAt = performance.now()
@@ -121,7 +121,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
           .length === 3
       )
     await until(() => left('lost') && left('slept'), 'their members to leave', 30_000)
-    t.comment(`${Math.round(performance.now() - killedAt)} ms after the kill the last was told to have left`)
+    t.comment(`${Math.round(performance.now() - killedAt)} ms from the kill to the last leave`)
     await until(
       () => bySocket(membersAt(one, shop, 'room')) === bySocket(membersAt(two, shop, 'room')), 'the nodes to agree'
     )
@@ -129,7 +129,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     await listener.received(12)
 
     sleeping.kill('SIGCONT')
-    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5), 'who has slept to be back')
+    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5), 'the suspended node to return')
     await until(
       () => seen.every(room => bySocket(room.view()) === bySocket(membersAt(one, shop, 'room'))),
       'their members to agree'
@@ -137,7 +137,9 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     t.match(await ask(watchers[0] as Client, 'publish', { channel: 'room', event: 'e', data: 'awake' }), {
       delivered: 4
     })
-    for (const client of slept) { await until(() => messagesOf(client).some(({ data }) => data === 'awake'), 'a message to who has slept') }
+    for (const client of slept) {
+      await until(() => messagesOf(client).some(({ data }) => data === 'awake'), 'a message to the suspended node')
+    }
     const logged = (await listener.received(15)).map(({ payload }) =>
       payload as { action: string, member: { userId: string } }
     ).map(({ action, member }) => `${member.userId} ${action}`)
@@ -145,7 +147,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     t.same(
       logged.slice(6, 12).sort(),
       ['lost', 'slept'].flatMap(name => upTo(3).map(n => `${name}${n} leave`)),
-      'of two nodes that have found out, the log has heard one'
+      'two nodes noticed, the log has one event'
     )
     t.same(logged.slice(12).sort(), upTo(3).map(n => `slept${n} join`))
     for (const client of [...watchers, ...slept, listener]) client.close()
@@ -154,7 +156,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
 
 const seconds = Number(process.env['PRESENCE_SECONDS'] ?? 5)
 t.test(
-  `120 clients that join, update, drop and move between three nodes for ${seconds} s while Redis dies twice agree afterwards`,
+  `120 clients that join, drop and move between three nodes for ${seconds} s while Redis dies twice agree afterwards`,
   { skip: redis === undefined && 'redis-server is not installed' },
   async t => {
     if (redis === undefined) return

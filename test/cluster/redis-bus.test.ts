@@ -7,7 +7,7 @@ import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import type { Teardown } from '../build.ts'
 import { startRedis } from './redis.ts'
 
-/* What the bus promises its listeners, over a Redis that dies and comes back. */
+/* The contract of the bus, with a Redis that dies and comes back. */
 
 const silent = { info: () => {}, warn: () => {} }
 const until = async (isDone: () => boolean | Promise<boolean>) => {
@@ -27,7 +27,7 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
   t.teardown(() => Promise.all([a.close(), b.close()]).then(() => {}))
   await until(() => a.health().isConnected && b.health().isConnected)
 
-  await t.test("arrive once, in order, at every listener of the channel on other nodes, and not at the sender's own", async t => {
+  await t.test("arrive once, in order, at every listener of the channel, except on the sender's node", async t => {
     const heard: Record<string, string[]> = { first: [], second: [], own: [], elsewhere: [] }
     const listenings = [
       b.listen('c', message => heard['first']?.push(message)), b.listen('c', message => heard['second']?.push(message)),
@@ -41,7 +41,7 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
     for (const listening of listenings) listening.end()
   })
 
-  await t.test('nothing comes after the end, and another listener of the channel goes on', async t => {
+  await t.test('no message arrives after `end`, and another listener of the channel continues', async t => {
     const heard: string[] = []
     const gone: string[] = []
     const [one, other] = [b.listen('c', message => gone.push(message)), b.listen('c', message => heard.push(message))]
@@ -58,7 +58,7 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
     again.end()
   })
 
-  await t.test('while Redis is away nothing waits and nothing throws; then listeners go on, and are told that they may have missed something', async t => {
+  await t.test('during an outage publishing neither waits nor throws; afterwards onRestored is called', async t => {
     const heard: string[] = []
     let restored = 0
     b.onRestored(() => { restored++ })
@@ -79,17 +79,17 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
     for (const { end } of [listening, late]) end()
   })
 
-  await t.test('a Redis that hangs is noticed, and the bus comes back when it does', async t => {
+  await t.test('a hanging Redis is detected, and the bus recovers with it', async t => {
     let restored = 0
     b.onRestored(() => { restored++ })
     process.kill(redis.pid, 'SIGSTOP')
     await until(() => !b.health().isConnected)
     process.kill(redis.pid, 'SIGCONT')
     await until(() => restored > 0 && b.health().isConnected && b.health().heartbeatAgeMs < 3000)
-    t.pass('it is back')
+    t.pass('recovered')
   })
 
-  await t.test('so is a single link on which nothing comes any more, though the other answers', async t => {
+  await t.test('a single hanging link is detected while the other answers', async t => {
     const through = await hangingProxy(t, redis.url)
     const bus = new RedisBus({ url: through.url, namespace, metrics, log: silent })
     t.teardown(() => bus.close())
@@ -103,11 +103,11 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
     a.publish('c', 'heard')
     await until(() => heard.length === 1)
     t.same(heard, ['heard'])
-    t.equal(through.opened, 3, 'the other link is the one that there was')
+    t.equal(through.opened, 3, 'the other link stayed open')
   })
 })
 
-/** Stands before Redis, and may let connections hang on which a command has passed. */
+/** A proxy before Redis. It can let those connections hang that have sent a certain command. */
 async function hangingProxy (t: Teardown, url: string) {
   const { hostname, port } = new URL(url)
   const links: { client: Socket, redis: Socket, sent: string }[] = []

@@ -7,9 +7,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Teardown } from '../build.ts'
 
-/*
- * A Redis of our own, where one is installed. It may be killed, stopped for a while, and started again at its address.
- */
+/* A Redis for tests, if one is installed. It can be killed, suspended, and started again at its address. */
 
 export interface RedisServer {
   readonly url: string
@@ -18,9 +16,7 @@ export interface RedisServer {
   start (): Promise<void>
 }
 
-/**
- * Undefined where `redis-server` is not installed: the test then says that it was skipped, which in CI it must not be.
- */
+/** Returns undefined if `redis-server` is not installed: the test is then skipped. In CI, it throws instead. */
 export async function startRedis (t: Teardown): Promise<RedisServer | undefined> {
   const dir = await mkdtemp(join(tmpdir(), 'realtime-redis-'))
   const port = await freePort()

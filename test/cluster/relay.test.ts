@@ -5,7 +5,7 @@ import { tenant } from '../tenant.ts'
 import { startRedis } from './redis.ts'
 
 /*
- * Two nodes on one database and one Redis. The poll, which would bring everything about a second later, is off on the
+ * Two nodes with one database and one Redis. The poll, which would bring every event a second later, is disabled on the
  * second.
  */
 
@@ -40,7 +40,7 @@ t.test('events of one node reach the subscribers of the other', {
       for (const n of upTo(20)) await shop.publish(created, { n })
       t.same(
         (await pattern.received(20)).map(event => event.offset), upTo(20),
-        'a topic that comes into being joins a pattern'
+        'a new topic joins a pattern'
       )
       for (const one of [client, pattern]) {
         one.close()
@@ -49,7 +49,7 @@ t.test('events of one node reach the subscribers of the other', {
     })
   }
 
-  await t.test('documents come in the form that was asked for', async t => {
+  await t.test('documents arrive in the requested returnMode', async t => {
     const client = await transports[0]?.connect(url, { token: shop.token() })
     if (client === undefined) throw new Error('no client')
     await client.request('subscribe', { topic: 'sync.cart.updated', returnMode: 'both' })
@@ -76,7 +76,7 @@ t.test('events of one node reach the subscribers of the other', {
       const before = state.published
       await reach(before + 50)
       await redis.kill()
-      t.match((await two.app.inject('/health/ready')).json(), { status: 'ready' }, `round ${round}: the nodes go on`)
+      t.match((await two.app.inject('/health/ready')).json(), { status: 'ready' }, `round ${round}: still ready`)
       await reach(before + 100)
       await redis.start()
     }

@@ -3,7 +3,7 @@ import { EarlyEvents } from '../../src/delivery/early-events.ts'
 import { bytesOfEvent, Tail, TailBudget } from '../../src/delivery/recent-events.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
 
-/* What the feeds of a node may hold, by topic, application and node. */
+/* Memory limits for the feeds of a node: by topic, by application and in total. */
 
 const mib = 1024 * 1024
 const event = (offset: number, length = 100_000) =>
@@ -15,7 +15,7 @@ const fill = (tail: Tail) => {
   for (let n = 1; n <= 10; n++) tail.push(event(n))
 }
 
-t.test('the application whose tails hold the most loses its oldest', async t => {
+t.test('the application whose tails hold the most loses its oldest tails', async t => {
   const budget = new TailBudget()
   const small = new Tail(budget, 'app_small')
   fill(small)
@@ -24,12 +24,12 @@ t.test('the application whose tails hold the most loses its oldest', async t => 
     fill(tail)
     t.ok(budget.bytes <= 64 * mib)
   }
-  t.equal(small.first, 1, 'although it has not been used for longest')
+  t.equal(small.first, 1, 'the least recently used tail of a small application stays')
   const kept = large.filter(({ first }) => first !== undefined)
   t.ok(kept.length > 10)
   t.same(kept, large.slice(-kept.length))
   t.equal(budget.bytes, budget.of('app_small') + budget.of('app_large'))
-  // Another that grows takes it from the largest, until they hold the same.
+  // A growing application takes room from the largest, until both hold the same.
   for (let n = 0; n < 40; n++) fill(new Tail(budget, 'app_other'))
   t.equal(small.first, 1)
   t.ok(
@@ -41,24 +41,24 @@ t.test('the application whose tails hold the most loses its oldest', async t => 
   t.equal(budget.of('app_large'), 0)
 })
 
-t.test('a tail of each of many applications: none of them is over the budget either', async t => {
+t.test('many applications with one tail each stay within the budget', async t => {
   const budget = new TailBudget()
   const tails = Array.from({ length: 60 }, (_, n) => new Tail(budget, `app_${n}`))
   for (const tail of tails) fill(tail)
   t.ok(budget.bytes <= 64 * mib)
-  t.equal(tails.at(-1)?.first, 1, 'the one that is used is kept')
+  t.equal(tails.at(-1)?.first, 1, 'the tail in use stays')
   for (const tail of tails) tail.end()
   t.equal(budget.bytes, 0)
 })
 
-t.test('events that come early are bounded in bytes, by topic and node', async t => {
+t.test('early events are limited in bytes, by topic and by node', async t => {
   const all = { bytes: 0 }
   const one = new EarlyEvents(all)
   for (let n = 2; n <= 100; n++) one.keep(event(n))
   const most = Math.floor(4 * mib / bytesOfEvent(event(2)))
   t.equal(one.size, most)
   one.keep(event(2))
-  t.equal(one.size, most, 'the same again is one')
+  t.equal(one.size, most, 'the same event counts once')
   t.equal(one.take(2)?.offset, 2)
   t.equal(one.take(2), undefined)
   one.dropTo(5)
@@ -73,7 +73,7 @@ t.test('events that come early are bounded in bytes, by topic and node', async t
   t.equal(all.bytes, 0, 'a closed topic keeps nothing')
 })
 
-t.test('there are at most 5,000 of a topic', async t => {
+t.test('a topic holds at most 5,000 early events', async t => {
   const early = new EarlyEvents({ bytes: 0 })
   for (let n = 2; n <= 6000; n++) early.keep(event(n, 1))
   t.equal(early.size, 5000)

@@ -7,7 +7,7 @@ import { LoggedEvent } from '../../src/events/envelope.ts'
 const scope = { applicationId: 'app_x', environment: 'staging' as const }
 const json = fc.json()
 
-t.test('events come out of their packet as they went in', async t => {
+t.test('decoding a packet returns the encoded events', async t => {
   fc.assert(fc.property(
     fc.array(
       fc.record({

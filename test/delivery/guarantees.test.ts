@@ -9,7 +9,7 @@ const { app } = await build(t)
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
-await t.test('64 clients merge one document 20 times each: none is lost, offsets are gapless', async t => {
+await t.test('64 clients merge one document 20 times each: no merge is lost, offsets have no gap', async t => {
   const shop = await tenant(app)
   await shop.request('POST', '/api/sync/board/documents', { id: 'one', data: {} })
   await Promise.all(
@@ -35,7 +35,7 @@ await t.test('64 clients merge one document 20 times each: none is lost, offsets
   t.same(events.map(event => event.offset), upTo(1280))
   t.same(
     events.map(event => (event.payload as { revision: number }).revision), upTo(1281, 2),
-    'the log has the revisions in their order'
+    'the log has the revisions in order'
   )
 })
 
@@ -59,7 +59,7 @@ await t.test('with expectedRevision exactly one of many concurrent writers wins'
 })
 
 for (const { name, connect } of transports) {
-  await t.test(`what is written in the ack's own callback arrives, 1,000 times (${name})`, async t => {
+  await t.test(`an event written in the callback of the acknowledgement arrives, 1,000 times (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('ack.events')
     const client = await connect(url, { token: shop.token() })
@@ -80,7 +80,7 @@ for (const { name, connect } of transports) {
     client.close()
   })
 
-  await t.test(`a client that is cut 50 times during 10,000 events has every offset once, in order (${name})`, async t => {
+  await t.test(`a client cut 50 times during 10,000 events receives every offset once, in order (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('cut.events')
     const total = 10_000
@@ -101,7 +101,7 @@ for (const { name, connect } of transports) {
       const client = await connect(url, { token: shop.token() })
       const ack = await client.request('subscribe', { topic, after: position })
       t.equal(ack.recovered, true)
-      // Cut at a random moment: after so many more events, whether they come from the log or live.
+      // Cut at random: after so many more events, whether they come from the log or live.
       const more = cuts < 50 ? Math.floor(random() * 250) : total
       await client.received(Math.min(more, total - position), 30_000)
       client.cut()
@@ -117,7 +117,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('a node that hears of events out of order, twice or not at all delivers each once, in order', async t => {
+await t.test('events that reach a node out of order, twice or never are delivered once, in order', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('shuffled.events')
   const client = await connectSocketIo(url, { token: shop.token() })
@@ -135,11 +135,11 @@ await t.test('a node that hears of events out of order, twice or not at all deli
   publish(c)
   t.same((await client.received(90)).slice(0, 90).map(event => event.offset), upTo(90))
   t.equal(d.length, 10)
-  t.same((await client.received(100)).map(event => event.offset), upTo(100), 'the poll finds what nobody told of')
+  t.same((await client.received(100)).map(event => event.offset), upTo(100), 'the poll finds events without a hint')
   client.close()
 })
 
-await t.test('a stopped reader gets resync within bounds, and does not hold up the others', async t => {
+await t.test('a stopped reader gets resync within its limit and does not delay the others', async t => {
   const shared = await build(t, {
     adapt: config => {
       config.delivery.socketBufferBytesMax = 256 * 1024
@@ -156,12 +156,12 @@ await t.test('a stopped reader gets resync within bounds, and does not hold up t
     slow.pause()
     const payload = 'x'.repeat(20_000)
     for (let i = 0; i < 20; i++) await shop.publish(topic, ...Array(25).fill(payload))
-    t.same((await fast.received(500)).map(event => event.offset), upTo(500), `${name}: the fast one has them all`)
+    t.same((await fast.received(500)).map(event => event.offset), upTo(500), `${name}: the fast client has them all`)
     await new Promise(resolve => setTimeout(resolve, 1000))
     slow.resume()
-    t.match(await slow.closed, name === 'Socket.IO' ? {} : { code: 4408 }, `${name}: the slow one is closed`)
+    t.match(await slow.closed, name === 'Socket.IO' ? {} : { code: 4408 }, `${name}: the slow client is closed`)
     const got = slow.events.map(event => event.offset)
-    t.same(got, upTo(got.length), `${name}: what it got has no hole`)
+    t.same(got, upTo(got.length), `${name}: its events have no gap`)
     t.ok(got.length < 500)
     const metrics = await shared.app.instruments.registry.metrics()
     t.match(metrics, /realtime_resyncs_total\{code="SLOW_CONSUMER"\} [1-9]/)

@@ -7,12 +7,12 @@ import { build, listen } from '../build.ts'
 import { connectSocketIo, connectWs, transports, type Client } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 
-/* What one connection may do, and what it may cost. */
+/* Limits of one connection: its requests, its memory, its subscriptions. */
 
 const { app } = await build(t)
 const url = await listen(app)
 const defaults = { ...app.config.delivery }
-/** The limits of connections to come: those of the ones before are read as they go. */
+/** Sets limits for the connections of a test. Open connections read the changed limits as well. */
 const limitTo = (limits: Partial<typeof defaults>) => { Object.assign(app.config.delivery, defaults, limits) }
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
@@ -22,19 +22,21 @@ const until = async (isDone: () => boolean | Promise<boolean>) => {
 
 t.afterEach(async () => { await until(() => app.connections.size === 0) })
 
-await t.test('a client above its pace is refused with the time to wait, then closed with a code that lets it come back', async t => {
+await t.test('a client above its pace gets the time to wait, then a close code that lets it reconnect', async t => {
   limitTo({ requestsPerSecond: 20, requestsBurst: 10, overLimitMs: 500 })
   const shop = await tenant(app)
   const topic = await shop.topic('paced.events')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
-    // Over Socket.IO, connecting was a packet.
+    // Over Socket.IO, connecting counted as a packet.
     await new Promise(resolve => setTimeout(resolve, 60))
     const begin = Date.now()
     const answers: Awaited<ReturnType<typeof client.request>>[] = []
-    while (answers.every(({ ok }) => ok)) { answers.push(...await Promise.all(upTo(15).map(() => client.request('subscribe', { topic })))) }
+    while (answers.every(({ ok }) => ok)) {
+      answers.push(...await Promise.all(upTo(15).map(() => client.request('subscribe', { topic }))))
+    }
     const passed = answers.filter(({ ok }) => ok).length
-    // Every 50 ms that they take there is room for one more.
+    // Each 50 ms of the loop leaves room for one more request.
     const most = 10 + Math.ceil((Date.now() - begin) / 50)
     t.ok(passed >= 10 && passed <= most, `${name}: ${passed}, the burst and at most ${most}`)
     const refusal = answers.find(({ ok }) => !ok) as typeof answers[number] & { retryAfterMs: number }
@@ -45,10 +47,12 @@ await t.test('a client above its pace is refused with the time to wait, then clo
     const { closed } = client
     const state = { isOpen: true }
     void closed.then(() => { state.isOpen = false })
-    // Five times its pace, however slowly this loop may run.
+    // Five times the pace, however slowly this loop runs.
     for (let sentAt = Date.now(); state.isOpen; sentAt = Date.now()) {
       await new Promise(resolve => setTimeout(resolve, 50))
-      for (let n = 0; n < (Date.now() - sentAt) / 10; n++) { client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {}) }
+      for (let n = 0; n < (Date.now() - sentAt) / 10; n++) {
+        client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
+      }
     }
     t.match(
       await closed, { code: 4429, reason: 'RATE_LIMITED', ...(name === 'Socket.IO' && { reconnect: true }) }, name
@@ -59,7 +63,7 @@ await t.test('a client above its pace is refused with the time to wait, then clo
   await until(() => app.connections.size === 0)
 })
 
-await t.test('so is one that sends too many bytes, and one that floods is closed at once', async t => {
+await t.test('too many bytes are refused, and a flooding client is closed at once', async t => {
   limitTo({ requestsPerSecond: 100, requestsBurst: 20, bytesPerSecond: 10_000, bytesBurst: 50_000 })
   const shop = await tenant(app)
   for (const { name, connect } of transports) {
@@ -73,7 +77,7 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
     client.close()
   }
   const pinger = await connectWs(url, { token: shop.token() })
-  // More at once than `ws` has answered is cut off by itself.
+  // `ws` itself cuts off a client that sends more pings than it has answered.
   for (let i = 0; i < 100 && pinger.socket.readyState === pinger.socket.OPEN; i++) {
     for (let n = 0; n < 10; n++) pinger.socket.ping()
     await new Promise(resolve => setTimeout(resolve, 2))
@@ -87,10 +91,10 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
     await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })
   ]
   await ponging(ponger.socket)
-  t.match(await ponger.closed, { code: 4429 }, 'also those that nobody asked for')
+  t.match(await ponger.closed, { code: 4429 }, 'unsolicited pongs count, too')
   await ponging((below.socket.io.engine.transport as unknown as { ws: WebSocket }).ws)
-  t.match(await below.closed, { code: 4429 }, 'below Socket.IO, too')
-  // Acknowledgements of nothing, and connections to a namespace that is not there.
+  t.match(await below.closed, { code: 4429 }, 'control frames below Socket.IO count, too')
+  // Acknowledgements of nothing, and connections to an unknown namespace.
   for (const packet of ['3999[]', '0/nowhere,']) {
     const client = await connectSocketIo(url, { token: shop.token() })
     for (let n = 0; n < 1000; n++) client.socket.io.engine.write(packet)
@@ -98,7 +102,7 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
   }
 })
 
-await t.test('many requests at once do not pass the bound on subscriptions', async t => {
+await t.test('concurrent requests do not exceed the limit of subscriptions', async t => {
   limitTo({ subscriptionsPerConnectionMax: 5 })
   const shop = await tenant(app)
   const topic = await shop.topic('bounded.events')
@@ -113,7 +117,7 @@ await t.test('many requests at once do not pass the bound on subscriptions', asy
   }
 })
 
-await t.test('so do those of an application, over all its sockets at a node', async t => {
+await t.test('the sockets of an application together do not exceed its limit of subscriptions', async t => {
   limitTo({ subscriptionsPerApplicationMax: 5 })
   const [shop, other] = [await tenant(app), await tenant(app)]
   const topic = await shop.topic('bounded.events')
@@ -126,15 +130,18 @@ await t.test('so do those of an application, over all its sockets at a node', as
     error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT', message: /application/
   })
   const stranger = await connectWs(url, { token: other.token() })
-  t.ok((await stranger.request('subscribe', { topic: await other.topic('bounded.events') })).ok, 'another has its own')
+  t.ok(
+    (await stranger.request('subscribe', { topic: await other.topic('bounded.events') })).ok,
+    'another application has its own limit'
+  )
   for (const client of clients) client.close()
   await until(() => app.connections.size === 1)
   const next = await connectWs(url, { token: shop.token() })
-  t.ok((await next.request('subscribe', { topic })).ok, 'what has ended does not count')
+  t.ok((await next.request('subscribe', { topic })).ok, 'ended subscriptions do not count')
   for (const client of [next, stranger]) client.close()
 })
 
-await t.test('a socket with very many subscriptions to a topic is told of them all by one message, which is made once', async t => {
+await t.test('one message names all subscriptions of a socket, and its text is built once', async t => {
   limitTo({ requestsPerSecond: 0 })
   const shop = await tenant(app)
   const topic = await shop.topic('many.events')
@@ -154,13 +161,13 @@ await t.test('a socket with very many subscriptions to a topic is told of them a
     t.same(
       new Set(client.events[0]?.subscriptionIds), new Set(answers.map(({ subscriptionId }) => subscriptionId)), name
     )
-    t.ok(named <= 2 * 1000, `${named} ids were put together for an event`)
+    t.ok(named <= 2 * 1000, `${named} ids were joined for an event`)
     client.close()
     await until(() => app.connections.size === 0)
   }
 })
 
-await t.test('a socket that never reads costs no more than its bound, whatever it asks for', async t => {
+await t.test('a socket that never reads stays within its memory limit, whatever it requests', async t => {
   const bound = 256 * 1024
   limitTo({ socketBufferBytesMax: bound, drainTimeoutMs: 60_000, closeTimeoutMs: 500 })
   const shop = await tenant(app)
@@ -180,8 +187,8 @@ await t.test('a socket that never reads costs no more than its bound, whatever i
       peak = Math.max(peak, most())
       await new Promise(resolve => setTimeout(resolve, 5))
     }
-    t.ok(peak < bound * 4.5, `${name}: ${peak} bytes of the past at most, a page above the bound`)
-    t.equal(app.connections.size, 1, 'who only catches up slowly is not closed')
+    t.ok(peak < bound * 4.5, `${name}: ${peak} bytes of past events at most, one page above the limit`)
+    t.equal(app.connections.size, 1, 'a client that catches up slowly is not closed')
     client.resume()
     await client.received(700, 20_000)
     client.close()
@@ -206,13 +213,13 @@ await t.test('a socket that never reads costs no more than its bound, whatever i
     t.ok(before > bound && most() < before + 600_000, `${name}: ${most() - before} bytes of 2,000 answers`)
     asker.resume()
     await until(() => refused.length > 1000)
-    t.equal(refused.at(-1), 'SLOW_CONSUMER', `${name}: requests are not handled meanwhile`)
+    t.equal(refused.at(-1), 'SLOW_CONSUMER', `${name}: requests are refused meanwhile`)
     asker.cut()
     await until(() => app.connections.size === 0)
   }
 })
 
-await t.test('a long poller that does not poll is given up', async t => {
+await t.test('a long-polling client that stops polling is given up', async t => {
   const bound = 256 * 1024
   limitTo({ socketBufferBytesMax: bound, drainTimeoutMs: 500, closeTimeoutMs: 300 })
   const shop = await tenant(app)
@@ -242,7 +249,7 @@ await t.test('a long poller that does not poll is given up', async t => {
     await shop.publish(topic, ...Array(10).fill('x'.repeat(5000)))
     peak = Math.max(peak, ...[...app.connections.all()].map(({ transport }) => transport.bufferedBytes))
   }
-  t.same((await good.received(400)).map(event => event.offset), upTo(400), 'the other has them all')
+  t.same((await good.received(400)).map(event => event.offset), upTo(400), 'the other client has them all')
   t.ok(peak > bound / 2 && peak < bound * 2, `${peak} bytes`)
   await until(() => app.connections.size === 1)
   t.match(await app.instruments.registry.metrics(), /realtime_sockets_closed_total\{code="SLOW_CONSUMER"\} [1-9]/)
@@ -250,8 +257,8 @@ await t.test('a long poller that does not poll is given up', async t => {
   good.close()
 })
 
-await t.test('all sockets together have a bound as well', async t => {
-  // What waits for several is counted once.
+await t.test('all sockets together have a memory limit', async t => {
+  // A shared message that waits for several sockets counts once.
   const bound = 256 * 1024
   limitTo({ bufferedBytesMax: bound })
   const shop = await tenant(app)
@@ -264,10 +271,10 @@ await t.test('all sockets together have a bound as well', async t => {
   const good = await connectWs(url, { token: shop.token() })
   for (const client of [...stopped, good]) await client.request('subscribe', { topic })
   for (const client of stopped) client.pause()
-  // More than the kernel takes, less than each may let wait.
+  // More than the kernel takes, less than each socket's own limit.
   for (let n = 0; n < 30; n++) await shop.publish(topic, ...Array(10).fill('x'.repeat(20_000)))
   await until(() => app.connections.size < 7)
-  t.equal(await vanished(), before, 'and not because it does not answer')
+  t.equal(await vanished(), before, 'not because of missed pings')
   t.same((await good.received(300)).map(event => event.offset), upTo(300))
   await until(() =>
     [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0) <= bound
@@ -276,7 +283,7 @@ await t.test('all sockets together have a bound as well', async t => {
   good.close()
 })
 
-await t.test('a frame that is too large ends the connection with 1009', async t => {
+await t.test('a frame that is too large closes the connection with 1009', async t => {
   limitTo({ closeTimeoutMs: 300 })
   const shop = await tenant(app)
   const client = await connectWs(url, { token: shop.token() })

@@ -4,7 +4,7 @@ import { build, listen } from '../build.ts'
 import type { Crowd } from '../soak/crowd.ts'
 import { tenant } from '../tenant.ts'
 
-/* Everybody comes back at once. `STORM_CLIENTS=5000` is the full run; test/soak/measure.ts has its figures. */
+/* All clients reconnect at once. `STORM_CLIENTS=5000` is the full run; test/soak/measure.ts has its figures. */
 
 const clients = Number(process.env['STORM_CLIENTS'] ?? 500)
 const missed = 100
@@ -14,7 +14,7 @@ const url = await listen(app)
 const crowd = await startChild<Crowd>('../test/soak/crowd')
 t.teardown(() => crowd.stop())
 
-/** Statements of the pool, by name, as they are sent. */
+/** Names of the statements that the pool sends. */
 const statements = new Map<string, number>()
 const query = app.pool.query.bind(app.pool) as (...args: unknown[]) => unknown
 app.pool.query = ((...args: unknown[]) => {
@@ -24,7 +24,7 @@ app.pool.query = ((...args: unknown[]) => {
 }) as typeof app.pool.query
 
 for (const transport of ['socket.io', '/ws'] as const) {
-  await t.test(`${clients} sockets that resume ${missed} events each are all caught up, and the database hardly hears of it (${transport})`, async t => {
+  await t.test(`${clients} sockets resume ${missed} events each with few database reads (${transport})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('storm.events')
     const probe = await shop.topic('storm.probe')
@@ -39,16 +39,18 @@ for (const transport of ['socket.io', '/ws'] as const) {
     await probing
     t.ok(probes > 0)
     const counted = (name: string) => statements.get(name) ?? 0
-    for (const name of ['log_page', 'log_positions']) { t.ok(counted(name) >= 1 && counted(name) < clients / 10, `${counted(name)} × ${name}`) }
+    for (const name of ['log_page', 'log_positions']) {
+      t.ok(counted(name) >= 1 && counted(name) < clients / 10, `${counted(name)} × ${name}`)
+    }
     const live = await shop.publish(topic, { at: 1 }, { at: 2 })
     t.equal(live.at(-1)?.offset, 502)
-    t.same((await crowd.call('arrival', topic, 502)).faults, [], 'and they are live')
+    t.same((await crowd.call('arrival', topic, 502)).faults, [], 'afterwards all are live')
     await crowd.call('disperse')
     while (app.connections.size > 0) await new Promise(resolve => setTimeout(resolve, 20))
   })
 }
 
-await t.test('one reader among many that stops is given up, and the others have every event', async t => {
+await t.test('one of many readers stops and is given up, and the others have every event', async t => {
   app.config.delivery.socketBufferBytesMax = 256 * 1024
   const shop = await tenant(app)
   const topic = await shop.topic('stopped.events')
@@ -59,8 +61,7 @@ await t.test('one reader among many that stops is given up, and the others have 
   for (let i = 0; i < 60; i++) {
     await shop.publish(topic, ...Array.from({ length: 25 }, () => ({ at: 1, text: 'x'.repeat(5000) })))
     for (const { transport } of app.connections.all()) peak = Math.max(peak, transport.bufferedBytes)
-    // Half the bound, then those that read are waited for: who is kept from it for a while is not to be given up as
-    // well.
+    // Publishes half the limit, then waits for the readers, so that a delayed reader is not given up as well.
     t.same((await crowd.call('arrival', topic, (i + 1) * 25)).faults, [])
   }
   t.ok(peak < 2 * 1024 * 1024, `${peak} bytes`)

@@ -25,7 +25,7 @@ const until = async (isDone: () => boolean) => {
 }
 const offsets = (events: readonly LoggedEvent[]) => events.map(({ offset }) => offset)
 
-/** A subscriber that is no socket: keeps the events that it is sent, or gives all of them up. */
+/** A subscriber that is not a socket. It keeps the events that it receives, or gives all of them up. */
 class Collector implements Subscriber {
   readonly id = 'collector'
   readonly scope: Scope
@@ -107,7 +107,7 @@ deliveries.flushed = report => {
   flushed(report)
 }
 
-await t.test('a subscriber that is no socket gets the past of a topic and then every event', async t => {
+await t.test('a subscriber that is not a socket gets the past of a topic and then every event', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
   await shop.publish(topic, ...upTo(300))
@@ -126,7 +126,7 @@ await t.test('a subscriber that is no socket gets the past of a topic and then e
   t.equal(app.hub.feedOf(shop.scope, topic), undefined, 'the feed closes with its last subscription')
 })
 
-await t.test('it gets the topics of a pattern, those that come into being included', async t => {
+await t.test('it gets the topics of a pattern, including those created later', async t => {
   const shop = await tenant(app)
   const one = await shop.topic('order.placed')
   const two = await shop.topic('order.paid')
@@ -142,7 +142,7 @@ await t.test('it gets the topics of a pattern, those that come into being includ
   t.equal(collector.patternTopics, 0)
 })
 
-await t.test('an event that comes too early is held, and leaves in order with those that fill the gap', async t => {
+await t.test('an early event is held and sent in order, after the events that fill the gap', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('early.events')
   const collector = await collectorOf(shop)
@@ -157,15 +157,15 @@ await t.test('an event that comes too early is held, and leaves in order with th
   const filled = async () => (await app.instruments.gapsFilled.get()).values[0]?.value ?? 0
   const before = await filled()
   publish(heard.slice(9))
-  t.same(collector.runs, [], 'it waits for the log')
+  t.same(collector.runs, [], 'the early event waits for the log')
   publish(heard.slice(0, 4))
-  t.same(offsets(collector.events), upTo(4), 'what follows at once does not wait')
+  t.same(offsets(collector.events), upTo(4), 'the next event in order does not wait')
   await until(() => collector.events.length >= 10)
   t.same(offsets(collector.events), upTo(10))
   t.ok(await filled() > before)
 })
 
-await t.test('observers get one report a flush, with the events of every topic', async t => {
+await t.test('observers get one report per flush, with the events of every topic', async t => {
   const shop = await tenant(app)
   const topics = [await shop.topic('order.placed'), await shop.topic('order.paid'), await shop.topic('order.sent')]
   const collector = await collectorOf(shop)
@@ -191,7 +191,7 @@ await t.test('observers get one report a flush, with the events of every topic',
   t.equal(collector.runs.length, 1)
 })
 
-await t.test('an event that a subscriber gives up is reported as given up, and its trace says so', async t => {
+await t.test('an event that a subscriber gives up is reported as given up, also in its trace', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
   const [stuck, reading] = [await collectorOf(shop), await collectorOf(shop)]
@@ -200,13 +200,14 @@ await t.test('an event that a subscriber gives up is reported as given up, and i
   const [event] = await shop.publish(topic, 1)
   await until(() => reading.events.length === 1)
   t.match(
-    stuck.subscriptions[0]?.spans(), { [topic]: { after: 0, until: 0 } }, 'its subscription has not covered the event'
+    stuck.subscriptions[0]?.spans(), { [topic]: { after: 0, until: 0 } },
+    'the span of the subscription excludes the event'
   )
   const { body } = await shop.request('GET', `/api/debugger/traces/${event?.id}`)
   t.match(body, { matched: 2, deliveries: [{ delivered: 1, givenUp: 1 }] })
 })
 
-await t.test('a page of the past that a subscriber gives up is reported, too', async t => {
+await t.test('a page of past events that a subscriber gives up is reported, too', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
   await shop.publish(topic, ...upTo(5))
@@ -219,7 +220,7 @@ await t.test('a page of the past that a subscriber gives up is reported, too', a
 })
 
 for (const { name, connect } of transports) {
-  await t.test(`an event leaves with its own flush, whatever waits in the queue already (${name})`, async t => {
+  await t.test(`an event is sent by its own flush, also behind a queued message (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('order.placed')
     const client = await connect(url, { token: shop.token() })

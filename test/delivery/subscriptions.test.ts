@@ -17,7 +17,9 @@ await t.test('both transports share one port, each over WebSocket', async t => {
   t.equal(socketIo.socket.io.engine.transport.name, 'websocket')
   t.equal(ws.socket.readyState, ws.socket.OPEN)
   const upgraded = await connectSocketIo(url, { token: shop.token(), transports: ['polling', 'websocket'] })
-  while (upgraded.socket.io.engine.transport.name !== 'websocket') { await new Promise(resolve => upgraded.socket.io.engine.once('upgrade', resolve)) }
+  while (upgraded.socket.io.engine.transport.name !== 'websocket') {
+    await new Promise(resolve => upgraded.socket.io.engine.once('upgrade', resolve))
+  }
   t.equal(upgraded.socket.io.engine.transport.name, 'websocket', 'a default client does not stay on long polling')
   for (const client of [socketIo, ws, upgraded]) client.close()
 })
@@ -33,7 +35,7 @@ for (const { name, connect } of transports) {
       return client
     }
 
-    await t.test('listening to what nobody has written leaves nothing behind, and its epoch is known all the same', async t => {
+    await t.test('subscribing to an empty topic stores nothing, and still returns its epoch', async t => {
       const own = await tenant(app)
       const client = await open({ token: own.token() })
       const topics = ['sync.cart.created', 'sync.made-up.created', 'sync.made-up.updated']
@@ -49,7 +51,7 @@ for (const { name, connect } of transports) {
       client.close()
     })
 
-    await t.test('a subscriber gets what is published after its ack, in order', async t => {
+    await t.test('a subscriber gets the events published after its acknowledgement, in order', async t => {
       const topic = await shop.topic('order.status')
       await shop.publish(topic, { n: 0 })
       const client = await open()
@@ -76,7 +78,7 @@ for (const { name, connect } of transports) {
       })
     })
 
-    await t.test('documents arrive in the shape that was asked for', async t => {
+    await t.test('documents arrive in the requested returnMode', async t => {
       const client = await open()
       const ids: Record<string, string> = {}
       for (const returnMode of ['full', 'diff', 'both']) {
@@ -96,7 +98,7 @@ for (const { name, connect } of transports) {
       t.same(events.map(event => event.type), Array(3).fill('document.updated'))
     })
 
-    await t.test('filters decide, and one message names every subscription that matched', async t => {
+    await t.test('only matching subscriptions get an event, and one message names them all', async t => {
       const topic = await shop.topic('filtered.events')
       const client = await open()
       const a = await client.request('subscribe', { topic, filter: { kind: 'a' } })
@@ -111,7 +113,7 @@ for (const { name, connect } of transports) {
       ])
     })
 
-    await t.test('a client that comes back with `after` gets what it missed, then lives on', async t => {
+    await t.test('a client that resumes with `after` gets the events it missed, then live ones', async t => {
       const topic = await shop.topic('resumed.events')
       const first = await open()
       await first.request('subscribe', { topic })
@@ -127,13 +129,13 @@ for (const { name, connect } of transports) {
       t.same(second.events.map(event => event.payload), upTo(1501, 4))
     })
 
-    await t.test('what cannot be recovered is said', async t => {
+    await t.test('`recovered` is false if an event cannot be recovered', async t => {
       const topic = await shop.topic('lost.events')
       await shop.publish(topic, 1, 2, 3)
       const client = await open()
       t.match(
         await client.request('subscribe', { topic, after: 99 }), { ok: true, recovered: false, offset: 3 },
-        'an offset from the future'
+        'an offset above the head'
       )
       t.match(await client.request('subscribe', { topic, after: 1, epoch: 'another' }), {
         ok: true, recovered: false, offset: 3
@@ -161,7 +163,7 @@ for (const { name, connect } of transports) {
       t.same(offsets(await other.received(6)), upTo(6))
     })
 
-    await t.test('after `unsubscribe` nothing more arrives', async t => {
+    await t.test('no event arrives after the answer to `unsubscribe`', async t => {
       const topic = await shop.topic('unsubscribed.events')
       const client = await open()
       const { subscriptionId } = await client.request('subscribe', { topic })
@@ -175,7 +177,7 @@ for (const { name, connect } of transports) {
       })
     })
 
-    await t.test('refusals name what was wrong, and the connection lives', async t => {
+    await t.test('refusals name the wrong field, and the connection stays open', async t => {
       const topic = await shop.topic('refused.events')
       const client = await open()
       const cases: [string, Record<string, unknown>, object][] = [
@@ -210,7 +212,7 @@ for (const { name, connect } of transports) {
       t.match(await client.request('subscribe', { topic }), { ok: true })
     })
 
-    await t.test('a token opens what it was granted, in its own application and environment', async t => {
+    await t.test('a token grants its topics, only in its own application and environment', async t => {
       const topic = await shop.topic('guarded.events')
       const stranger = await tenant(app)
       const refused = { ok: false, error: 'ForbiddenError', code: 'PERMISSION_DENIED' }
@@ -227,7 +229,7 @@ for (const { name, connect } of transports) {
       })
     })
 
-    await t.test('without a good token nobody gets in', async t => {
+    await t.test('a connection without a valid token is refused', async t => {
       for (const token of ['nonsense', 'sess_nobody', `${shop.token()}x`]) {
         if (name === 'Socket.IO') {
           const refusal = await connect(url, { token }).then(() => undefined, (error: unknown) => error)
@@ -242,8 +244,8 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('a socket outlives its token by a moment, unless it brings a fresh one', async t => {
-  // At once over both: they have to wait.
+await t.test('a socket closes shortly after its token expires, unless it presents a fresh one', async t => {
+  // Both transports at once, because each has to wait.
   await Promise.all(transports.map(async ({ name, connect }) => {
     const shop = await tenant(app)
     const topic = await shop.topic('expiring.events')
@@ -263,7 +265,7 @@ await t.test('a socket outlives its token by a moment, unless it brings a fresh 
   }))
 })
 
-await t.test('a broken /ws frame is answered with an error frame, and the connection lives', async t => {
+await t.test('a broken /ws frame gets an error frame, and the connection stays open', async t => {
   const shop = await tenant(app)
   const client = await connectWs(url, { token: shop.token() })
   const cases: [string | Buffer, string][] = [
@@ -291,7 +293,7 @@ await t.test('a broken /ws frame is answered with an error frame, and the connec
   client.close()
 })
 
-await t.test('/ws takes the token by first frame or query as well', async t => {
+await t.test('/ws accepts the token in the first frame or the query as well', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('greeted.events')
   const byFrame = await connectWs(url)

@@ -3,13 +3,13 @@ import { build, listen } from '../build.ts'
 import { connectWs, transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 
-/* What a node remembers for those who come back. */
+/* The recent events that a node keeps in memory for reconnecting clients. */
 
 const { app } = await build(t)
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
-await t.test('what all topics remember is bounded in sum; of what was forgotten nothing is lost', async t => {
+await t.test('the tails of all topics have a limit together, and dropped events are read from the log', async t => {
   const shop = await tenant(app)
   const listener = await connectWs(url, { token: shop.token() })
   const topics = await Promise.all(upTo(20).map(n => shop.topic(`busy.topic${n}`)))
@@ -19,20 +19,22 @@ await t.test('what all topics remember is bounded in sum; of what was forgotten 
   const { tails } = app.hub
   t.ok(tails.bytes > 32 * 1024 * 1024 && tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes`)
   const remembered = topics.filter(topic => app.hub.feedOf(shop.scope, topic)?.recent(0) !== undefined)
-  t.same(remembered, topics.slice(-remembered.length), 'the oldest are forgotten')
+  t.same(remembered, topics.slice(-remembered.length), 'the oldest tails are dropped')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
-    for (const topic of [topics[0], topics.at(-1)]) { t.match(await client.request('subscribe', { topic, after: 0 }), { ok: true, recovered: true }, name) }
+    for (const topic of [topics[0], topics.at(-1)]) {
+      t.match(await client.request('subscribe', { topic, after: 0 }), { ok: true, recovered: true }, name)
+    }
     t.equal((await client.received(8)).length, 8)
     client.close()
   }
-  t.ok(tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes when the past was read`)
+  t.ok(tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes after reading the past`)
   listener.close()
   while (app.hub.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
-  t.equal(tails.bytes, 0, 'a topic that nobody listens to is forgotten')
+  t.equal(tails.bytes, 0, 'a topic without subscriptions has no tail')
 })
 
-await t.test('the diffs of documents count', async t => {
+await t.test('the diffs of documents count towards the limit', async t => {
   const shop = await tenant(app)
   const client = await connectWs(url, { token: shop.token() })
   await client.request('subscribe', { topic: 'sync.session.updated', returnMode: 'diff' })

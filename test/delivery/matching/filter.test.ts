@@ -19,14 +19,14 @@ t.test('every key of a filter must match', async t => {
   t.ok(matches({}, null))
   t.ok(matches({ a: 1, b: 'x' }, { a: 1, b: 'x', c: 2 }))
   t.notOk(matches({ a: 1, b: 'x' }, { a: 1, b: 'y' }))
-  t.notOk(matches({ a: 1 }, { a: '1' }), 'a number is not its text')
+  t.notOk(matches({ a: 1 }, { a: '1' }), 'a number does not equal its text')
   t.notOk(matches({ a: null }, {}), 'an absent field is not null')
   t.ok(matches({ a: null }, { a: null }))
   t.ok(matches({ 'data.list.1': true }, { data: { list: [false, true] } }), 'paths go through objects and arrays')
   t.notOk(matches({ toString: 'x', constructor: 'y' }, {}), 'inherited members are not fields')
 })
 
-t.test('operators', async t => {
+t.test('each operator matches as documented', async t => {
   const cases: [Record<string, unknown>, unknown, boolean][] = [
     [{ gt: 3 }, 4, true],
     [{ gt: 3 }, 3, false],
@@ -64,7 +64,7 @@ t.test('operators', async t => {
   }
 })
 
-t.test('a filter that makes no sense is refused by the name of its key', async t => {
+t.test('an invalid filter is refused with the name of its key', async t => {
   for (
     const filter of [
       { a: {} }, { a: { like: 1 } }, { a: { gt: true } }, { a: { in: [] } }, { a: { exists: 1 } }, { a: { prefix: 1 } },
@@ -80,14 +80,14 @@ t.test('a filter that makes no sense is refused by the name of its key', async t
   t.throws(() => acceptFilter(long), {
     status: 400, code: 'VALIDATION_FAILED', message: /^\/filter must be at most 8192 bytes/
   })
-  t.ok(parseFilter(long), 'one that has been stored goes on')
+  t.ok(parseFilter(long), 'a stored filter above the limit is still parsed')
   t.throws(() => parseFilter(Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`k${i}`, i]))), {
     status: 400,
     message: /at most 32/
   })
 })
 
-t.test('the index finds exactly what comparing each filter finds', async () => {
+t.test('the index finds exactly the subscriptions whose filters match', async () => {
   const scalar = fc.oneof(fc.constantFrom(null, true, false, 0, -0, 1, 1.5, '', '1', 'a', 'null', 'true'))
   const path = fc.constantFrom('a', 'b', 'a.b', 'b.c', 'c.0')
   const wanted = fc.oneof(
@@ -123,7 +123,7 @@ t.test('the index finds exactly what comparing each filter finds', async () => {
   )
 })
 
-t.test('what is removed leaves nothing behind', async t => {
+t.test('removing subscriptions leaves the index empty', async t => {
   const matcher = new Matcher<{ filter: Filter | undefined }>()
   const subscriptions = [undefined, { a: 1 }, { a: 1, b: 2 }, { a: { gt: 1 } }].map(filter => ({
     filter: parseFilter(filter)

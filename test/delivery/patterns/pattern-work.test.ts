@@ -6,7 +6,7 @@ import { build, listen } from '../../build.ts'
 import { transports } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What patterns cost that come, go and change by the hundred: counted, not timed. */
+/* The cost of many patterns that begin, end and change. Counts calls instead of measuring time. */
 
 const { app } = await build(t, {
   adapt: config => {
@@ -19,7 +19,7 @@ const until = async (isDone: () => boolean) => {
   while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
-/** Counts the calls of a method of all objects of a class. */
+/** Counts the calls of a method on all objects of a class. */
 function counted<K extends string> (prototype: Record<K, (...args: never[]) => unknown>, name: K): { calls: number } {
   const count = { calls: 0 }
   const method = prototype[name]
@@ -58,19 +58,19 @@ for (const { name, connect } of transports) {
       return { client, asked: wants.calls - begin }
     }
 
-    await t.test('the others are not asked for each pattern that comes or goes', async t => {
+    await t.test('adding or removing a pattern does not evaluate the others', async t => {
       const [first, second] = [await open(), await open()]
-      t.ok(second.asked < 10 * patterns, `${second.asked} questions for ${patterns} more patterns`)
+      t.ok(second.asked < 10 * patterns, `${second.asked} evaluations for ${patterns} more patterns`)
       const begin = wants.calls
       second.client.close()
       await until(() => app.connections.size === 1)
       await new Promise(resolve => setImmediate(resolve))
-      t.ok(wants.calls - begin < 10 * patterns, `${wants.calls - begin} questions for ${patterns} fewer`)
+      t.ok(wants.calls - begin < 10 * patterns, `${wants.calls - begin} evaluations for ${patterns} fewer patterns`)
       first.client.close()
       await until(() => app.connections.size === 0)
     })
 
-    await t.test('what they want counts all the same, as long as one wants it', async t => {
+    await t.test('a topic counts as wanted as long as one pattern includes it', async t => {
       const { client } = await open()
       const other = await connect(url, { token: shop.token() })
       told.length = 0
@@ -82,19 +82,19 @@ for (const { name, connect } of transports) {
       t.same(marks(), ['+'])
       await client.request('unsubscribe', { subscriptionId: a.subscriptionId })
       await client.request('unsubscribe', { subscriptionId: 'sub_none' })
-      t.same(marks(), ['+'], 'another one does')
+      t.same(marks(), ['+'], 'another pattern includes it')
       await other.request('unsubscribe', { subscriptionId: b.subscriptionId })
       await client.request('unsubscribe', { subscriptionId: 'sub_none' })
       t.same(marks(), ['+', '-'])
       await client.request('subscribe', { topic: 'socket.**' })
       t.same(marks(), ['+', '-', '+'])
       await client.request('auth', { token: shop.token(['subscribe:work1.*']) })
-      t.same(marks(), ['+', '-', '+', '-'], 'its token does not cover it any more')
+      t.same(marks(), ['+', '-', '+', '-'], 'the new token does not cover it')
       for (const one of [client, other]) one.close()
       await until(() => app.connections.size === 0)
     })
 
-    await t.test('whether a fresh token is wider is found out once', async t => {
+    await t.test('a fresh token is compared once, not for each pattern', async t => {
       const { client } = await open(shop.token(['subscribe:**']))
       const permissions = upTo(patterns).map(n => `subscribe:work${n}.*`)
       const begin = covers.calls

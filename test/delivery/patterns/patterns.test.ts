@@ -4,7 +4,7 @@ import { transports, type Answer, type Client, type Received } from '../../clien
 import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Topic patterns: every guarantee of a subscription, for each topic that one matches. */
+/* Topic patterns keep every guarantee of a subscription, for each topic that they match. */
 
 const { app, databaseUrl } = await build(t, {
   adapt: config => {
@@ -38,7 +38,7 @@ for (const { name, connect } of transports) {
     const subscribe = async (client: Client, fields: object) =>
       await client.request('subscribe', fields) as PatternAnswer
 
-    await t.test('a pattern brings the events of every topic that it matches, under one id', async t => {
+    await t.test('a pattern delivers the events of every matching topic, under one id', async t => {
       for (const topic of ['order.created', 'order.paid', 'order.paid.late', 'orders.other']) await shop.topic(topic)
       await shop.publish('order.created', 1, 2)
       const client = await open()
@@ -47,7 +47,7 @@ for (const { name, connect } of transports) {
         ok: true, topic: 'order.*', offsets: { 'order.created': 2 }, epochs: { 'order.created': String },
         recovered: false
       })
-      t.same(Object.keys(ack.offsets), ['order.created'], 'topics without an event are not named yet')
+      t.same(Object.keys(ack.offsets), ['order.created'], 'topics without events are not listed')
       await shop.publish('order.paid.late', 1)
       await shop.publish('orders.other', 1)
       await shop.publish('order.created', 3)
@@ -61,7 +61,7 @@ for (const { name, connect } of transports) {
       t.same(wide.offsets, { 'order.created': 3, 'order.paid': 1, 'order.paid.late': 1 })
     })
 
-    await t.test('a topic that is made later joins in from its first event on', async t => {
+    await t.test('a topic created later is included from its first event on', async t => {
       const client = await open()
       await subscribe(client, { topic: 'later.**' })
       for (const n of upTo(5)) {
@@ -73,7 +73,7 @@ for (const { name, connect } of transports) {
       for (const n of upTo(5)) t.same(of(`later.made.number${n}`, events), upTo(4))
     })
 
-    await t.test('what is written in the ack\'s own callback to a new topic arrives, 50 times', async t => {
+    await t.test('an event written to a new topic in the acknowledgement\'s callback arrives, 50 times', async t => {
       const topics = await Promise.all(upTo(50).map(n => shop.topic(`ack${n}.first`)))
       for (const [i, topic] of topics.entries()) {
         const client = await open()
@@ -101,7 +101,7 @@ for (const { name, connect } of transports) {
       t.match(events[1]?.payload, { diff: [{ op: 'replace', path: '/n', value: 2 }] })
     })
 
-    await t.test('a filter holds for every topic, and one message names pattern and plain subscription', async t => {
+    await t.test('a filter applies to every topic, and one message names pattern and plain subscription', async t => {
       const [a, b] = [await shop.topic('mixed.a'), await shop.topic('mixed.b')]
       const client = await open()
       const pattern = await subscribe(client, { topic: 'mixed.*', filter: { keep: true } })
@@ -123,7 +123,7 @@ for (const { name, connect } of transports) {
       ]])
     })
 
-    await t.test('`after` resumes each topic where it was left; others start live, or from the offset of the pattern', async t => {
+    await t.test('`after` resumes the named topics; others start live or at the offset of the pattern', async t => {
       const [a, b, c] = [await shop.topic('back.a'), await shop.topic('back.b'), await shop.topic('back.c')]
       const first = await open()
       await subscribe(first, { topic: 'back.*' })
@@ -156,7 +156,7 @@ for (const { name, connect } of transports) {
       await rewound.received(3)
     })
 
-    await t.test('`recovered` is true only when every topic was', async t => {
+    await t.test('`recovered` is true only if every named topic was recovered', async t => {
       const [a, b] = [await shop.topic('lost.a'), await shop.topic('lost.b')]
       await shop.publish(a, 1, 2, 3)
       await shop.publish(b, 1)
@@ -175,7 +175,7 @@ for (const { name, connect } of transports) {
       })
     })
 
-    await t.test('a pattern shows what the token may see, and follows a fresh one', async t => {
+    await t.test('a pattern covers the topics that the token permits, and follows a fresh token', async t => {
       const [open1, secret] = [await shop.topic('seen.open.one'), await shop.topic('seen.secret.one')]
       await shop.publish(open1, 1)
       await shop.publish(secret, 1)
@@ -203,12 +203,12 @@ for (const { name, connect } of transports) {
       })
     })
 
-    await t.test('a wider token that comes while a pattern is being subscribed to counts for it, past and present', async t => {
+    await t.test('a wider token that arrives during subscribe applies to past and live events', async t => {
       const [a, b] = [await shop.topic('widen.a'), await shop.topic('widen.b')]
       await shop.publish(a, 1)
       await shop.publish(b, 1, 2)
       const client = await open({ token: shop.token(['subscribe:widen.a']) })
-      // The logs are listed by then.
+      // The logs have been listed by then.
       const [listed, told] = [gate(), gate()]
       let spreads = 0
       const stopSharing = app.hub.shareInterest({
@@ -230,7 +230,7 @@ for (const { name, connect } of transports) {
       t.match(begun, { ok: true, offsets: { [a]: 1, [b]: 2 } })
       t.match(caughtUp, { ok: true, recovered: true, offsets: { [a]: 1, [b]: 1 } })
       await shop.publish(b, 3)
-      // In one message where both are live by then.
+      // One message names both if both are live by then.
       const seenBy = (id: string) =>
         client.events.filter(({ subscriptionIds }) => subscriptionIds.includes(id)).map((
           { topic, offset }
@@ -253,7 +253,7 @@ for (const { name, connect } of transports) {
       t.equal(own.events.length, 0)
     })
 
-    await t.test('a pattern has a bound: at first a refusal, later a resync', async t => {
+    await t.test('a pattern has a topic limit: subscribe is refused, a live pattern gets resync', async t => {
       const wide = await tenant(app)
       const token = wide.token()
       for (const n of upTo(20)) await wide.publish(await wide.topic(`wide.n${n}`), 1)
@@ -262,7 +262,7 @@ for (const { name, connect } of transports) {
       t.equal(Object.keys(ack.offsets).length, 20)
       t.match(await subscribe(client, { topic: 'wide.**' }), {
         ok: false, error: 'RateLimitError', code: 'PATTERN_TOO_WIDE'
-      }, 'too many on the connection')
+      }, 'too many topics of all patterns on the connection')
       await wide.publish(await wide.topic('wide.n21'), 1)
       t.match(await client.message('resync'), {
         subscriptionId: ack.subscriptionId, topic: 'wide.*', code: 'PATTERN_TOO_WIDE'
@@ -270,10 +270,10 @@ for (const { name, connect } of transports) {
       t.match(await subscribe(await open({ token }), { topic: 'wide.*' }), {
         ok: false, code: 'PATTERN_TOO_WIDE', message: /21 topics/
       })
-      t.match(await subscribe(client, { topic: 'wide.n1' }), { ok: true }, 'the connection lives')
+      t.match(await subscribe(client, { topic: 'wide.n1' }), { ok: true }, 'the connection stays open')
     })
 
-    await t.test('what is malformed is refused by name', async t => {
+    await t.test('malformed fields are refused by name', async t => {
       const client = await open()
       const cases: [object, RegExp][] = [
         [{ topic: '**.a' }, /topic/],
@@ -297,13 +297,13 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('nothing is left behind', async t => {
+await t.test('ended subscriptions leave nothing in memory', async t => {
   while (app.connections.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
   t.match(await app.instruments.registry.metrics(), /^realtime_subscriptions 0$/m)
   t.ok(app.hub.watches.isEmpty)
 })
 
-await t.test('a topic that another node writes first joins in from its first event on', async t => {
+await t.test('a topic that another node creates is included from its first event on', async t => {
   const other = await build(t, { databaseUrl })
   const shop = await tenant(app)
   for (const { connect } of transports) {
@@ -325,12 +325,12 @@ await t.test('a topic that another node writes first joins in from its first eve
     await foreign(next, 1, 2)
     await shop.publish(next, 3)
     await client.received(6)
-    t.same(of(next, client.events), [1, 2, 3], 'also when this node hears of a later event first')
+    t.same(of(next, client.events), [1, 2, 3], 'even if a later event reaches this node first')
     client.close()
   }
 })
 
-await t.test('a client that is cut at random while topics come into being has every offset once, in order', async t => {
+await t.test('a client cut at random while topics are created receives every offset once, in order', async t => {
   const shop = await tenant(app)
   for (const { name, connect } of transports) {
     const topics: string[] = []

@@ -9,7 +9,7 @@ import { DatabaseProxy } from '../../faults/database-proxy.ts'
 import { person } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What a client sends is counted before it is worked on, whether it is known or not. */
+/* Frames are counted before they are handled, before and after authentication. */
 
 const { app } = await build(t)
 const url = await listen(app)
@@ -27,7 +27,7 @@ const until = async (isDone: () => boolean | Promise<boolean>) => {
 
 t.afterEach(async () => { await until(() => app.connections.size === 0) })
 
-/** A link that never stops: not when it is refused, and not when it is told to close. */
+/** A link that keeps sending, even when it is refused and when the server closes it. */
 async function flood (token: string | undefined, frame: Buffer): Promise<{ frames: number, refusals: number }> {
   const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
@@ -55,14 +55,16 @@ async function flood (token: string | undefined, frame: Buffer): Promise<{ frame
   let frames = 0
   while (link.isOpen && frames < 200_000) {
     frames += 100
-    if (!socket.write(some) && link.isOpen) { await Promise.race([new Promise(resolve => socket.once('drain', resolve)), ended]) }
+    if (!socket.write(some) && link.isOpen) {
+      await Promise.race([new Promise(resolve => socket.once('drain', resolve)), ended])
+    }
     await new Promise(resolve => setImmediate(resolve))
   }
   socket.destroy()
   return { frames, refusals: answers.split('RATE_LIMITED').length - 1 }
 }
 
-/** A masked frame, as clients send them; the mask is zero. */
+/** A masked frame, as clients send them. The mask is zero. */
 function frameOf (text: string, firstByte = 0x81): Buffer {
   const data = Buffer.from(text)
   const head = data.length < 126
@@ -71,7 +73,7 @@ function frameOf (text: string, firstByte = 0x81): Buffer {
   return Buffer.concat([head, Buffer.alloc(4), data])
 }
 
-await t.test('frames are counted before they are parsed, and a link that does not stop is destroyed', async t => {
+await t.test('frames are counted before parsing, and a link that does not stop is destroyed', async t => {
   limitTo({ ...pace, closeTimeoutMs: 60_000 })
   const shop = await tenant(app)
   const parsed = JSON.parse.bind(JSON)
@@ -93,14 +95,14 @@ await t.test('frames are counted before they are parsed, and a link that does no
       t.ok(frames < 200_000, `${of}: ended after ${frames} frames`)
       // A burst of 20, ten times as many refusals, and five times as many frames that are only counted.
       const counted = await limited() - before
-      t.ok(counted <= 1500, `${of}: ${counted} were counted above the pace`)
+      t.ok(counted <= 1500, `${of}: ${counted} frames counted above the pace`)
       if (name === 'malformed') t.ok(parses < 100, `${of}: ${parses} parsed`)
       t.ok(refusals < 1000, `${of}: ${refusals} answers`)
     }
   }
 })
 
-await t.test('a refused frame has its id in the answer, wherever it is long', async t => {
+await t.test('the refusal of a frame has its id if the frame is short or begins with it', async t => {
   limitTo({ requestsPerSecond: 1, requestsBurst: 1 })
   const shop = await tenant(app)
   const client = await connectWs(url, { token: shop.token() })
@@ -152,7 +154,7 @@ await t.test('Socket.IO requests are refused before Socket.IO parses them', asyn
   client.close()
 })
 
-await t.test('before the client is known, messages are short and few; afterwards they have their documented size', async t => {
+await t.test('before authentication messages are short and few; then the documented limits apply', async t => {
   limitTo({})
   const shop = await tenant(app)
   const engine = (method: string, query: string, body?: string) =>
@@ -178,7 +180,7 @@ await t.test('before the client is known, messages are short and few; afterwards
   await until(() => app.connections.size === 1)
   t.match(await engine('POST', known, `420["leave",{"channel":"${'x'.repeat(600_000)}"}]`), { status: 200, text: 'ok' })
   await engine('POST', known, Array(100_000).fill('6').join('\u001e'))
-  t.match(await engine('POST', known, '6'), { status: 400 }, 'packets of one post are bounded afterwards as well')
+  t.match(await engine('POST', known, '6'), { status: 400 }, 'packets of one post have a limit afterwards as well')
 
   for (const path of ['/ws', '/socket.io/?EIO=4&transport=websocket']) {
     const stranger = new WebSocket(`${url.replace('http', 'ws')}${path}`)
@@ -200,7 +202,7 @@ await t.test('before the client is known, messages are short and few; afterwards
   }
 })
 
-await t.test('a message comes in no more than 256 fragments', async t => {
+await t.test('a message has at most 256 fragments', async t => {
   limitTo({})
   const shop = await tenant(app)
   const [plain, below] = [
@@ -213,16 +215,16 @@ await t.test('a message comes in no more than 256 fragments', async t => {
   }
 })
 
-await t.test('handshakes of Socket.IO count as requests of their address', async t => {
+await t.test('Socket.IO handshakes count as requests of their address', async t => {
   const { app } = await build(t, { variables: { RATE_LIMIT_MAX: '5' } })
   const url = await listen(app)
   const statuses: number[] = []
   for (let n = 0; n < 7; n++) statuses.push((await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).status)
   t.same(statuses, [200, 200, 200, 200, 200, 403, 403])
-  t.equal((await fetch(`${url}/openapi.json`)).status, 429, 'together with those of public routes')
+  t.equal((await fetch(`${url}/openapi.json`)).status, 429, 'public routes share the limit')
 })
 
-await t.test('handshakes that an outage of the database refuses do not count, others that are refused do', async t => {
+await t.test('handshakes refused by a database outage do not count; other refused ones do', async t => {
   const direct = new URL(await createDatabase(t))
   const proxy = new DatabaseProxy(direct)
   t.teardown(() => proxy.close())
@@ -249,7 +251,7 @@ await t.test('handshakes that an outage of the database refuses do not count, ot
     t.equal((await once(stock as never, 'disconnect'))[0], 'transport close')
   }
   await proxy.open()
-  t.equal(await anybody(fromHere), 200, 'the address has all but this one left')
+  t.equal(await anybody(fromHere), 200, 'only this request counted for the address')
   await until(async () => (await app.inject('/health/ready')).statusCode === 200)
   const refused = async () =>
     await connectSocketIo(url, { token: 'x.y.z' }).then(
@@ -262,7 +264,7 @@ await t.test('handshakes that an outage of the database refuses do not count, ot
   t.equal(await anybody(fromHere), 429)
 })
 
-await t.test('the bytes of answers are counted, so that small requests do not bring large answers without end', async t => {
+await t.test('the bytes of answers count, so small requests cannot fetch large answers without limit', async t => {
   limitTo({ bytesPerSecond: 1, bytesBurst: 20_000 })
   const shop = await tenant(app)
   for (const { name, connect } of transports) {
@@ -276,7 +278,7 @@ await t.test('the bytes of answers are counted, so that small requests do not br
   }
 })
 
-await t.test('the past is sent at a limited rate, however often it is asked for', async t => {
+await t.test('past events are sent at a limited rate, however often they are requested', async t => {
   limitTo({ pastBytesPerSecond: 1024 * 1024, pastBytesBurst: 1024 * 1024 })
   const shop = await tenant(app)
   const topic = await shop.topic('long.past')
@@ -289,12 +291,12 @@ await t.test('the past is sent at a limited rate, however often it is asked for'
     for (let n = 0; n < 4; n++) answers.push(await client.request('subscribe', { topic, rewind: 10 }))
     t.ok(answers.every(({ ok }) => ok), name)
     await client.received(40, 60_000)
-    // Of 4.8 MB, 1 MiB is sent at once, and a page of 1 MiB may have gone out before it counted.
-    t.ok(performance.now() - begin > 2000, `${name}: not at once`)
+    // Of 4.8 MB, 1 MiB is sent at once, and one page of 1 MiB may leave before it counts.
+    t.ok(performance.now() - begin > 2000, `${name}: takes time`)
     for (const { subscriptionId } of answers) {
       t.same(
         client.events.filter(event => event.subscriptionIds.includes(subscriptionId)).map(event => event.payload),
-        payloads, 'all of it comes'
+        payloads, 'every event arrives'
       )
     }
     client.close()

@@ -12,7 +12,7 @@ const event = (payload: unknown) => new LoggedEvent({ applicationId: 'app_a', en
   topic: 'a.b', type: 'topic.event', source: 'api', key: 'ä"\\', payload: JSON.stringify(payload), schemaVersion: null
 }, { id: 'evt_1', offset: 1, epoch: 'e', timestamp: 1 })
 
-/** Takes a run of unmasked, unfragmented text frames apart by RFC 6455 §5.2. */
+/** Parses a run of unmasked, unfragmented text frames (RFC 6455 §5.2). */
 function texts (bytes: Buffer): string[] {
   const found: string[] = []
   for (let at = 0; at < bytes.length;) {
@@ -32,7 +32,7 @@ function texts (bytes: Buffer): string[] {
   return found
 }
 
-t.test('a run of events is a run of whole frames, whatever their length', async t => {
+t.test('a run of events is encoded as whole frames, whatever their length', async t => {
   const payloads = [1, 'ü'.repeat(10), 'x'.repeat(125), 'x'.repeat(65_000), 'x'.repeat(70_000), { deep: [null, true] }]
   const decode: [EventWrapping, (text: string) => unknown][] = [
     [wsWrapping, text => (JSON.parse(text) as { data: unknown }).data],
@@ -66,7 +66,7 @@ t.test('the shared part of an event is encoded once for all sockets', async t =>
   t.equal(one.encoded.size, 1)
 })
 
-t.test('events that are ready together leave a socket with one write', async t => {
+t.test('events that are ready together are sent with one write', async t => {
   const { app } = await build(t)
   const url = await listen(app)
   for (const { name, connect } of transports) {

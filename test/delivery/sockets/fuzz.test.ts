@@ -13,13 +13,13 @@ import { tenant } from '../../tenant.ts'
 
 /*
  * Whatever arrives, the server neither crashes nor leaks nor hangs. `FUZZ_FRAMES=100000` is the full run; `FUZZ_SEED`
- * repeats one.
+ * repeats a run.
  */
 
 const frames = Number(process.env['FUZZ_FRAMES'] ?? 5000)
 const seed = Number(process.env['FUZZ_SEED'] ?? 20261123)
 let state = seed
-/** Park and Miller. */
+/** The random number generator of Park and Miller. */
 const random = () => { state = (state * 48271) % 2147483647; return state / 2147483647 }
 const integer = (max: number) => Math.floor(random() * max)
 const pick = <T>(...of: T[]): T => of[integer(of.length)] as T
@@ -115,7 +115,7 @@ function mutated (): string {
   return text
 }
 
-/** A client's frame (RFC 6455 §5.2), right or wrong as one likes. */
+/** Encodes a client's frame (RFC 6455 §5.2), valid or not. */
 function frame (
   opcode: number, payload: Buffer, { fin = true, rsv = 0, isMasked = true, length = payload.length } = {}
 ): Buffer {
@@ -135,7 +135,7 @@ const asFrame = (one: string | Buffer) => typeof one === 'string' ? text(one) : 
 const deep = '['.repeat(50_000)
 const large = Buffer.alloc(10 * 1024 * 1024, 'x')
 
-/** What ends no connection when it is treated well. */
+/** Input that must not end a connection. */
 const wsFrame = (): Buffer =>
   pick<() => Buffer>(
     () => text(mutated()),
@@ -155,7 +155,7 @@ const wsFrame = (): Buffer =>
     ])
   )()
 
-/** What ends one. */
+/** Input that ends a connection. */
 const wsPoison = (): Buffer =>
   pick<() => Buffer>(
     () => bytes(1 + integer(2000)), () => frame(pick(3, 7, 11, 15), bytes(4)),
@@ -210,9 +210,8 @@ async function open (path: string, headers = ''): Promise<Socket> {
   const tcp = connectTcp(port, '127.0.0.1')
   tcp.on('error', () => {})
   tcp.write(
-    `GET ${path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${
-      randomBytes(16).toString('base64')
-    }\r\n${headers}\r\n`
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
+      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n${headers}\r\n`
   )
   await new Promise<void>(resolve => {
     tcp.once('data', () => resolve()).once('close', () => resolve())
@@ -221,9 +220,9 @@ async function open (path: string, headers = ''): Promise<Socket> {
   return tcp
 }
 
-/** Writes, and lets the server work: a socket's buffer is not what is tested. */
+/** Writes and yields to the server, because a full socket buffer is not what this tests. */
 async function write (tcp: Socket, chunk: Buffer): Promise<void> {
-  // In pieces now and then, as a network would.
+  // Sometimes in pieces, as a network would.
   const at = random() < 0.2 ? integer(chunk.length) : chunk.length
   tcp.write(chunk.subarray(0, at))
   if (at < chunk.length) {
@@ -252,7 +251,9 @@ async function everythingGone (): Promise<Record<string, number>> {
     namespace: app.io.of('/').sockets.size,
     feeds: app.hub.size
   })
-  while (Object.values(left()).some(count => count > 0) && Date.now() < deadline) { await new Promise(resolve => setTimeout(resolve, 20)) }
+  while (Object.values(left()).some(count => count > 0) && Date.now() < deadline) {
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
   return left()
 }
 
@@ -324,7 +325,7 @@ await t.test(`packets over long polling (seed ${seed})`, async t => {
   await aGoodClientWorks(t)
 })
 
-await t.test(`every request, with good fields, such as stand at a bound, and broken ones (seed ${seed})`, async t => {
+await t.test(`every request, with valid, boundary and broken fields (seed ${seed})`, async t => {
   const outcomes = new Map<string, { ok: number, refused: number }>()
   const wrong: string[] = []
   for (const { name: transport, connect } of transports) {
@@ -350,10 +351,12 @@ await t.test(`every request, with good fields, such as stand at a bound, and bro
           const name = choices.pick(app.protocol.names)
           const schema = requests[name] as Schema
           let fields = values.good(schema)
-          for (let changes = choices.chance(0.3) ? 0 : 1 + choices.below(2); changes > 0; changes--) { fields = values.changed(fields, schema) }
+          for (let changes = choices.chance(0.3) ? 0 : 1 + choices.below(2); changes > 0; changes--) {
+            fields = values.changed(fields, schema)
+          }
           const text = toText(fields)
           sent++
-          // Deeper than a client can write; it goes in as raw frames above.
+          // Deeper than the client can write. Raw frames above cover it.
           if (/(?:\[|\{"a":){1000}/.test(text)) return
           const parsed: unknown = JSON.parse(text)
           const answer = await client.request(name, typeof parsed === 'object' && parsed !== null ? parsed : {})
@@ -369,7 +372,7 @@ await t.test(`every request, with good fields, such as stand at a bound, and bro
           }
         }))
       }
-      t.ok(state.isOpen, `${transport}: the connection lives`)
+      t.ok(state.isOpen, `${transport}: the connection stays open`)
       client.close()
       await client.closed
     }
@@ -380,7 +383,7 @@ await t.test(`every request, with good fields, such as stand at a bound, and bro
   await aGoodClientWorks(t)
 })
 
-await t.test('afterwards nothing is left, and nothing was thrown', async t => {
+await t.test('afterwards nothing is left in memory, and nothing was thrown', async t => {
   t.same(await everythingGone(), { connections: 0, webSockets: 0, engine: 0, namespace: 0, feeds: 0 })
   t.ok(app.hub.watches.isEmpty)
   const metrics = await app.instruments.registry.metrics()

@@ -5,7 +5,7 @@ import { build, listen } from '../../build.ts'
 import { connectWs, transports } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* How both sides know that the other one lives. */
+/* Both sides detect a lost peer. */
 
 const pingIntervalMs = 500
 const lines: string[] = []
@@ -22,7 +22,7 @@ const until = async (isDone: () => boolean) => {
   while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
-/** A proxy whose connections can be made to vanish: the TCP connections stay, and nothing goes through any more. */
+/** A proxy whose connections can vanish: the TCP connections stay open, but nothing passes any more. */
 async function proxy () {
   const held: Socket[] = []
   const server = createServer(client => {
@@ -42,7 +42,7 @@ async function proxy () {
 }
 
 for (const { name, connect } of transports) {
-  await t.test(`a peer that vanishes without a goodbye is cut off, and its subscriptions are gone (${name})`, async t => {
+  await t.test(`a vanished peer is cut off, and its subscriptions end (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('vanishing.events')
     const [far, near] = [await proxy(), await connect(url, { token: shop.token() })]
@@ -66,7 +66,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('the server asks, and answers what it is asked', async t => {
+await t.test('the server pings, and answers pings', async t => {
   const shop = await tenant(app)
   const client = await connectWs(url, { token: shop.token() })
   let pings = 0
@@ -74,13 +74,13 @@ await t.test('the server asks, and answers what it is asked', async t => {
   await until(() => pings >= 3)
   const pong = new Promise<string>(resolve => client.socket.once('pong', data => resolve(data.toString())))
   client.socket.ping('are you there')
-  t.equal(await pong, 'are you there', 'the protocol\'s own ping')
-  t.match(await client.request('ping', {}), { ok: true }, 'and the frame, for browsers')
+  t.equal(await pong, 'are you there', 'the WebSocket ping')
+  t.match(await client.request('ping', {}), { ok: true }, 'the ping frame, for browsers')
   t.equal(client.socket.extensions, '', 'nothing is compressed')
   client.close()
 })
 
-await t.test('a socket that never authenticates is closed, one that leaves before is forgotten', async t => {
+await t.test('a socket that never authenticates is closed; one that leaves earlier is not kept', async t => {
   const quick = await build(t, { adapt: ({ delivery }) => { delivery.authTimeoutMs = 200 } })
   const own = await listen(quick.app)
   const client = await connectWs(own)
@@ -94,7 +94,9 @@ await t.test('a token in the query is never logged', async t => {
   for (const path of ['/ws', '/socket.io/']) {
     const tcp = connectTcp(Number(new URL(url).port), '127.0.0.1')
     tcp.write(
-      `GET ${path}?EIO=4&transport=websocket&token=${token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+      `GET ${path}?EIO=4&transport=websocket&token=${token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n` +
+        'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
     )
     await new Promise(resolve => tcp.once('data', resolve))
     await new Promise(resolve => setTimeout(resolve, 50))

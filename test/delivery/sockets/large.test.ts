@@ -3,28 +3,28 @@ import { build, listen } from '../../build.ts'
 import { connectSocketIo, connectWs, transports, type Client } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Large batches that go to many sockets. */
+/* Large batches for many sockets. */
 
 const mib = 1024 * 1024
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 const until = async (isDone: () => boolean | Promise<boolean>) => {
   while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
 }
-/** Clients that do not read give no sign of life either. */
+/** Clients that do not read do not answer pings either. */
 const unbounded = {
   socketBufferBytesMax: 1024 * mib, bufferedBytesMax: 100_000 * mib, pingIntervalMs: 600_000, pongTimeoutMs: 600_000
 }
 const none = { subscriptionId: 'sub_none' }
-/** The answer is between the events; it may come later than the client waits for one. */
+/** The answer arrives between the events, possibly later than the client's timeout. */
 const ask = (client: Client) => { client.request('unsubscribe', none).catch(() => {}) }
-/** Events of all lengths: shared ones, copied ones, and both next to each other. 528 of them. */
+/** 528 events of all lengths: shared ones, copied ones, and both next to each other. */
 const batch = (n: number) => [
   ...upTo(24).map(i => `${n}/${i} `.padEnd(250_000, 'x')),
   ...upTo(4).flatMap(i => [`${n}/${i} `.padEnd(120_000, 'ü'), i]),
   ...upTo(496).map(i => `${n}/${i} `.padEnd(i * 3, 'z'))
 ]
 
-await t.test('a large batch is in memory once, however many sockets wait for it', async t => {
+await t.test('a large batch is in memory once, for any number of waiting sockets', async t => {
   const { app } = await build(t, { adapt: config => { Object.assign(config.delivery, unbounded) } })
   const url = await listen(app)
   const shop = await tenant(app)
@@ -47,7 +47,7 @@ await t.test('a large batch is in memory once, however many sockets wait for it'
   const before = process.memoryUsage().arrayBuffers
   await publish(...batch(1))
   await publish('small')
-  // Engine.IO holds its answer back, and everything after it.
+  // Engine.IO buffers its answer, and everything after it.
   for (const client of clients) ask(client)
   for (const connection of app.connections.all()) connection.transport.sendMessage('mark', { after: sent.length })
   await publish('small', 'again')
@@ -63,13 +63,13 @@ await t.test('a large batch is in memory once, however many sockets wait for it'
     await client.received(10, 120_000)
     client.cut()
   }
-  // One after the other: the last has waited longest.
+  // One after another: the last client has waited longest.
   for (const client of clients) {
     client.resume()
     const found = await payloadsOf(client)
     t.equal(found.findIndex((payload, i) => payload !== sent[i]), -1, `${client.kind}: every event, whole and in order`)
     t.equal(client.messages.filter(({ name }) => name === 'mark').length, 1)
-    t.match(await client.request('unsubscribe', none), { code: 'SUBSCRIPTION_NOT_FOUND' }, 'the link is whole')
+    t.match(await client.request('unsubscribe', none), { code: 'SUBSCRIPTION_NOT_FOUND' }, 'the link is intact')
   }
   await until(() => app.connections.size === clients.length)
   await until(() => waiting() === 0)

@@ -10,7 +10,7 @@ import { person } from '../../people.ts'
 import { follow } from '../../recipe.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Unmodified socket.io-client: what it does by itself when the server closes or refuses it. */
+/* Unmodified socket.io-client: how it reacts when the server closes or refuses it. */
 
 t.setTimeout(180_000)
 
@@ -20,7 +20,7 @@ const kinds = [
   { name: 'the default transports', options: {} }
 ]
 
-/** A stock client that does not wait long, and what happens to it. */
+/** A stock client with short delays, and a record of what happens to it. */
 function stockClient (t: Teardown, url: string, auth: object, options: object = {}) {
   const socket = io(url, { auth, forceNew: true, reconnectionDelay: 200, reconnectionDelayMax: 1000, ...options })
   t.teardown(() => {
@@ -45,7 +45,7 @@ const connected = async ({ socket }: { socket: Socket }) => {
 }
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
-await t.test('a restart: every client comes back by itself and has every offset once', async t => {
+await t.test('after a restart every client reconnects by itself and has every offset once', async t => {
   const databaseUrl = await createDatabase(t)
   const variables = { PORT: String(await freePort()) }
   const port = Number(variables.PORT)
@@ -87,7 +87,7 @@ await t.test('a restart: every client comes back by itself and has every offset 
   for (const [i, { name, seen }] of clients.entries()) {
     t.same(following[i]?.offsets, upTo(published), `${name}: every offset once, in order`)
     t.equal(following[i]?.reloads, 0)
-    t.same(seen.closings, upTo(2).map(() => closeCodes.RESTART), `${name} was told why, each time`)
+    t.same(seen.closings, upTo(2).map(() => closeCodes.RESTART), `${name} received the close reason each time`)
     t.notOk(seen.disconnects.some(reason => reason.startsWith('io server')), seen.disconnects.join())
   }
 })
@@ -95,7 +95,7 @@ await t.test('a restart: every client comes back by itself and has every offset 
 const { app } = await build(t, { variables: { CONNECTIONS_PER_APPLICATION_MAX: '1' } })
 const url = await listen(app)
 
-await t.test('each close code ends a client in the way that `reconnect` says', async t => {
+await t.test('each close code ends a client as its `reconnect` states', async t => {
   for (const { name, options } of kinds) {
     for (const reason of Object.values(closeCodes)) {
       const shop = await tenant(app)
@@ -107,7 +107,7 @@ await t.test('each close code ends a client in the way that `reconnect` says', a
       )
       for (const connection of app.connections.all()) connection.close(reason)
       await until(() => client.seen.disconnects.length === 1, 'the end')
-      t.same(client.seen.closings, [reason], `${name}, ${reason.code}: told why`)
+      t.same(client.seen.closings, [reason], `${name}, ${reason.code}: received the reason`)
       t.equal(client.socket.active, reason.reconnect, `${name}, ${reason.code}`)
       if (reason.reconnect) {
         t.equal(client.seen.disconnects[0], 'transport close')
@@ -121,7 +121,7 @@ await t.test('each close code ends a client in the way that `reconnect` says', a
   }
 })
 
-await t.test('a bad credential is a connect_error, after which the client stays away', async t => {
+await t.test('a bad credential is a connect_error, after which the client does not retry', async t => {
   for (const { name, options } of kinds) {
     const { seen, socket } = stockClient(t, url, { token: 'x.y.z' }, options)
     await until(() => seen.refusals.length === 1, 'the refusal')
@@ -130,7 +130,7 @@ await t.test('a bad credential is a connect_error, after which the client stays 
   }
 })
 
-await t.test('a client for whom an application has no room goes on trying, and comes in when there is', async t => {
+await t.test('a client that its application has no room for keeps trying until there is room', async t => {
   const { authTimeoutMs } = app.config.delivery
   app.config.delivery.authTimeoutMs = 200
   t.teardown(() => { app.config.delivery.authTimeoutMs = authTimeoutMs })
@@ -148,7 +148,7 @@ await t.test('a client for whom an application has no room goes on trying, and c
   }
 })
 
-await t.test('a client that meets a stopping or overloaded node goes on trying', async t => {
+await t.test('a client that reaches a stopping or overloaded node keeps trying', async t => {
   const { isUnderPressure } = app
   t.teardown(() => { app.isUnderPressure = isUnderPressure })
   app.isUnderPressure = () => true
@@ -171,7 +171,7 @@ await t.test('a client that meets a stopping or overloaded node goes on trying',
   }
 })
 
-await t.test('two seconds without the database: every client, by token or session, comes back and has every offset once', async t => {
+await t.test('after two seconds without the database every client resumes and has every offset once', async t => {
   const direct = await createDatabase(t)
   const proxy = new DatabaseProxy(new URL(direct))
   t.teardown(() => proxy.close())
@@ -198,7 +198,7 @@ await t.test('two seconds without the database: every client, by token or sessio
 
   await proxy.close()
   const wentAt = performance.now()
-  // These have to authenticate or to subscribe without the database. One half was connected before, the other comes
+  // These have to authenticate or subscribe without the database. Half of them connected before, the others connect
   // now.
   const during = opened()
   for (const [i, { socket }] of [...before, ...during].entries()) {
@@ -218,7 +218,7 @@ await t.test('two seconds without the database: every client, by token or sessio
     t.ok(Number(seen.linkMs[0]) > 950, `${name}: its link was kept for ${seen.linkMs[0]} ms`)
   }
   await until(() => performance.now() - wentAt > 2000, 'two seconds')
-  t.ok([...before, ...during].every(({ socket }) => socket.active), 'all go on trying')
+  t.ok([...before, ...during].every(({ socket }) => socket.active), 'all keep trying')
   await proxy.open()
   await until(
     async () => /^realtime_subscriptions 12$/m.test(await app.instruments.registry.metrics()), 'all to subscribe again',

@@ -7,10 +7,7 @@ import { connectSocketIo, connectWs, transports } from '../../clients.ts'
 import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 
-/*
- * What a request may look like: refused for its form before anything reads it, and answered by the id that it came
- * with.
- */
+/* The form of requests: malformed ones are refused before anything reads them, and answers repeat the request's id. */
 
 t.setTimeout(180_000)
 
@@ -20,7 +17,7 @@ const shop = await tenant(app)
 const wide = Object.fromEntries(Array.from({ length: 90_000 }, (_, i) => [`k${i}`, 0]))
 const stillServed = { ok: false, code: 'SUBSCRIPTION_NOT_FOUND' }
 
-await t.test('binary data in a Socket.IO request is refused, and the connection lives', async t => {
+await t.test('binary data in a Socket.IO request is refused, and the connection stays open', async t => {
   for (const kind of ['websocket', 'polling'] as const) {
     const client = await connectSocketIo(url, { token: shop.token(), transports: [kind] })
     const large = Buffer.alloc(kind === 'websocket' ? 1_000_000 : 100_000)
@@ -41,7 +38,7 @@ await t.test('binary data in a Socket.IO request is refused, and the connection 
     }
     client.messages.length = 0
     client.socket.emit('leave', Buffer.from('x'))
-    t.match(await client.message('error'), { ok: false, code: 'FRAME_INVALID' }, 'with nobody to acknowledge to')
+    t.match(await client.message('error'), { ok: false, code: 'FRAME_INVALID' }, 'without an acknowledgement')
     for (
       const packet of [
         '51-["x",{"_placeholder":true,"num":0}]',
@@ -67,14 +64,14 @@ await t.test('binary data in a Socket.IO request is refused, and the connection 
     ) {
       client.socket.io.engine.write(stray as string)
       t.match(
-        await client.request('unsubscribe', { subscriptionId: 'x' }), stillServed, 'what answers nothing is ignored'
+        await client.request('unsubscribe', { subscriptionId: 'x' }), stillServed, 'stray answers are ignored'
       )
     }
     client.close()
   }
 })
 
-await t.test('what only looks like a placeholder of binary data is JSON as any other', async t => {
+await t.test('JSON that looks like a binary placeholder is ordinary JSON', async t => {
   const [ada, bob] = [
     await connectSocketIo(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })
   ]
@@ -85,7 +82,7 @@ await t.test('what only looks like a placeholder of binary data is JSON as any o
   for (const client of [ada, bob]) client.close()
 })
 
-await t.test('a request is refused for the number of its fields, elements or arguments before it is walked', async t => {
+await t.test('a request with too many fields, elements or arguments is refused before it is walked', async t => {
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
     for (const request of ['leave', 'subscribe', 'auth']) {
@@ -124,13 +121,13 @@ await t.test('a request is refused for the number of its fields, elements or arg
   ) {
     client.messages.length = 0
     client.socket.io.engine.write(packet)
-    t.match(await client.message('error'), { code: 'FRAME_INVALID', message: /one object/ }, packet.slice(0, 20))
+    t.match(await client.message('error'), { code: 'FRAME_INVALID', message: /one argument/ }, packet.slice(0, 20))
   }
   t.match(await client.request('unsubscribe', { subscriptionId: 'x' }), stillServed)
   client.close()
 })
 
-await t.test('a /ws id comes back exactly as it was sent, or is refused', async t => {
+await t.test('a /ws id is repeated exactly as sent, or refused', async t => {
   const { socket, close } = await connectWs(url, { token: shop.token() })
   const answers: string[] = []
   socket.on('message', (data: Buffer) => { answers.push(data.toString()) })
@@ -153,7 +150,9 @@ await t.test('a /ws id comes back exactly as it was sent, or is refused', async 
     '"\u{1f600}"'
   ]
   for (const id of good) {
-    for (const frame of [`{"type":"ping","id":${id}}`, `{ "id" : ${id} , "type" : "ping" }`]) { t.equal(await ask(frame), `{"type":"pong","id":${id}}`, frame) }
+    for (const frame of [`{"type":"ping","id":${id}}`, `{ "id" : ${id} , "type" : "ping" }`]) {
+      t.equal(await ask(frame), `{"type":"pong","id":${id}}`, frame)
+    }
   }
   for (
     const id of [
@@ -182,11 +181,11 @@ await t.test('a /ws id comes back exactly as it was sent, or is refused', async 
       message: /id/
     }, id.slice(0, 40))
   }
-  t.equal(await ask('{"type":"ping","id":null}'), '{"type":"pong"}', 'null is none')
+  t.equal(await ask('{"type":"ping","id":null}'), '{"type":"pong"}', 'null counts as no id')
   close()
 })
 
-await t.test('lengths are counted in code points, over sockets as by REST', async t => {
+await t.test('lengths are counted in code points, over sockets as over REST', async t => {
   const astral = (count: number) => '\u{1f600}'.repeat(count)
   const publish = async (channel: string, event: string) =>
     (await shop.request('POST', '/api/socket/broadcast', { channel, event, data: 1 })).status
@@ -211,7 +210,7 @@ await t.test('lengths are counted in code points, over sockets as by REST', asyn
   t.equal(await publish('x', astral(101)), 400)
 })
 
-await t.test('over /ws, 100 frames wait while the credential is checked, and no more', async t => {
+await t.test('over /ws, at most 100 frames wait while the credential is checked', async t => {
   const { identify } = app.handshake
   let check = () => {}
   const checked = new Promise<void>(resolve => { check = resolve })
@@ -237,12 +236,12 @@ await t.test('over /ws, 100 frames wait while the credential is checked, and no 
   t.same(
     refusals.slice(3),
     Array.from({ length: 100 }, (_, n) => `${n} SUBSCRIPTION_NOT_FOUND`),
-    'the others are answered in their order'
+    'the waiting frames are answered in order'
   )
   client.close()
 })
 
-await t.test('a close frame is answered with its code, 1007 for a reason that is not UTF-8, and 1002 for a code that nobody may send', async t => {
+await t.test('a close frame gets its code back, 1007 for invalid UTF-8, 1002 for an invalid code', async t => {
   const closing = async (payload: Buffer) => {
     const { socket } = await connectWs(url, { token: shop.token() })
     const closed = once(socket, 'close')
@@ -254,16 +253,20 @@ await t.test('a close frame is answered with its code, 1007 for a reason that is
   }
   const frame = (code: number, reason: Buffer | string = '') =>
     Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)])
-  for (const code of [1000, 1001, 1003, 1012, 3000, 4999]) { t.same(await closing(frame(code, 'goodbye ä')), { code, reason: 'goodbye ä' }) }
+  for (const code of [1000, 1001, 1003, 1012, 3000, 4999]) {
+    t.same(await closing(frame(code, 'goodbye ä')), { code, reason: 'goodbye ä' })
+  }
   t.match(await closing(Buffer.alloc(0)), { code: 1005 })
   for (const bytes of [[0xff, 0xfe], [0xc0, 0xaf], [0x61, 0xe2, 0x82], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]]) {
     t.match(await closing(frame(1000, Buffer.from(bytes))), { code: 1007 }, Buffer.from(bytes).toString('hex'))
   }
-  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535]) { t.match(await closing(frame(code)), { code: 1002 }, String(code)) }
+  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535]) {
+    t.match(await closing(frame(code)), { code: 1002 }, String(code))
+  }
   t.match(await closing(Buffer.from([3])), { code: 1002 }, 'half a code')
 })
 
-await t.test('/ws agrees to its own subprotocol, or to none', async t => {
+await t.test('/ws accepts only its own subprotocol', async t => {
   const address = `${url.replace('http', 'ws')}/ws`
   const headers = { authorization: `Bearer ${shop.token()}` }
   for (

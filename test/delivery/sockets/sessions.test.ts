@@ -4,10 +4,7 @@ import { transports } from '../../clients.ts'
 import { eventually, person, requests } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/*
- * What becomes of open sockets when what they live by changes: a session, roles, an application, here or on another
- * node.
- */
+/* Open sockets when a session, a role or an application changes, on this node or on another. */
 
 t.setTimeout(180_000)
 
@@ -59,7 +56,7 @@ for (const { name, connect } of transports) {
       await rules.remove(`/api/users/${kept.ada.id}/roles/role_viewer`)
       t.match(
         await kept.socket.message('resync'), { subscriptionId, topic, code: 'PERMISSION_DENIED' },
-        'who may less goes on with less'
+        'the socket continues with fewer permissions'
       )
       t.match(await kept.socket.request('subscribe', { topic }), { ok: false, code: 'PERMISSION_DENIED' })
       await rules.post(`/api/users/${kept.ada.id}/roles`, { roleId: 'role_viewer' })
@@ -71,14 +68,16 @@ for (const { name, connect } of transports) {
 
 for (const { name, connect } of transports) {
   for (const [where, node] of [['here', app], ['on another node', otherNode]] as const) {
-    await t.test(`over ${name}, an application that is deleted ${where} takes its sockets along, and no others`, async t => {
+    await t.test(`over ${name}, an application deleted ${where} closes its own sockets only`, async t => {
       const [doomed, spared] = [await tenant(app), await tenant(app)]
       const ofTokens = await Promise.all([doomed, spared].map(shop => connect(url, { token: shop.token() })))
       const ofSessions = await Promise.all(
         [doomed, spared].map(({ applicationId }) => connect(url, { token: root.token, applicationId }))
       )
       t.equal((await requests(node, root.token).remove(`/api/applications/${doomed.applicationId}`)).status, 204)
-      for (const socket of [ofTokens[0], ofSessions[0]]) { t.match(await socket?.closed, { code: 4410, reason: 'APPLICATION_DELETED' }) }
+      for (const socket of [ofTokens[0], ofSessions[0]]) {
+        t.match(await socket?.closed, { code: 4410, reason: 'APPLICATION_DELETED' })
+      }
       for (const socket of [ofTokens[1], ofSessions[1]]) {
         t.match(await socket?.request('join', { channel: 'room' }), { ok: true })
         socket?.close()
@@ -86,10 +85,11 @@ for (const { name, connect } of transports) {
     })
   }
 
-  await t.test(`over ${name}, a socket that slipped in beside a revocation is closed`, async t => {
+  await t.test(`over ${name}, a socket that opens during a revocation is closed`, async t => {
     const shop = await tenant(app)
     const [slipped, other] = [await connect(url, { token: shop.token() }), await connect(url, { token: shop.token() })]
-    // As if its key had been read for the last time between the check of its token and the opening of its connection.
+    // Simulates that the key was read for the last time between the check of the token and the opening of the
+    // connection.
     const [connection] = [...app.connections.all()].filter(({ scope }) => scope.applicationId === shop.applicationId)
     if (connection?.principal.kind !== 'token') throw new Error('no connection of a token')
     connection.principal = { ...connection.principal, keyId: 'key_gone' }
@@ -99,7 +99,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('sessions are their owner\'s', async t => {
+await t.test('a user sees and ends only their own sessions', async t => {
   const [ada, eve] = [await person(app, 'viewer'), await person(app, 'super_admin')]
   const other = await app.auth.sessions.create(ada.id, { address: '203.0.113.7', userAgent: 'phone' })
   const list = await ada.get('/api/auth/sessions')
@@ -121,5 +121,5 @@ await t.test('sessions are their owner\'s', async t => {
     status: 403,
     body: { code: 'SESSION_REQUIRED' }
   })
-  t.equal((await requests(app, phone.id).get('/api/auth/me')).status, 401, 'its name is no credential')
+  t.equal((await requests(app, phone.id).get('/api/auth/me')).status, 401, 'the id of a session is not a credential')
 })

@@ -4,13 +4,13 @@ import { build, listen } from '../../build.ts'
 import { transports } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What becomes of an open socket when its credential changes or ends. */
+/* An open socket when its credential changes or ends. */
 
 const { app } = await build(t)
 const url = await listen(app)
 
-await t.test('a token that ends closes its socket a few seconds later; a fresh one for the same subject keeps it', async t => {
-  // At once over both: they have to wait.
+await t.test('a socket closes after its token expires, unless it gets a fresh one for the same subject', async t => {
+  // Both transports at once, because each has to wait.
   await Promise.all(transports.map(async ({ name, connect }) => {
     const shop = await tenant(app)
     const topic = await shop.topic('ending.events')
@@ -47,7 +47,7 @@ for (const { name, connect } of transports) {
   await t.test(`over ${name}`, async t => {
     const shop = await tenant(app)
 
-    await t.test('a narrower token ends what it does not cover, says so, and leaves the rest', async t => {
+    await t.test('a narrower token ends the subscriptions that it does not cover, with resync', async t => {
       const [a, b] = [await shop.topic('narrow.a'), await shop.topic('narrow.b')]
       const client = await connect(url, { token: shop.token(['subscribe:narrow.**']) })
       const onA = await client.request('subscribe', { topic: a })
@@ -64,7 +64,7 @@ for (const { name, connect } of transports) {
       client.close()
     })
 
-    await t.test('a subscribe that is under way when the token narrows is refused', async t => {
+    await t.test('a subscribe in progress while the token narrows is refused', async t => {
       const topic = await shop.topic('racing.events')
       for (let i = 0; i < 20; i++) {
         const client = await connect(url, { token: shop.token(['subscribe:racing.**']) })

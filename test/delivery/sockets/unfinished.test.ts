@@ -5,7 +5,7 @@ import { build, listen } from '../../build.ts'
 import { connectSocketIo, connectWs } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Messages that are begun and not finished. */
+/* Messages that begin and are never finished. */
 
 t.setTimeout(120_000)
 
@@ -20,7 +20,7 @@ const until = async (isDone: () => boolean) => {
   }
 }
 
-await t.test('unfinished messages have a limit together; the application that has sent most of them loses its sockets', async t => {
+await t.test('unfinished messages have a limit together; the application with the most loses its sockets', async t => {
   const [shop, other] = [await tenant(app), await tenant(app)]
   const frameHead = Buffer.concat([
     Buffer.from([0x81, 0xff]), Buffer.alloc(5), Buffer.from([0x0f, 0xff, 0xff]), Buffer.alloc(4)
@@ -59,7 +59,7 @@ await t.test('unfinished messages have a limit together; the application that ha
     t.same(
       [...app.connections.all()].filter(({ scope }) => scope.applicationId === other.applicationId).length,
       3,
-      `${send.name}: nobody else's`
+      `${send.name}: no other application's`
     )
     for (const client of large) {
       client.cut()

@@ -23,7 +23,7 @@ async function room (clients: Client[], channel = 'chat:room 1/ü', count = 2) {
   return shop
 }
 
-t.test('channels, members and connections of the scope', async t => {
+t.test('lists return the channels, members and connections of the scope', async t => {
   const clients: Client[] = []
   t.teardown(() => { for (const client of clients) client.close() })
   const shop = await room(clients)
@@ -62,10 +62,10 @@ t.test('channels, members and connections of the scope', async t => {
       { delivered: 0 }
     )
   }
-  t.ok(clients.every(client => messagesOf(client).length === 0), 'nothing of another scope came through')
+  t.ok(clients.every(client => messagesOf(client).length === 0), 'no message came from another scope')
 })
 
-t.test('pages have everything once', async t => {
+t.test('pages list every item once', async t => {
   const clients: Client[] = []
   t.teardown(() => { for (const client of clients) client.close() })
   const shop = await room(clients, 'all', 7)
@@ -103,11 +103,11 @@ t.test('a broadcast reaches every connected member', async t => {
     })
   }
   clients[0]?.cut()
-  await until(() => app.channels.directory.connectionCount(shop.scope) === 4, 'the end of one')
+  await until(() => app.channels.directory.connectionCount(shop.scope) === 4, 'one connection to end')
   t.match((await shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'news', data: null })).body, {
     delivered: 4
-  }, 'whoever is away gets nothing')
-  t.match((await shop.request('GET', '/api/socket/channels')).body, [{ memberCount: 5 }], 'but is a member still')
+  }, 'an away member gets nothing')
+  t.match((await shop.request('GET', '/api/socket/channels')).body, [{ memberCount: 5 }], 'but is still a member')
 })
 
 t.test('a retry with the same key has no second effect', async t => {
@@ -117,7 +117,7 @@ t.test('a retry with the same key has no second effect', async t => {
   const send = (data: unknown, key = 'k1') =>
     shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'once', data }, { 'idempotency-key': key })
   const answers = await Promise.all(upTo(10).map(() => send(1)))
-  t.ok(answers.every(({ status, body }) => status === 200 && body.delivered === 3), 'everybody gets the first answer')
+  t.ok(answers.every(({ status, body }) => status === 200 && body.delivered === 3), 'every retry gets the first answer')
   t.same(Object.keys(answers[0]?.body), ['delivered'])
   await ask(clients[0] as Client, 'leave', { channel: 'all' })
   t.match((await send(1)).body, { delivered: 3 })
@@ -128,7 +128,7 @@ t.test('a retry with the same key has no second effect', async t => {
   t.same(clients.map(client => messagesOf(client).map(({ data }) => data)), [[1], [1, 2], [1, 2]])
   t.same(
     await app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(), [],
-    'the key is stored, the message is not'
+    'the key is stored, but not the message'
   )
 })
 
@@ -148,7 +148,7 @@ t.test('a retry with the same key has no second effect in the log either', async
   t.same(clients.map(client => messagesOf(client).length), [1, 1])
 })
 
-t.test('what is malformed is 400, what is not allowed 403, without a credential 401', async t => {
+t.test('malformed requests get 400, forbidden ones 403, those without a credential 401', async t => {
   const shop = await tenant(app)
   const good = { channel: 'c', event: 'e', data: 1 }
   for (
@@ -163,7 +163,9 @@ t.test('what is malformed is 400, what is not allowed 403, without a credential 
     )
   }
   t.match(await shop.request('POST', '/api/socket/broadcast', good, { 'idempotency-key': 'a b' }), { status: 400 })
-  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) { t.match(await shop.request('GET', `/api/socket/channels?${query}`), { status: 400 }, query) }
+  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) {
+    t.match(await shop.request('GET', `/api/socket/channels?${query}`), { status: 400 }, query)
+  }
   for (
     const path of [
       'channels/a%00b/members',
