@@ -14,7 +14,7 @@ export interface BusHealth {
 
 /**
  * Carries messages between nodes. A message is a hint and never the only copy: it arrives once or not at all. Messages
- * of one node in one channel keep their order. Listeners must be able to find missed changes in the database. The code
+ * from one node in one channel keep their order. Listeners must be able to find missed changes in the database. The code
  * that opens a bus closes it.
  */
 export interface Bus {
