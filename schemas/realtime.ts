@@ -14,7 +14,7 @@ export const SubscribeRequest = Type.Object({
     description: 'A topic, or a pattern: `*` matches one segment, `**` at the end one or more.'
   }),
   filter: Type.Optional(
-    Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Keys of the payload that must match.' })
+    Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Every key must match.' })
   ),
   returnMode: Type.Optional(Type.Union(returnModes.map(mode => Type.Literal(mode)))),
   after: Type.Optional(

@@ -14,8 +14,8 @@ export interface BusHealth {
 
 /**
  * Carries messages between nodes. A message is a hint and never the only copy: it arrives once or not at all. Messages
- * from one node in one channel keep their order. Listeners must be able to find missed changes in the database. The code
- * that opens a bus closes it.
+ * from one node in one channel keep their order. Listeners must be able to find missed changes in the database. The
+ * code that opens a bus closes it.
  */
 export interface Bus {
   /**
