@@ -110,7 +110,7 @@ function refuseTooWide (limits: DeliveryLimits, subscription: PatternSubscriptio
   }
 }
 
-/** Returns the part of each topic's past that the request asks for. Throws ValidationError. */
+/** Returns the part of each topic's past that the request selects. Throws ValidationError. */
 function toPast ({ topic: pattern, after, epoch, epochs, rewind }: SubscribeRequest): (topic: string) => Past {
   if (!isTopicPattern(pattern)) {
     throw invalid('/topic', 'is not a valid pattern: `*` matches one segment, `**` at the end matches one or more')
