@@ -57,12 +57,12 @@ export class Differences {
   #walkKeywords (sides: Sides, keywords: Keywords): void {
     for (const word of Object.keys(keywords) as (keyof Keywords)[]) {
       switch (word) {
-        case 'allOf': for (const part of keywords.allOf!) this.walk(sides.writer, part, sides.place); break
+        case 'allOf': for (const part of keywords.allOf ?? []) this.walk(sides.writer, part, sides.place); break
         case 'properties': this.#properties(sides, keywords.properties!); break
         case 'patternProperties': this.#patterns(sides, keywords.patternProperties!); break
         case 'additionalProperties': this.#others(sides, keywords); break
         case 'prefixItems': case 'items': this.#items(sides, word, keywords); break
-        case 'required': for (const name of keywords.required!) this.#required(sides, name); break
+        case 'required': for (const name of keywords.required ?? []) this.#required(sides, name); break
         case 'unevaluatedItems': case 'unevaluatedProperties': this.#unevaluated(sides, word, keywords); break
         default: this.#keyword(sides, word, demandOf(word, keywords, this.#formulas))
       }

@@ -6,7 +6,7 @@ export function pickDistinct (lists: readonly Models[]): Json[] | undefined {
   const texts = lists.map(({ values }) => values.map(canonical))
   const takenBy = new Map<string, number>()
   const give = (list: number, tried: Set<string>): boolean => {
-    for (const text of texts[list]!) {
+    for (const text of texts[list] ?? []) {
       if (tried.has(text)) continue
       tried.add(text)
       const owner = takenBy.get(text)

@@ -43,13 +43,15 @@ class Parser {
     const parts = [this.#sequence()]
     while (this.#take('|')) parts.push(this.#sequence())
     this.#depth--
-    return parts.length === 1 ? parts[0]! : { kind: 'or', parts }
+    const [only] = parts
+    return only !== undefined && parts.length === 1 ? only : { kind: 'or', parts }
   }
 
   #sequence (): Pattern {
     const parts: Pattern[] = []
     while (this.#at < this.#text.length && !this.#sees('|') && !this.#sees(')')) parts.push(this.#quantified())
-    return parts.length === 1 ? parts[0]! : { kind: 'concat', parts }
+    const [only] = parts
+    return only !== undefined && parts.length === 1 ? only : { kind: 'concat', parts }
   }
 
   #quantified (): Pattern {
@@ -212,8 +214,8 @@ function one (code: number): { kind: 'chars', ranges: Ranges } {
 
 type Member = { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string }
 function spanOf (from: Member, to: Member): readonly [number, number] {
-  const first = from.kind === 'chars' && from.ranges.length === 1 ? from.ranges[0]! : undefined
-  const last = to.kind === 'chars' && to.ranges.length === 1 ? to.ranges[0]! : undefined
+  const first = from.kind === 'chars' && from.ranges.length === 1 ? from.ranges[0] : undefined
+  const last = to.kind === 'chars' && to.ranges.length === 1 ? to.ranges[0] : undefined
   if (first === undefined || last === undefined || first[0] !== first[1] || last[0] !== last[1] || first[0] > last[0]) {
     throw new PatternError('it has a range of characters that is out of order')
   }
