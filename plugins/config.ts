@@ -5,7 +5,7 @@ declare module 'fastify' {
   interface FastifyInstance { config: Config }
 }
 
-/** The configuration, read once at start: nothing else looks at the environment. */
+/** Decorates the app with the configuration. No other plugin reads the environment. */
 export default fp<{ config: Config }>(async (app, { config }) => {
   app.decorate('config', config)
 }, { name: 'config' })

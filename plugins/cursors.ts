@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { createCursorSeal } from '../src/foundation/encryption/cursor-seal.ts'
 
 /**
- * Signs the cursor that a list returns, and checks the one that it is given. Every route whose query has `cursor` is a
+ * Signs the cursors that lists return, and verifies those that they receive. Every route whose query has `cursor` is a
  * list.
  */
 export default fp(async (app) => {
@@ -24,7 +24,7 @@ export default fp(async (app) => {
   app.addHook('onRoute', route => {
     if (!isList(route)) return
     const [before, after] = [[route.preHandler ?? []].flat(), [route.onSend ?? []].flat()]
-    // A HEAD route is made of a GET route's options, hooks and all.
+    // Fastify makes a HEAD route from the options of its GET route, including these hooks.
     if (before.includes(open)) return
     route.preHandler = [open, ...before]
     route.onSend = [...after, seal]
@@ -36,7 +36,7 @@ function isList (route: RouteOptions): boolean {
   return query?.properties?.['cursor'] !== undefined
 }
 
-/** Names the list that a request asks for; pages of one list differ in `limit` and `cursor` only. */
+/** Returns the identity of the requested list. Pages of one list differ only in `limit` and `cursor`. */
 function listOf ({ routeOptions, params, query, scope }: FastifyRequest): string {
   const { limit: _, cursor: __, ...filters } = query as Record<string, unknown>
   const place = scope as typeof scope | undefined

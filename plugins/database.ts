@@ -15,16 +15,15 @@ declare module 'fastify' {
     pool: pg.Pool
     /** For everything else: typed queries. */
     db: Kysely<Database>
-    /** The time that all nodes go by. */
+    /** The clock that all nodes share. */
     clock: DatabaseClock
   }
 }
 
 const earlierForm =
-  'The database has secrets in the form of an earlier version. Run `npm run reencrypt` with the same variables, ' +
-    'then start again.'
+  'The database has secrets in an earlier form. Run `npm run reencrypt` with the same variables, then start again.'
 
-/** The platform's own database, migrated: the server does not listen before that. It does not start one. */
+/** Connects to the platform's own database and migrates it before the server listens. It does not start PostgreSQL. */
 export default fp(async (app) => {
   const { url, poolMax } = app.config.database
   if (url === undefined) throw new Error('config.database.url is not set')

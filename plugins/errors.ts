@@ -14,17 +14,17 @@ import {
 } from '../src/errors.ts'
 import { toDetail } from '../src/foundation/http/validation.ts'
 
-/**
- * The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail.
- */
+/** Turns every thrown error into a response. Internal errors are logged in full and answered without detail. */
 export default fp(async (app) => {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const refusal = fromFastify(error, request) ?? toPublicError(error)
     if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
-    if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) { reply.header('retry-after', refusal.retryAfterS) }
-    // RFC 9110 §15.5.16: a 415 for the coding names those that are supported.
+    if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) {
+      reply.header('retry-after', refusal.retryAfterS)
+    }
+    // RFC 9110 §15.5.16: a 415 because of the coding lists the supported ones.
     if (refusal.code === 'CONTENT_ENCODING_UNSUPPORTED') reply.header('accept-encoding', acceptedCodings)
-    // RFC 9110 §11.6.1: a 401 names the scheme.
+    // RFC 9110 §11.6.1: a 401 names the authentication scheme.
     if (refusal instanceof UnauthorizedError) reply.header('www-authenticate', 'Bearer')
     reply.code(refusal.status).type('application/json; charset=utf-8').send(JSON.stringify(refusal.toBody()))
   })
@@ -38,7 +38,7 @@ const partNames: Record<string, string> = {
   body: 'The body', querystring: 'The query', params: 'The path', headers: 'The header'
 }
 
-/** Refusals that Fastify and its plugins make themselves. */
+/** Translates errors of Fastify and its plugins. */
 function fromFastify (error: FastifyError | PublicError, request: FastifyRequest): PublicError | undefined {
   if (error instanceof PublicError) return error
   if (error.validation !== undefined) return fromValidation(error)
@@ -51,10 +51,10 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new UnsupportedMediaTypeError(
         'CONTENT_TYPE_UNSUPPORTED',
-        `The content type is not JSON: ${String(request.headers['content-type']).slice(0, 100)}`
+        `The content type must be application/json, not ${String(request.headers['content-type']).slice(0, 100)}`
       )
     case 'FST_UNDER_PRESSURE':
-      return new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', {
+      return new ServiceUnavailableError('OVERLOADED', 'The server is overloaded. Retry after the time in Retry-After', {
         retryAfterS: 5
       })
     default:

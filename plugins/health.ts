@@ -5,7 +5,7 @@ declare module 'fastify' {
   interface FastifyInstance { health: HealthChecks }
 }
 
-/** Where each part says how it is; the database itself is the first. */
+/** Collects the health checks of all components, and adds the one of the database. */
 export default fp(async (app) => {
   const health = createHealth()
   health.add('database', async () => {

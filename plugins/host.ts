@@ -2,10 +2,10 @@ import fp from 'fastify-plugin'
 import { checkHost } from '../src/foundation/http/http-host.ts'
 
 /**
- * Refuses requests and upgrades without one valid `Host`. Socket.IO's handshakes, which Fastify does not see, check it
- * themselves.
+ * Rejects requests and upgrades without exactly one valid `Host`. Socket.IO checks its handshakes itself, because
+ * Fastify does not see them.
  */
-// After `websocket`, whose hook marks an upgrade, so that a refused one is closed.
+// Registered after `websocket`, whose hook marks upgrades so that a rejected one is closed.
 export default fp(async (app) => {
   app.addHook('onRequest', (request, _reply, done) => {
     checkHost(request.raw)

@@ -9,18 +9,18 @@ import { parseJson } from '../src/foundation/json.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What the body takes of the budget. */
+    /** The share of this request's body in the budget. */
     heldBody: HeldBody | undefined
   }
 }
 
-/** What anybody may send who shows no credential. */
+/** Limit of the body of a public route. */
 const publicBodyBytesMax = 16 * 1024
 
 /**
- * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. They may be compressed.
- * A number that would be changed is refused. An absent body is undefined. How long one may be goes by who may send it,
- * and all of them share a budget until they are answered.
+ * Parses request bodies: JSON in UTF-8 with any JSON media type, optionally compressed; other types get 415. An inexact
+ * number is rejected. A missing body is undefined. Public routes have a lower size limit, and all bodies share a budget
+ * until they are answered.
  */
 export default fp(async (app) => {
   const budget = new BodyBudget(app.config.http.bodies, app.instruments)
@@ -47,14 +47,16 @@ export default fp(async (app) => {
     } catch (error) {
       return done(error as Error, undefined)
     }
-    // The limits are those of the decoded body: a bomb ends where they are reached.
+    // The limits count decoded bytes, so that a compression bomb ends at the limit.
     const reading = {
       bytesMax: request.routeOptions.bodyLimit ?? publicBodyBytesMax,
       announced: Number(request.headers['content-length']), take
     }
     readBody(decoding.body, reading, (error, body) => {
       decoding.stop()
-      if (error !== null || body === undefined || body.length === 0) { return done(error === null ? null : asCodingError(error), undefined) }
+      if (error !== null || body === undefined || body.length === 0) {
+        return done(error === null ? null : asCodingError(error), undefined)
+      }
       try {
         const { value, text } = parseJson(body)
         requireExactNumbers(text)
@@ -66,11 +68,11 @@ export default fp(async (app) => {
   })
 }, { name: 'json-body', dependencies: ['auth', 'config', 'metrics'] })
 
-/** The body of GET and HEAD, and with it that of every WebSocket, is not read. */
+/** Bodies of GET and HEAD, and so of WebSocket upgrades, are not read. */
 const hasBody = ({ method, headers }: FastifyRequest) =>
   method !== 'GET' && method !== 'HEAD' &&
   (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
 
-/** An address stands for whoever acts in no application. */
+/** A request without an application is charged to its address. */
 const ownerOf = ({ scope, ip }: FastifyRequest): BodyOwner =>
   scope === undefined ? { kind: 'address', id: networkOf(ip) } : { kind: 'application', id: scope.applicationId }

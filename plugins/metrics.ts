@@ -8,8 +8,8 @@ declare module 'fastify' {
 }
 
 /**
- * The metrics of this instance in a registry of its own, with a histogram of requests by route pattern and Node's
- * defaults.
+ * Creates the metrics of this instance in a separate registry, with a histogram of requests by route pattern and Node's
+ * default metrics.
  */
 export default fp(async (app) => {
   const metrics = createMetrics({ passwordHashings })

@@ -44,8 +44,8 @@ const modules = [
 ]
 
 /**
- * The document at `/openapi.json`, and the shared schemas that routes refer to. Everything in it comes from the routes'
- * own schemas.
+ * Serves the OpenAPI document at `/openapi.json`, and registers the shared schemas. The whole document is generated
+ * from the schemas of the routes.
  */
 export default fp(async (app) => {
   for (const schema of modules.flatMap(module => Object.values<unknown>(module)).filter(isShared)) app.addSchema(schema)
@@ -60,7 +60,7 @@ export default fp(async (app) => {
   })
   let document: Asset | undefined
   app.get('/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, async (request, reply) => {
-    // It does not change while the server runs: it is serialised once.
+    // Serialised once: the document does not change while the server runs.
     document ??= new Asset(JSON.stringify(app.swagger()), 'application/json; charset=utf-8')
     return sendAsset(request, reply, document)
   })

@@ -6,11 +6,11 @@ import {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Undefined unless ACCESS_LOG is on. */
+    /** Undefined unless ACCESS_LOG is enabled. */
     accessLog: {
-      /** For a socket that is open; its gateway reports what becomes of it. */
+      /** Starts the log of an open socket; its gateway reports the end. */
       socket (opened: OpenedSocket): SocketAccess
-      /** For a request that Fastify has not seen. */
+      /** Logs a refused request that Fastify did not handle. */
       refused (
         request: {
           method?: string | undefined
@@ -23,7 +23,7 @@ declare module 'fastify' {
     } | undefined
   }
   interface FastifyRequest {
-    /** Bytes of a body that was streamed; undefined for any other. */
+    /** Returns the bytes of a streamed body; undefined for other bodies. */
     streamedBytes: (() => number) | undefined
   }
 }
@@ -31,8 +31,8 @@ declare module 'fastify' {
 const slowMs = 1000
 
 /**
- * One line a request, when it is over: `warn` for the slow and the failed, `debug` for the ordinary, or `info` with
- * ACCESS_LOG. Never a body, a header or a query, where credentials may stand.
+ * Logs one line per request when it ends: at `warn` if it was slow or failed, otherwise at `debug`, or at `info` with
+ * ACCESS_LOG. A line never has a body, a header or a query, which may hold credentials.
  */
 export default fp(async (app) => {
   app.addHook('onRequest', (request, reply, done) => {
@@ -88,17 +88,19 @@ function logAccess (app: FastifyInstance): void {
     done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (typeof (payload as { pipe?: unknown } | null | undefined)?.pipe === 'function') { request.streamedBytes = countWritten(reply.raw) }
+    if (typeof (payload as { pipe?: unknown } | null | undefined)?.pipe === 'function') {
+      request.streamedBytes = countWritten(reply.raw)
+    }
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
-    // A WebSocket has lines of its own.
+    // WebSockets are logged by their gateway.
     if (!request.ws) log(request, reply, false)
     done()
   })
 }
 
-/** Of the body. */
+/** Returns the bytes of the response body. */
 function bytesOf (request: FastifyRequest, reply: FastifyReply): number {
   if (request.method === 'HEAD') return 0
   return request.streamedBytes?.() ?? Number(reply.getHeader('content-length') ?? 0)

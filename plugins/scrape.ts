@@ -5,13 +5,14 @@ import { createScrape } from '../src/foundation/observability/scrape.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * The metrics as text, for whoever has that `Authorization` header. `address`: where a refused token is counted.
+     * Returns the metrics as text, with the labels that the `Authorization` header allows. A wrong token counts against
+     * `address`.
      */
     scrape (authorization: string | undefined, address: string): Promise<string>
   }
 }
 
-/** Who reads which labels of the metrics. */
+/** Restricts the labels of metrics by the METRICS_TOKEN. */
 export default fp(async (app) => {
   const { config: { metrics: { token }, isProduction }, instruments: { registry }, auth: { refusals } } = app
   const scrape = createScrape({ registry, token, isOpen: !isProduction })

@@ -10,9 +10,9 @@ import { securityHeaders } from '../src/foundation/http/openapi.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Counts a request that Fastify does not see, like one of a public route. Throws RateLimitError `RATE_LIMITED`. */
+    /** Counts a request that Fastify does not handle as one of a public route. Throws RateLimitError `RATE_LIMITED`. */
     admitStranger (address: string): Promise<void>
-    /** Takes back what was counted for a handshake that the server could not answer. */
+    /** Takes back the count of a handshake that the server failed to answer. */
     forgiveStranger (address: string): void
   }
 }
@@ -20,13 +20,10 @@ declare module 'fastify' {
 const windowMs = 60_000
 const pressureCheckedMs = 1000
 
-/** Where users reach the server by https, they always do. */
+/** Sent when users reach the server over https, so that browsers always use https. */
 const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
-/**
- * What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds
- * load.
- */
+/** Sets security headers and CORS, limits request rates, and refuses requests when memory runs low. */
 export default fp(async (app) => {
   const {
     http: {
@@ -61,7 +58,7 @@ export default fp(async (app) => {
     global: rateLimitMax > 0,
     max: rateLimitMax || 6000,
     timeWindow: windowMs,
-    // After authentication, so that it counts principals, and before a body is read.
+    // Runs after authentication, to count principals, and before a body is read.
     hook: 'preParsing',
     keyGenerator: request => request.principal?.id ?? networkOf(request.ip),
     errorResponseBuilder: (_request, { max, ttl }) => Object.assign(tooMany(max, ttl), { statusCode: 429 })
@@ -78,8 +75,8 @@ export default fp(async (app) => {
       if (!use.isAllowed && use.isExceeded) throw tooMany(use.max, use.ttl, ' by the application')
     })
   }
-  // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples
-  // and counts as endless. Bodies and what waits in sockets are outside of the heap.
+  // Refuses requests before memory runs out. The event loop delay is no criterion: on a busy machine it has no samples
+  // and counts as infinite. Bodies and socket buffers are outside the heap.
   const hasRoomOutside = () => process.memoryUsage().external <= externalBytesMax
   await app.register(underPressure, {
     maxHeapUsedBytes: heapUsedBytesMax,
@@ -94,19 +91,19 @@ export default fp(async (app) => {
   const sampling = setInterval(() => { isOutsideFull = !hasRoomOutside() }, pressureCheckedMs).unref()
   app.addHook('onClose', async () => clearInterval(sampling))
   app.isUnderPressure = () => isHeapFull() || isOutsideFull
-  // Not a failure: without this node, its load would meet the others.
+  // Degraded, not failed: without this node, the others would get its load.
   app.health.add(
     'memory',
     async () =>
       app.isUnderPressure()
-        ? { status: 'degraded', message: 'short of memory: requests and sockets are refused' }
+        ? { status: 'degraded', message: 'low on memory: requests and sockets are refused' }
         : { status: 'ok' }
   )
 }, { name: 'security', dependencies: ['config', 'auth', 'health', 'redis'] })
 
 function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
   const retryAfterS = Math.ceil(ttlMs / 1000)
-  return new RateLimitError('RATE_LIMITED', `More than ${max} requests${by}; come back in ${retryAfterS} s`, {
+  return new RateLimitError('RATE_LIMITED', `More than ${max} requests per minute${by}. Retry in ${retryAfterS} s`, {
     retryAfterS
   })
 }

@@ -2,8 +2,8 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { environments } from './scope.ts'
 
 /**
- * A reference to a schema that carries `$id`: one component in the OpenAPI document, and still typed. An answer is
- * described where it is given.
+ * Returns a typed reference to a schema with an `$id`, which is one component of the OpenAPI document. `description`
+ * describes the response that uses it.
  */
 export function ref<T extends TSchema> (schema: T, description?: string) {
   return Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#`, ...(description !== undefined && { description }) })
@@ -12,7 +12,7 @@ export function ref<T extends TSchema> (schema: T, description?: string) {
 export const Nullable = <T extends TSchema>(schema: T, options: Record<string, unknown> = {}) =>
   Type.Union([schema, Type.Null()], { examples: [schema['examples']?.[0] ?? null], ...options })
 
-/** Text for people: non-empty, bounded, and free of NUL, which PostgreSQL cannot store. */
+/** Non-empty text of limited length, without NUL, which PostgreSQL cannot store. */
 export const Text = (maxLength: number, options: Record<string, unknown> = {}) =>
   Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000]*$', ...options })
 
@@ -22,8 +22,8 @@ export const EpochMs = (description: string) =>
 const namedEnums = new Map<string, { name: string, description?: unknown }>()
 
 /**
- * One of some texts, as JSON Schema `enum`. The OpenAPI document has it as a component of this name, so that generated
- * clients have it too.
+ * A JSON Schema `enum` of strings. It is a component with this name in the OpenAPI document, so that generated clients
+ * have it too.
  */
 export function Enum<const T extends string> (
   name: string, values: readonly T[], options: Record<string, unknown> = {}
@@ -43,48 +43,50 @@ export const EnvironmentName = Enum('Environment', environments, {
 })
 
 export const ErrorDetail = Type.Object({
-  path: Type.String({ description: 'JSON Pointer to the part that was wrong.', examples: ['/payload/status'] }),
+  path: Type.String({ description: 'JSON Pointer to the invalid part.', examples: ['/payload/status'] }),
   message: Type.String({ examples: ['must be string'] })
 }, { additionalProperties: true })
 
 export const ErrorBody = Type.Object({
-  error: Type.String({ description: 'The class of the refusal.', examples: ['NotFoundError'] }),
+  error: Type.String({ description: 'The class of the error.', examples: ['NotFoundError'] }),
   message: Type.String({
-    description: 'Names the thing and the value that was wrong.', examples: ['Topic not found: session.status']
+    description: 'What was wrong, with the value.', examples: ['Topic not found: session.status']
   }),
-  code: Type.String({ description: 'Exact and stable; see docs/ERRORS.md.', examples: ['TOPIC_NOT_FOUND'] }),
+  code: Type.String({ description: 'A stable code; see docs/ERRORS.md.', examples: ['TOPIC_NOT_FOUND'] }),
   details: Type.Optional(Type.Array(ErrorDetail)),
   retryAfterMs: Type.Optional(
     Type.Integer({
-      minimum: 0, description: 'When to try again, in milliseconds, where waiting helps.', examples: [1000]
+      minimum: 0, description: 'Milliseconds to wait before a retry. Absent if waiting does not help.', examples: [1000]
     })
   )
-}, { $id: 'Error', description: 'Every refusal has this shape.' })
+}, { $id: 'Error', description: 'Every error response has this shape.' })
 export type ErrorBody = Static<typeof ErrorBody>
 
 const retryAfter = { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' }, example: 1 } }
 const kinds = {
-  400: ['BadRequest', 'Body, query, header or payload is malformed.', {
+  400: ['BadRequest', 'The body, query, a header or the payload is invalid.', {
     error: 'ValidationError',
     message: 'body/name must match pattern "^[a-z0-9]+(\\.[a-z0-9]+)*$", as "session.status" does',
     code: 'VALIDATION_FAILED',
     details: [{ path: '/name', message: 'must match pattern "^[a-z0-9]+(\\.[a-z0-9]+)*$", as "session.status" does' }]
   }],
-  401: ['Unauthorized', 'No credential, or one that is invalid, expired or revoked.', {
+  401: ['Unauthorized', 'The credential is missing, invalid, expired or revoked.', {
     error: 'UnauthorizedError',
     message: 'The credential is not valid: the session is unknown or has ended',
     code: 'CREDENTIAL_INVALID'
   }],
-  403: ['Forbidden', 'Authenticated, but lacking the permission, the application or the environment.', {
+  403: ['Forbidden', 'The credential lacks the permission, or has no access to the application or environment.', {
     error: 'ForbiddenError', message: 'Permission required: topics:create', code: 'PERMISSION_DENIED'
   }],
-  404: ['NotFound', 'There is no such thing in this scope; another tenant\'s resource answers the same.', {
+  404: ['NotFound', 'The resource does not exist in this scope. Resources of other tenants return the same.', {
     error: 'NotFoundError', message: 'Topic not found: session.status', code: 'TOPIC_NOT_FOUND'
   }],
-  409: ['Conflict', 'The state does not allow it: a duplicate, a revision mismatch, a reused idempotency key.', {
-    error: 'ConflictError', message: 'Topic already exists: session.status', code: 'TOPIC_EXISTS'
-  }],
-  412: ['PreconditionFailed', '`If-Match` did not hold.', {
+  409: [
+    'Conflict',
+    'The current state does not allow the request: a duplicate, a revision mismatch, or a reused idempotency key.',
+    { error: 'ConflictError', message: 'Topic already exists: session.status', code: 'TOPIC_EXISTS' }
+  ],
+  412: ['PreconditionFailed', '`If-Match` does not match the current version.', {
     error: 'PreconditionFailedError',
     message: 'If-Match does not match: session/doc_a1b2c3d4 is at revision 5',
     code: 'ETAG_MISMATCH'
@@ -92,27 +94,28 @@ const kinds = {
   413: ['PayloadTooLarge', 'The body is larger than the route allows.', {
     error: 'PayloadTooLargeError', message: 'The body is larger than 1048576 bytes', code: 'BODY_TOO_LARGE'
   }],
-  415: ['UnsupportedMediaType', 'The body is not JSON.', {
+  415: ['UnsupportedMediaType', 'The body is not JSON in UTF-8.', {
     error: 'UnsupportedMediaTypeError',
-    message: 'The content type is not JSON: text/plain',
+    message: 'The content type must be application/json, not text/plain',
     code: 'CONTENT_TYPE_UNSUPPORTED'
   }],
-  429: ['TooManyRequests', 'Too many requests; `Retry-After` says when to come back.', {
+  429: ['TooManyRequests', 'Too many requests. Retry after the time in `Retry-After`.', {
     error: 'RateLimitError',
-    message: 'More than 6000 requests; come back in 12 s',
+    message: 'More than 6000 requests per minute. Retry in 12 s',
     code: 'RATE_LIMITED',
     retryAfterMs: 12000
   }],
-  500: ['InternalServerError', 'A fault of the server. It carries no internals.', {
+  500: ['InternalServerError', 'The server failed. The response has no internal details.', {
     error: 'InternalServerError',
-    message: 'The server failed to answer; the request id leads to the reason in its log.',
+    message: 'The server failed to process the request. Its log has the reason under the request id',
     code: 'INTERNAL'
   }],
   503: [
     'ServiceUnavailable',
-    'The database is away, a queue is full, or the server is shutting down; `Retry-After` says when to come back.',
+    'The database is unavailable, a queue is full, or the server is shutting down. Retry after the time in ' +
+      '`Retry-After`.',
     {
-      error: 'ServiceUnavailableError', message: 'The database is unavailable; try again shortly.',
+      error: 'ServiceUnavailableError', message: 'The database is unavailable. Retry after the time in Retry-After',
       code: 'DATABASE_UNAVAILABLE', retryAfterMs: 1000
     }
   ]
@@ -120,7 +123,7 @@ const kinds = {
 
 type Refusal = keyof typeof kinds
 
-/** The response schemas of the statuses that a route refuses with; 429, 500 and 503 can come from every route. */
+/** Returns the response schemas of a route's error statuses; every route can also return 429, 500 and 503. */
 export function refusals (...statuses: Refusal[]) {
   const all = [...statuses, 429, 500, 503] as const
   return Object.fromEntries(all.map(status => [status, {
@@ -128,10 +131,10 @@ export function refusals (...statuses: Refusal[]) {
   }]))
 }
 
-/** The name that a refusal has among the document's responses, by its status. */
+/** The component names of error responses in the document, by status. */
 export const refusalNames = Object.fromEntries(Object.entries(kinds).map(([status, [name]]) => [status, name]))
 
-/** The document's responses for refusals, each with an example of its own. */
+/** The error responses of the document, each with its own example. */
 export const refusalComponents = Object.fromEntries(
   Object.entries(kinds).map(([status, [name, description, example]]) => [name, {
     description,
@@ -141,35 +144,35 @@ export const refusalComponents = Object.fromEntries(
 )
 
 export const Page = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items a page.' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items per page.' })),
   cursor: Type.Optional(
     Type.String({
       maxLength: 2048,
       pattern: '^[A-Za-z0-9_-]*$',
-      description: 'The `X-Next-Cursor` of the page before.'
+      description: 'The `X-Next-Cursor` of the previous page.'
     })
   )
 }
 export const PageQuery = Type.Object(Page, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
 
-/** The header that leads to the next page of a list. */
-export const nextCursor = (description = 'Pass it as `cursor` for the next page; absent on the last.') => ({
+/** The header with the cursor of the next page of a list. */
+export const nextCursor = (description = 'Pass it as `cursor` to get the next page. Absent on the last page.') => ({
   'X-Next-Cursor': Type.String({ description })
 })
 
-/** The response schema of a list route: a page of items, with the header that leads to the next one. */
+/** Returns the response schema of a list route: a page of items, with the header of the next cursor. */
 export function pageOf<T extends TSchema> (
   item: T, description: string, headers: Record<string, TSchema> = nextCursor()
 ) {
   return { description, headers, content: { 'application/json': { schema: Type.Array(ref(item)) } } }
 }
 
-/** Of answers that other nodes have a part in. */
+/** The header of responses that other nodes contribute to. */
 export const nodesMissing = {
   'X-Nodes-Missing': Type.Integer({
     minimum: 1,
-    description: 'How many nodes did not answer in time: the answer is without their part. Absent when all did.',
+    description: 'How many nodes did not respond in time. The response lacks their part. Absent if all did.',
     examples: [1]
   })
 }
@@ -180,8 +183,8 @@ export const IdempotencyHeaders = Type.Object({
     maxLength: 255,
     pattern: '^[\\x21-\\x7e]+$',
     description:
-      'A retry with the same key and body has no second effect and gets the first answer; kept 24 h. Bodies are ' +
-        'compared as canonical JSON (RFC 8785): the order of members and white space do not count.',
+      'A retry with the same key and body has no second effect and returns the first response, for 24 h. Bodies are ' +
+        'compared as canonical JSON (RFC 8785): the order of members and white space do not matter.',
     examples: ['order-4711-placed']
   }))
 })

@@ -9,12 +9,14 @@ export type Health = Static<typeof Health>
 
 export const Component = Type.Object({
   status: Enum('ComponentStatus', ['ok', 'degraded', 'failed'], {
-    description: 'Degraded: part of it does not work, which does not make this server unready.'
+    description: '`degraded`: a part of the component does not work; the server stays ready.'
   }),
   message: Type.Optional(Type.String()),
-  heartbeatAgeMs: Type.Optional(Type.Integer({ description: 'Since its last sign of life.' })),
-  oldestWaitingMs: Type.Optional(Type.Integer({ description: 'How long the oldest undelivered item has waited.' })),
-  depth: Type.Optional(Type.Integer({ description: 'Items that wait.' }))
+  heartbeatAgeMs: Type.Optional(Type.Integer({ description: 'Milliseconds since the component last responded.' })),
+  oldestWaitingMs: Type.Optional(
+    Type.Integer({ description: 'Milliseconds for which the oldest undelivered item has waited.' })
+  ),
+  depth: Type.Optional(Type.Integer({ description: 'Number of waiting items.' }))
 }, { $id: 'Component' })
 export type Component = Static<typeof Component>
 

@@ -17,19 +17,18 @@ import { FORMATS } from './registry/json-schema/formats.ts'
 
 const root = join(import.meta.dirname, '..')
 
-/** Ids that a caller may bring: short, and safe to log and to echo. */
+/** Request ids that a caller may send: short, and safe to log and to return. */
 const requestIdPattern = /^[\w.:-]{1,128}$/
 
 export interface AppOptions {
   config: Config
-  /** Silent without one. */
+  /** Without one, nothing is logged. */
   logger?: FastifyBaseLogger
 }
 
 /**
- * The whole platform as one Fastify instance: plugins/ and routes/ are loaded by folder, and everything they open is
- * closed by `app.close()`. `config.database.url` must be set: starting the embedded PostgreSQL is the server's
- * business.
+ * Builds the whole platform as one Fastify instance. It loads plugins/ and routes/ by folder; `app.close()` closes
+ * everything that they open. `config.database.url` must be set: the server starts the embedded PostgreSQL.
  */
 export async function buildApp ({ config, logger }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
@@ -37,13 +36,13 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
       ? { logger: false }
       : { loggerInstance: logger.child({}, { serializers: querylessSerializers }) }),
     logController: new LogController({ disableRequestLogging: true }),
-    // A migration takes as long as it takes; what else is waited for at the start has bounds of its own.
+    // Migrations have no time limit. Everything else that a start waits for has a limit of its own.
     pluginTimeout: 0,
     trustProxy: config.http.trustProxy.length > 0 ? config.http.trustProxy : false,
     bodyLimit: 1024 * 1024,
-    // Whoever sends a request by the drop holds a connection no longer than this.
+    // A slow sender holds a connection no longer than this.
     requestTimeout: config.http.requestTimeoutMs,
-    // A missing Host is refused by `plugins/host.ts`, in the form of all refusals.
+    // `plugins/host.ts` refuses a missing Host, with the error body of every refusal.
     http: {
       requireHostHeader: false, headersTimeout: config.http.headersTimeoutMs,
       connectionsCheckingInterval: config.http.timeoutsCheckedMs
@@ -59,8 +58,8 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     exposeHeadRoutes: true,
     frameworkErrors: (error, _request, reply) => {
       const message = error.code === 'FST_ERR_BAD_URL'
-        ? 'The path is not valid: it has a broken percent escape'
-        : 'The path has a part that is too long'
+        ? 'The path is invalid: it has a malformed percent escape'
+        : 'The path has a segment that is too long'
       const plain = reply as unknown as FastifyReply
       void plain.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(
         JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
@@ -68,7 +67,9 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     },
     clientErrorHandler (error, socket) {
       const status = refuseRaw(error, socket)
-      if (status !== undefined) { (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress }) }
+      if (status !== undefined) {
+        (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress })
+      }
     },
     schemaController: {
       compilersFactory: {
@@ -89,8 +90,8 @@ const rawRefusals: Record<string, [string, string]> = {
 const rawHeaders = Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}\r\n`).join('')
 
 /**
- * What is not even HTTP is refused in the same form as everything else. Returns the status, unless the connection is
- * gone.
+ * Refuses input that is not valid HTTP, with the error body of every refusal. Returns the status, or undefined if the
+ * connection is closed.
  */
 function refuseRaw (error: ConnectionError, socket: Socket): number | undefined {
   if (error.code === 'ECONNRESET' || socket.destroyed) return undefined

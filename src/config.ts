@@ -8,17 +8,17 @@ import { explain, type ValidatorError } from './foundation/http/validation-messa
 import type { BodyLimits } from './foundation/limits/body-budget.ts'
 import type { PaceLimits } from './foundation/limits/pace.ts'
 
-/** Of what V8, and the process, may use: before memory runs out requests are shed. */
+/** Share of the heap limit and of the process's memory. Above it, requests are refused before memory runs out. */
 const memoryShareMax = 0.9
-/** Of the process's memory: buffers outside of the heap. */
+/** Share of the process's memory for buffers outside the heap. */
 const externalShareMax = 0.6
 /**
- * Of the process's memory: threads for conversations with connected databases, all together. One takes so much as a
- * rule, and at most.
+ * Share of the process's memory for the threads that talk to connected databases, all together. `usual` is what one
+ * thread normally takes, `max` its limit.
  */
 const threadsShareMax = 0.4
 const threadBytes = { usual: 32 * 1024 ** 2, max: 512 * 1024 ** 2 }
-/** Where no container limits the process: what it may have beside the heap. */
+/** Memory beside the heap when no container limits the process. */
 const outsideHeapBytes = 1024 ** 3
 
 const durations = (description: string, value: string) => Type.String({
@@ -26,17 +26,17 @@ const durations = (description: string, value: string) => Type.String({
 })
 
 /**
- * Every environment variable: names are fixed by the contract; docs/CONFIG.md and .env.example are checked against
- * this.
+ * Every environment variable. The names are part of the contract; tests check docs/CONFIG.md and .env.example against
+ * them.
  */
 export const EnvironmentVariables = Type.Object({
   NODE_ENV: Type.String({
     default: 'development',
-    description: '`production` asks for DATABASE_URL and ENCRYPTION_KEY.'
+    description: '`production` requires DATABASE_URL and ENCRYPTION_KEY.'
   }),
-  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'Where to listen.' }),
+  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'The port to listen on.' }),
   HOST: Type.String({
-    default: '127.0.0.1', minLength: 1, description: 'The address to listen at; the image sets 0.0.0.0.'
+    default: '127.0.0.1', minLength: 1, description: 'The address to listen on. The Docker image sets 0.0.0.0.'
   }),
   DATABASE_URL: Type.Optional(
     Type.String({
@@ -45,119 +45,126 @@ export const EnvironmentVariables = Type.Object({
     })
   ),
   DATA_DIR: Type.String({
-    default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.'
+    default: './.data', minLength: 1,
+    description: 'The folder of the embedded PostgreSQL and of generated development secrets.'
   }),
   EMBEDDED_POSTGRES: Type.Optional(
     Type.Boolean({
-      description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.'
+      description: 'Enables or disables the embedded PostgreSQL. By default it is enabled unless NODE_ENV=production.'
     })
   ),
   REDIS_URL: Type.Optional(
     Type.String({
       pattern: '^rediss?://',
       description:
-        'Redis or Valkey, over which several nodes work as one. Unset: events of other nodes come about a second ' +
-          'later, and channels, presence and rate limits are of each node.'
+        'Redis or Valkey, which connects several nodes. Unset: events of other nodes arrive about a second later, ' +
+          'and channels, presence and rate limits are local to each node.'
     })
   ),
   REDIS_PREFIX: Type.String({
     default: '',
     pattern: '^[A-Za-z0-9_.:-]{0,64}$',
     description:
-      'Put before every channel and key in Redis. Deployments with different databases never hear each other ' +
-        'without it; give a physical clone of a database one of its own.'
+      'Prefix of every channel and key in Redis. Deployments with different databases are isolated without it; set ' +
+        'it for a physical clone of a database.'
   }),
   ENCRYPTION_KEY: Type.Optional(
     Type.String({
       description:
-        '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.'
+        '32 bytes in base64, to encrypt secrets at rest. Required in production; in development it is generated into ' +
+          'DATA_DIR.'
     })
   ),
-  ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated keys that may still decrypt.' }),
+  ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated former keys that may still decrypt.' }),
   PUBLIC_URL: Type.Optional(
-    Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })
+    Type.String({
+      pattern: '^https?://', description: 'The URL under which users reach this server, for links in mail.'
+    })
   ),
   CORS_ORIGINS: Type.String({
     default: '',
-    description: 'Comma-separated origins that browsers may call from; `*` for any.'
+    description: 'Comma-separated origins that browsers may call from; `*` allows any.'
   }),
   TRUST_PROXY: Type.String({
-    default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.'
+    default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are trusted.'
   }),
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)),
-    { default: 'info', description: "pino's levels." }
+    { default: 'info', description: 'The lowest level that is logged.' }
   ),
   ACCESS_LOG: Type.Boolean({
     default: false,
     description:
       'Logs every request, and every socket when it connects and ends, at `info`: path, status, duration, bytes and ' +
-        'principal, no query.'
+        'principal, without the query.'
   }),
   RATE_LIMIT_MAX: Type.Integer({
     default: 6000, minimum: 0,
-    description: 'Requests a minute and principal, over all nodes with REDIS_URL; 0 turns the limit off.'
+    description: 'Limit of requests per minute and principal, over all nodes with REDIS_URL. 0: no limit.'
   }),
   RATE_LIMIT_APPLICATION_MAX: Type.Integer({
     default: 0, minimum: 0,
-    description: 'Requests a minute and application, whoever makes them, over all nodes with REDIS_URL; 0 is no limit.'
+    description: 'Limit of requests per minute and application, over all nodes with REDIS_URL. 0: no limit.'
   }),
   RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({
     default: 600, minimum: 0,
-    description: 'Refused credentials a minute and address, over REST and sockets; 0 is no limit.'
+    description: 'Limit of refused credentials per minute and address, over REST and sockets. 0: no limit.'
   }),
   CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({
     default: 2000, minimum: 0,
-    description: 'Connections that an address may have open with a node at once; 0 is no limit.'
+    description: 'Limit of open connections per address and node. 0: no limit.'
   }),
   CONNECTIONS_PER_APPLICATION_MAX: Type.Integer({
-    default: 0, minimum: 0, description: 'Sockets that an application may have open with a node at once; 0 is no limit.'
+    default: 0, minimum: 0, description: 'Limit of open sockets per application and node. 0: no limit.'
   }),
   SUBSCRIPTIONS_PER_CONNECTION_MAX: Type.Integer({
-    default: 1000, minimum: 1, maximum: 100000, description: 'Subscriptions that a socket may hold.'
+    default: 1000, minimum: 1, maximum: 100000, description: 'Limit of subscriptions per socket.'
   }),
   SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({
     default: 250000, minimum: 0,
-    description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.'
+    description: 'Limit of subscriptions per application and node, over all of its sockets. 0: no limit.'
   }),
   REQUEST_TIMEOUT_MS: Type.Integer({
     default: 60000, minimum: 1000, maximum: 600000,
-    description: 'How long a request may take to arrive; its head has a quarter of it.'
+    description: 'Time in which a request must arrive; its headers have a quarter of it.'
   }),
   MEMORY_BYTES_MAX: Type.Optional(
     Type.Integer({
       minimum: 64 * 1024 ** 2,
       description:
-        "Memory that the process may have; near it, requests are refused. Unset: the limit of its container, or else the heap's and 1 GiB."
+        'Memory limit of the process. Near it, requests are refused. Unset: the limit of the container, otherwise ' +
+          'the heap limit plus 1 GiB.'
     })
   ),
   REQUEST_BODIES_BYTES_MAX: Type.Optional(
     Type.Integer({
       minimum: 1024 ** 2,
       description:
-        'Bytes of all request bodies under way at a node; an application has half of it, an address without a ' +
-          'credential an eighth. Unfinished messages of sockets have as much again. Unset: a sixteenth of the heap, ' +
-          'at most 128 MiB.'
+        'Limit of the bytes of unanswered request bodies per node. An application may use half of it, an address ' +
+          'without a credential an eighth. Partly received socket messages have a separate limit of the same size. ' +
+          'Unset: a sixteenth of the heap, at most 128 MiB.'
     })
   ),
   HELD_BYTES_MAX: Type.Optional(
     Type.Integer({
       minimum: 1024 ** 2,
-      description: "Bytes that subscriptions and members' states may hold at a node. Unset: a quarter of the heap."
+      description: 'Limit of the bytes of subscriptions and member states per node. Unset: a quarter of the heap.'
     })
   ),
   HELD_BYTES_PER_APPLICATION_MAX: Type.Optional(
-    Type.Integer({ minimum: 64 * 1024, description: 'The same, of one application. Unset: half of HELD_BYTES_MAX.' })
+    Type.Integer({
+      minimum: 64 * 1024, description: 'HELD_BYTES_MAX for one application. Unset: half of HELD_BYTES_MAX.'
+    })
   ),
   EVENT_RETENTION_HOURS: Type.Integer({
-    default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.'
+    default: 72, minimum: 1, maximum: 87600, description: 'Hours for which the log keeps events.'
   }),
   AUDIT_RETENTION_DAYS: Type.Integer({
     default: 400, minimum: 0, maximum: 36500,
-    description: 'How long entries of the audit log are kept; 0 keeps them for ever.'
+    description: 'Days for which the audit log keeps entries. 0: forever.'
   }),
   TRACE_RETENTION_HOURS: Type.Integer({
-    default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.'
+    default: 24, minimum: 1, maximum: 87600, description: 'Hours for which traces are kept.'
   }),
   TRACE_SAMPLE: Type.Number({
     default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.'
@@ -166,76 +173,75 @@ export const EnvironmentVariables = Type.Object({
     Type.String({
       pattern: '^[!-~]+$',
       description:
-        'Bearer token with which /api/metrics/prometheus has topic names. Without it they are `all`; unset, they ' +
-          'are `all` for everybody in production, and open in development.'
+        'Bearer token for full metrics at /api/metrics/prometheus. Scrapes without it get `topic="all"` instead of ' +
+          'topic names. Unset: every scrape gets topic names in development, and none in production.'
     })
   ),
-  JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` of tokens.' }),
+  JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` claim of tokens.' }),
   TOKEN_TTL_SECONDS: Type.Integer({
-    default: 3600, minimum: 1, maximum: 31536000, description: "A token's life unless it is asked for another."
+    default: 3600, minimum: 1, maximum: 31536000, description: 'Lifetime of a token unless the request sets another.'
   }),
   SESSION_TTL_HOURS: Type.Integer({
-    default: 24, minimum: 1, maximum: 8760, description: "A session's life since it was last used."
+    default: 24, minimum: 1, maximum: 8760, description: 'Lifetime of a session after its last use.'
   }),
   CDC_ROW_BYTES_MAX: Type.Integer({
     default: 67108864,
     minimum: 1048576,
     maximum: 1073741824,
     description:
-      'The longest row change that a connected database may send, old and new values together. A longer one is a ' +
-        'failed row.'
+      'Limit of one row change of a connected database, old and new values together. A longer one is a failed row.'
   }),
   CDC_READER_THREADS_MAX: Type.Integer({
     default: 64,
     minimum: 1,
     maximum: 1024,
     description:
-      'Threads in which this node reads connected databases, fewer where they have no room in two fifths of its ' +
-        'memory. More readers than that share them.'
+      'Limit of the threads in which this node reads connected databases. All threads together take at most two ' +
+        'fifths of its memory. More readers than threads share them.'
   }),
   CDC_SLOT_NAME: Type.String({
     default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$',
     description: 'Prefix of replication slots and publications.'
   }),
   WEBHOOK_ALLOW_PRIVATE: Type.Boolean({
-    default: false, description: 'Lets webhooks reach private addresses and plain http, for development.'
+    default: false, description: 'Allows webhooks to private addresses and over plain http, for development.'
   }),
   WEBHOOK_ALLOW_CIDRS: Type.String({
-    default: '', description: 'Comma-separated networks (CIDR) that webhooks may reach although they are private.'
+    default: '', description: 'Comma-separated private networks (CIDR) that webhooks may reach.'
   }),
   WEBHOOK_RETRY_SCHEDULE: durations(
-    'Waits between attempts, at most five; each is drawn from between nothing and what stands here.', '5s,30s,2m,10m,1h'
+    'Up to five waits between attempts. Each is a random time between zero and the given one.', '5s,30s,2m,10m,1h'
   ),
   WEBHOOK_TIMEOUT_MS: Type.Integer({
-    default: 15000, minimum: 100, maximum: 120000, description: 'How long an attempt may take.'
+    default: 15000, minimum: 100, maximum: 120000, description: 'Time limit of an attempt.'
   }),
   SMTP_URL: Type.Optional(
-    Type.String({ pattern: '^smtps?://', description: 'Where mail goes. Unset: links go to the log.' })
+    Type.String({ pattern: '^smtps?://', description: 'The mail server. Unset: links are written to the log.' })
   ),
   MAIL_FROM: Type.Optional(
     Type.String({ description: 'The sender of mail. Unset: `realtime@` and the host of PUBLIC_URL.' })
   ),
   SHUTDOWN_TIMEOUT_MS: Type.Integer({
-    default: 10000, minimum: 100, maximum: 600000, description: 'How long a stop may take.'
+    default: 10000, minimum: 100, maximum: 600000, description: 'Time limit of a shutdown.'
   })
 })
 export type EnvironmentVariables = Static<typeof EnvironmentVariables>
 
-/** Variables whose values are never printed. */
+/** Variables whose values must never be printed. */
 export const secretVariables: ReadonlySet<string> = new Set([
   'DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'METRICS_TOKEN', 'SMTP_URL'
 ])
 
-/** The configuration by concern. Nothing else in the platform reads the environment. */
+/** The configuration, grouped by concern. Only this file reads the environment. */
 export interface Config {
   isProduction: boolean
   http: HttpSettings
   database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
-  /** `prefix`: before every channel and key. */
+  /** `prefix` starts the name of every channel and key. */
   redis: { url: string | undefined, prefix: string }
   cluster: ClusterSettings
   encryptionKeys: Buffer[]
-  /** `access`: a line for each request and socket. */
+  /** `access` enables a log line for each request and socket. */
   log: { level: string, access: boolean }
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
@@ -256,59 +262,51 @@ export interface HttpSettings {
   corsOrigins: string[]
   trustProxy: string[]
   /**
-   * A minute: by principal, by application, and of refused credentials by address. 0 is no limit, as for connections.
+   * Limits per minute, by principal, by application, and of refused credentials by address. 0 is no limit; the same
+   * holds for connections.
    */
   rateLimitMax: number
   rateLimitApplicationMax: number
   rateLimitUnauthorizedMax: number
   connectionsPerAddressMax: number
   /**
-   * How long a request, and its head, may take to arrive; looked after every `timeoutsCheckedMs`, for which there is no
+   * Time in which a request, and its headers, must arrive. It is checked every `timeoutsCheckedMs`, which has no
    * variable.
    */
   requestTimeoutMs: number
   headersTimeoutMs: number
   timeoutsCheckedMs: number
   /**
-   * Beyond any of them requests are shed; there is a variable for the memory of the process, and a test may change
-   * them.
+   * Above any of these limits, requests are refused. Only the memory of the process has a variable; tests may set the
+   * others.
    */
   heapUsedBytesMax: number
   rssBytesMax: number
   externalBytesMax: number
-  /** Of request bodies under way. */
+  /** Limits of unanswered request bodies. */
   bodies: BodyLimits
 }
 
-/**
- * What the bodies of requests under way may hold at a node: all of them, those of one application, those of one address
- * that shows no credential.
- */
-/**
- * How the lives of events are written down; beside the first two there is no variable for them, but a test may change
- * them.
- */
+/** How events are traced. Only the first two have variables; tests may set the others. */
 export interface TraceSettings {
   retentionHours: number
-  /** The share of events that is traced where nothing else is set. */
+  /** The share of events that is traced unless the scope sets its own. */
   sample: number
-  /** Events that wait to be written down, and as many steps of events; beyond it new ones are given up, and counted. */
+  /** Events that wait to be stored, and as many steps of events. Above it, new ones are dropped and counted. */
   pendingMax: number
-  /** How often a stream that has nothing to say gives a sign of life. */
+  /** Interval of heartbeats on an idle stream. */
   heartbeatMs: number
 }
 
-/** How nodes keep track of each other; there is no variable for it, but a test may change it. */
+/** How nodes track each other. None of these has a variable; tests may set them. */
 export interface ClusterSettings {
-  /** How often a node gives a sign of life to the others. */
+  /** Interval of a node's heartbeats. */
   heartbeatMs: number
-  /** How long it may be silent before the others go on without it, and without what was its own. */
+  /** Time without a heartbeat after which the other nodes treat a node as failed and drop its state. */
   leaseMs: number
-  /** How long a question to other nodes waits for their answers. */
+  /** Time limit of a request to other nodes. */
   answerMs: number
-  /**
-   * At a stop, over how long sockets are told to move to other nodes, at most a third of the time that a stop may take.
-   */
+  /** Time over which a stopping node moves its sockets to other nodes; at most a third of the shutdown timeout. */
   moveMs: number
 }
 
@@ -316,30 +314,30 @@ export const defaultClusterSettings: ClusterSettings = {
   heartbeatMs: 1000, leaseMs: 5000, answerMs: 1000, moveMs: 3000
 }
 
-/** PostgreSQL ends a session that it has not heard for `wal_sender_timeout`, a minute unless it is set. */
+/** PostgreSQL ends a replication session without a reply for `wal_sender_timeout`, one minute by default. */
 export const defaultCdcTiming = { pingEveryMs: 2000, careEveryMs: 5000, silenceMaxMs: 30_000 }
 
-/** How connected databases are read; beside the name there is no variable for it, but a test may change it. */
+/** How connected databases are read. Only the name has a variable; tests may set the others. */
 export interface CdcSettings {
-  /** Of replication slots and publications. */
+  /** Prefix of replication slots and publications. */
   namePrefix: string
-  /** How long a node that has vanished keeps others from reading on. It renews four times as often. */
+  /** How long the lease of a failed node blocks other readers. A reader renews it four times as often. */
   leaseMs: number
   /**
-   * How often a stream's server is asked where it is, and slot, publication and tables are looked at; after how much
-   * silence that decides whether the stream lives.
+   * `pingEveryMs`: how often the server of a stream is queried for its position. `careEveryMs`: how often slot,
+   * publication and tables are checked. `silenceMaxMs`: the silence after which the stream is tested for life.
    */
   timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
-  /** WAL that a slot may keep from being removed before it is warned of. */
+  /** WAL that a slot may retain before a warning. */
   retainedBytesWarning: number
   /**
-   * How long the switching on of a mapping waits for transactions that have already written to its table; well below
-   * the timeout of a transaction of ours.
+   * How long enabling a mapping waits for transactions that have already written to its table. It must stay well below
+   * our own transaction timeout.
    */
   writersWaitMs: number
-  /** What a connected database may send. */
+  /** Limits of what a connected database may send. */
   limits: { messageBytesMax: number, resultBytesMax: number }
-  /** Threads for conversations with connected databases, and what they may take. */
+  /** Limits of the threads that talk to connected databases. */
   threads: {
     readerThreadsMax: number
     conversationsMax: number
@@ -347,55 +345,57 @@ export interface CdcSettings {
     threadBytesMax: number
     heapBytesMax: number
   }
-  /** How long a server may take to begin a stream, and a conversation that is none of a reader may take as a whole. */
+  /** Time limits for starting a stream, and for a whole conversation outside of a reader. */
   startMaxMs: number
   conversationMaxMs: number
-  /** Between two attempts to drop what connections have left behind. */
+  /** Interval of attempts to drop the slots and publications of deleted connections. */
   leftoverRetryMs: number
 }
 
-/** Bounds of one socket; there is a variable for a few of them, and a test may tighten them all. */
+/** Limits of one socket. Some have variables; tests may tighten all of them. */
 export interface DeliveryLimits extends PaceLimits {
-  /** Bytes that wait in one socket before its subscriptions are given up. */
+  /** Buffered bytes of one socket above which its subscriptions are dropped. */
   socketBufferBytesMax: number
-  /** How long a socket over that bound may take to drain before it is closed. */
+  /** How long a socket above that limit may take to drain before it is closed. */
   drainTimeoutMs: number
   subscriptionsPerConnectionMax: number
-  /** Of all sockets of an application at this node; 0 is no bound. */
+  /** Subscriptions of all sockets of an application on this node; 0 is no limit. */
   subscriptionsPerApplicationMax: number
-  /** Open sockets of an application at this node; 0 is no bound. */
+  /** Open sockets of an application on this node; 0 is no limit. */
   connectionsPerApplicationMax: number
-  /** Topics that one pattern may come to, and all patterns of a connection. */
+  /** Topics that one pattern, and all patterns of a connection, may match. */
   patternTopicsMax: number
   patternTopicsPerConnectionMax: number
   channelsPerConnectionMax: number
   authTimeoutMs: number
-  /** Bytes of the past a second that a connection is sent, and at once; more of it waits. 0 a second is no limit. */
+  /**
+   * Bytes of stored events per second that a connection is sent when it resumes, and at once. The rest waits. 0 per
+   * second is no limit.
+   */
   pastBytesPerSecond: number
   pastBytesBurst: number
-  /** One frame's bytes; documents come in by REST. */
+  /** Limit of one frame in bytes. Documents arrive over REST. */
   frameBytesMax: number
-  /** The same until the client is known, and how many packets it may send until then over Socket.IO. */
+  /** The same limit before authentication, and how many Socket.IO packets a client may send until then. */
   unauthenticatedFrameBytesMax: number
   unauthenticatedPacketsMax: number
-  /** Packets of one long-polling request. */
+  /** Packets that one long-polling request may hold. */
   packetsPerPostMax: number
   /**
-   * How often a peer is asked for a sign of life; one that misses it is cut off. Over Socket.IO it has `pongTimeoutMs`
-   * for it, over `/ws` one interval.
+   * Interval of pings. A peer that does not reply is cut off, over Socket.IO after `pongTimeoutMs`, over `/ws` after
+   * one interval.
    */
   pingIntervalMs: number
   pongTimeoutMs: number
-  /** How long a peer may take to answer a close before it is cut off. */
+  /** How long a peer may take to acknowledge a close before it is cut off. */
   closeTimeoutMs: number
-  /** Bytes that wait in all sockets of a node together; beyond it those with the most are cut off. */
+  /** Buffered bytes of all sockets of a node. Above it, the sockets with the most are cut off. */
   bufferedBytesMax: number
-  /**
-   * Bytes of messages that have arrived in part, of all sockets of a node together; beyond it those with the most are
-   * cut off.
-   */
+  /** Bytes of partly received messages of all sockets of a node. Above it, the sockets with the most are cut off. */
   arrivingBytesMax: number
-  /** Bytes that subscriptions and members' states hold at a node, of all applications and of one. */
+  /**
+   * Bytes of subscriptions and member states that all applications together, and one application, may hold on a node.
+   */
   heldBytesMax: number
   heldBytesPerApplicationMax: number
 }
@@ -432,45 +432,45 @@ export const defaultDeliveryLimits: DeliveryLimits = {
 
 export interface WebhookSettings extends WebhookLimits {
   allowPrivate: boolean
-  /** CIDRs. */
+  /** In CIDR notation. */
   allowedNetworks: string[]
   retryScheduleMs: number[]
   timeoutMs: number
 }
 
-/** Bounds of the dispatcher; there is no variable for them, but a test may tighten them. */
+/** Limits of the dispatcher. None has a variable; tests may tighten them. */
 export interface WebhookLimits {
-  /** Looks up every address of a name instead of DNS: of a test, one that knows its own names only. */
+  /** Replaces DNS in tests: returns every address of a name. */
   resolve?: (hostname: string) => Promise<string[]>
-  /** Trusted beside the system's authorities, for receivers of tests. */
+  /** Trusted in addition to the system's certificate authorities, for receivers in tests. */
   certificateAuthority?: string
   perApplicationMax: number
-  /** Requests under way from a node, and to one endpoint of them. */
+  /** Concurrent requests of a node, and of a node to one endpoint. */
   concurrencyMax: number
   endpointConcurrencyMax: number
-  /** How long a connection may take to be made, of the time that an attempt has. */
+  /** Time limit of connecting, within the time limit of an attempt. */
   connectTimeoutMs: number
   /**
-   * Failures in a row after which an endpoint is left alone, at first for `circuitPauseMs`, at most for
+   * Consecutive failures after which an endpoint is paused, at first for `circuitPauseMs`, at most for
    * `circuitPauseMaxMs`.
    */
   circuitFailures: number
   circuitPauseMs: number
   circuitPauseMaxMs: number
-  /** How long an endpoint that is owed nothing is remembered, with its connections. */
+  /** How long an endpoint without pending deliveries is kept in memory, with its connections. */
   endpointIdleMs: number
-  /** The longest time that a `Retry-After` is believed. */
+  /** The longest `Retry-After` that is honoured. */
   retryAfterMaxMs: number
-  /** How long an endpoint may do nothing but fail before it is switched off. */
+  /** How long an endpoint may fail without a success before it is disabled. */
   deactivateAfterMs: number
-  /** How long a lease outlasts the time that an attempt may take. */
+  /** How long a lease lasts beyond the time limit of an attempt. */
   leaseMarginMs: number
-  /** How often the dispatcher looks for what nobody told it of. */
+  /** How often the dispatcher polls for deliveries that it received no hint of. */
   pollMs: number
-  /** Bytes of an answer that are read, and that are logged. */
+  /** Bytes of a response that are read, and that are stored with the attempt. */
   responseBytesMax: number
   responseBytesLogged: number
-  /** How long deliveries that were given up, or never sent, are kept. */
+  /** How long dead and unsent deliveries are kept. */
   deadKeptMs: number
 }
 
@@ -492,17 +492,17 @@ export const defaultWebhookLimits: WebhookLimits = {
   deadKeptMs: 30 * 24 * 3_600_000
 }
 
-/** Names every bad variable at once. */
+/** Lists every invalid variable at once. */
 export class ConfigError extends Error {
   readonly problems: string[]
   constructor (problems: string[]) {
-    super(`The configuration is not usable:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
+    super(`The configuration is invalid:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
     this.name = 'ConfigError'
     this.problems = problems
   }
 }
 
-/** Reads variables (a `.env` file's come in by `readEnvironment`). Throws ConfigError. */
+/** Creates the configuration from variables; `readEnvironment` adds those of a `.env` file. Throws ConfigError. */
 export function createConfig (variables: Record<string, string | undefined>): Config {
   const env = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''))
   const problems: string[] = []
@@ -510,16 +510,22 @@ export function createConfig (variables: Record<string, string | undefined>): Co
   const isProduction = parsed.NODE_ENV === 'production'
   const embedded = env['DATABASE_URL'] === undefined && (parsed.EMBEDDED_POSTGRES ?? !isProduction)
   if (env['DATABASE_URL'] === undefined && !embedded) {
-    problems.push('DATABASE_URL is required when EMBEDDED_POSTGRES is off (in production it is off unless asked for)')
+    problems.push(
+      'DATABASE_URL is required unless EMBEDDED_POSTGRES is enabled (in production it is disabled by default)'
+    )
   }
-  if (isProduction && parsed.ENCRYPTION_KEY === undefined) { problems.push('ENCRYPTION_KEY is required in production: 32 bytes in base64') }
+  if (isProduction && parsed.ENCRYPTION_KEY === undefined) {
+    problems.push('ENCRYPTION_KEY is required in production: 32 bytes in base64')
+  }
   const encryptionKeys = [
     ...(parsed.ENCRYPTION_KEY === undefined ? [] : [['ENCRYPTION_KEY', parsed.ENCRYPTION_KEY] as const]),
     ...list(parsed.ENCRYPTION_KEYS_OLD).map(key => ['ENCRYPTION_KEYS_OLD', key] as const)
   ].map(([name, text]) => encryptionKey(name, text, problems))
   const allowedNetworks = list(parsed.WEBHOOK_ALLOW_CIDRS)
   for (const network of allowedNetworks) {
-    if (!ipaddr.isValidCIDR(network)) { problems.push(`WEBHOOK_ALLOW_CIDRS must be networks such as 10.1.0.0/16; this is none: ${network}`) }
+    if (!ipaddr.isValidCIDR(network)) {
+      problems.push(`WEBHOOK_ALLOW_CIDRS must be a list of networks such as 10.1.0.0/16; this is not one: ${network}`)
+    }
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const heapBytesMax = getHeapStatistics().heap_size_limit
@@ -591,10 +597,13 @@ export function createConfig (variables: Record<string, string | undefined>): Co
   }
 }
 
-/** Whether the process runs in production, for reports that cannot wait for a valid configuration. */
+/** Returns whether the process runs in production, for reports that cannot wait for a valid configuration. */
 export const isProduction = (): boolean => process.env['NODE_ENV'] === 'production'
 
-/** The process's variables, over those of a `.env` file in the working directory. */
+/**
+ * Returns the variables of the process, and those of a `.env` file in the working directory that the process does not
+ * set.
+ */
 export function readEnvironment (): Record<string, string | undefined> {
   try {
     process.loadEnvFile()
@@ -604,13 +613,13 @@ export function readEnvironment (): Record<string, string | undefined> {
   return process.env
 }
 
-/** Those that are wrong become problems, and are left out, so that what else is wrong is found as well. */
-/** Ajv compiles a schema once for each object that holds it. */
+/** Shared, because Ajv caches a compiled schema by its object. */
 const variablesAjv = new Ajv({
   coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true
 })
 const variablesSchema = { ...EnvironmentVariables }
 
+/** Parses variables. Invalid ones are added to `problems` and left out, so that one run finds all of them. */
 function parseVariables (data: Record<string, string | undefined>, problems: string[]): EnvironmentVariables {
   try {
     return envSchema<EnvironmentVariables>({ schema: variablesSchema, data, env: false, ajv: variablesAjv as never })
@@ -629,7 +638,8 @@ function parseVariables (data: Record<string, string | undefined>, problems: str
 }
 
 /**
- * Threads share a part of the process's memory: as many of them as have room there, and no one of them has all of it.
+ * Divides a share of the process's memory among threads: their number is what the share can hold, and one thread never
+ * takes all of it.
  */
 function threadShares (memoryBytesMax: number, readerThreadsMax: number): Config['cdc']['threads'] {
   const threadBytesMax = Math.max(threadBytes.usual * 4, Math.floor(memoryBytesMax * threadsShareMax))
@@ -644,7 +654,7 @@ function threadShares (memoryBytesMax: number, readerThreadsMax: number): Config
   }
 }
 
-/** Undefined where the process may have all of the machine's memory. */
+/** Returns the memory limit of the container; undefined without one. */
 function containerBytesMax (): number | undefined {
   const bytes = process.constrainedMemory()
   return bytes > 0 && bytes < totalmem() ? bytes : undefined
@@ -661,6 +671,8 @@ function toMilliseconds (duration: string): number {
 
 function encryptionKey (name: string, text: string, problems: string[]): Buffer {
   const key = Buffer.from(text, 'base64')
-  if (key.length !== 32) { problems.push(`${name} must be 32 bytes in base64 (it is ${key.length}); make one with: openssl rand -base64 32`) }
+  if (key.length !== 32) {
+    problems.push(`${name} must be 32 bytes in base64 (it is ${key.length}); make one with: openssl rand -base64 32`)
+  }
   return key
 }

@@ -1,122 +1,129 @@
 /**
- * Every refusal that the platform gives on purpose. `code` is exact and stable; the sentence is its documentation
- * (docs/ERRORS.md is printed from it).
+ * Every error code that the API can return. Codes are stable. Each sentence documents its code: docs/ERRORS.md is
+ * generated from this table.
  */
 export const errorCodes = {
-  APPLICATION_FORBIDDEN: 'The credential does not reach the application that was named.',
-  APPLICATION_NOT_EMPTY: 'The application still owns data; delete with `?force=true` to lose it.',
-  APPLICATION_NOT_FOUND: 'There is no such application.',
-  APPLICATION_REQUIRED: 'The endpoint belongs to an application: name it in `X-Application-Id`.',
+  APPLICATION_FORBIDDEN: 'The credential has no access to the named application.',
+  APPLICATION_NOT_EMPTY: 'The application still owns data. Delete it with `?force=true` to delete the data as well.',
+  APPLICATION_NOT_FOUND: 'The application does not exist.',
+  APPLICATION_REQUIRED: 'The endpoint works on one application. Name it in `X-Application-Id`.',
   AUTH_TIMEOUT: 'The socket did not authenticate in time.',
   BODY_TOO_LARGE: 'The body is larger than the route allows.',
-  CDC_POSITION_LOST: 'Another reader of the connected database has gone on; never answered to a request.',
-  CHANNEL_LIMIT: 'The connection is a member of as many channels as it may.',
-  CONNECTION_LIMIT: 'The address, or the application, has as many connections as it may.',
+  CDC_POSITION_LOST: 'Another reader of the connected database has taken over. Never returned to a request.',
+  CHANNEL_LIMIT: 'The connection has reached the limit of channels that it may join.',
+  CONNECTION_LIMIT: 'The address or the application has reached its limit of connections.',
   CONNECTION_NOT_FOUND: 'The scope has no connected database.',
   CONTENT_ENCODING_UNSUPPORTED:
-    'Bodies may be compressed by gzip or deflate, once; `Accept-Encoding` in the answer lists them.',
-  CONTENT_TYPE_UNSUPPORTED: 'Bodies are JSON in UTF-8: send `Content-Type: application/json`.',
+    'Bodies may be compressed once, with gzip or deflate. The response lists both in `Accept-Encoding`.',
+  CONTENT_TYPE_UNSUPPORTED: 'Bodies must be JSON in UTF-8. Send `Content-Type: application/json`.',
   CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',
-  CREDENTIAL_MISSING: 'The endpoint needs a credential.',
-  DATABASE_SUBSCRIPTION_EXISTS: 'The mapping has a subscription in the environment: activate that one.',
-  DATABASE_SUBSCRIPTION_NOT_FOUND: 'The scope has no such subscription of a mapping.',
-  DATABASE_UNAVAILABLE: 'The platform\'s database cannot be reached; what was asked for is not known to have happened.',
-  DOCUMENT_EXISTS: 'A document of that id exists.',
-  DOCUMENT_NOT_FOUND: 'There is no such document in this scope.',
+  CREDENTIAL_MISSING: 'The endpoint requires a credential.',
+  DATABASE_SUBSCRIPTION_EXISTS: 'The mapping already has a subscription in the environment. Activate that one.',
+  DATABASE_SUBSCRIPTION_NOT_FOUND: 'The scope has no such database subscription.',
+  DATABASE_UNAVAILABLE: "The platform's database cannot be reached. A write may or may not have happened.",
+  DOCUMENT_EXISTS: 'A document with this id already exists.',
+  DOCUMENT_NOT_FOUND: 'The scope has no such document.',
   ENVIRONMENT_FORBIDDEN: 'The credential is pinned to another environment.',
-  ENVIRONMENT_INVALID: '`X-Environment` is one of development, staging, production.',
-  ETAG_MISMATCH: '`If-Match` did not hold.',
-  EVENT_NOT_FOUND: 'The scope has no such event, or nothing is kept of it any more.',
+  ENVIRONMENT_INVALID: '`X-Environment` must be development, staging or production.',
+  ETAG_MISMATCH: '`If-Match` does not match the current version.',
+  EVENT_NOT_FOUND: 'The scope has no such event, or the event is past retention.',
   FRAME_INVALID: 'The frame is not a JSON object with a known `type`.',
-  IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used for another request.',
-  INTERNAL: 'A fault of the server.',
+  IDEMPOTENCY_KEY_REUSED: 'The idempotency key was already used for a different request.',
+  INTERNAL: 'The server failed. Its log has the reason under the request id.',
   INVALID_JSON: 'The body or frame is not JSON.',
   INVALID_UTF8: 'The body or frame is not UTF-8.',
   INVITE_INVALID:
-    'The invite is unknown, used, withdrawn or expired, or whoever sent it may no longer give what it promises.',
-  INVITE_NOT_FOUND: 'There is no such invite.',
-  LAST_SIGNING_KEY: 'Without this key no token could be issued: create or rotate first.',
+    'The invite is unknown, used, withdrawn or expired, or its sender no longer holds what it grants.',
+  INVITE_NOT_FOUND: 'The invite does not exist.',
+  LAST_SIGNING_KEY: 'This is the only active signing key. Create or rotate keys first.',
   LAST_SUPER_ADMIN: 'The last super_admin cannot be removed.',
   LOGIN_FAILED: 'Invalid email or password.',
   MAPPING_NOT_FOUND: 'The scope has no such mapping.',
-  MAPPING_NOT_HOME: 'A mapping is changed in its home environment; elsewhere runs what was promoted.',
-  MAPPING_PROMOTED: 'The mapping runs in other environments: delete it there first.',
-  MAPPING_VERSION_NOT_FOUND: 'The mapping has no such version, or none in that environment.',
-  MEMORY_LIMIT: 'The application, or the node, holds as many bytes of subscriptions and members\' states as it may.',
-  MFA_CODE_INVALID: 'The code is wrong, used or out of date, or the login that it belongs to has expired.',
-  MFA_NOT_PENDING: 'There is no second factor to confirm or disable: set it up first.',
-  MFA_ENABLED: 'A second factor is in use: disable it first.',
-  MUTATION_FAILED: 'A mutation could not be applied; none was.',
-  NOT_A_MEMBER: 'The connection is not a member of the channel: `join` it first.',
+  MAPPING_NOT_HOME:
+    'A mapping can only be changed in its home environment. Other environments run the versions promoted to them.',
+  MAPPING_PROMOTED: 'The mapping runs in other environments. Delete it there first.',
+  MAPPING_VERSION_NOT_FOUND: 'The mapping has no such version, or does not run in that environment.',
+  MEMORY_LIMIT: 'The application or the node has reached its memory limit for subscriptions and member states.',
+  MFA_CODE_INVALID: 'The code is wrong, used or expired, or the login that it belongs to has expired.',
+  MFA_NOT_PENDING: 'No second factor is set up. Set one up first.',
+  MFA_ENABLED: 'A second factor is already enabled. Disable it first.',
+  MUTATION_FAILED: 'A mutation failed, so none was applied.',
+  NOT_A_MEMBER: 'The connection is not a member of the channel. Join it first with `join`.',
   NUMBER_INEXACT:
-    'A number has more digits than a double keeps, or is out of its range; `details` has the path. Send it as a ' +
+    'A number has more digits than a double can hold, or is out of its range. `details` has the path. Send it as a ' +
       'string.',
-  PATTERN_TOO_WIDE: 'The pattern matches more topics than one subscription, or one connection, may have.',
-  OVERLOADED: 'The server has more to do than it can; `Retry-After` says when to come back.',
+  PATTERN_TOO_WIDE: 'The pattern matches more topics than a subscription, or a connection, may have.',
+  OVERLOADED: 'The server is overloaded. Retry after the time in `Retry-After`.',
   PASSWORD_WRONG: 'The current password is missing or wrong.',
   PERMISSION_DENIED: 'The credential lacks the permission.',
-  PERMISSION_NOT_HELD: 'Nobody may grant more than they hold.',
-  QUEUE_FULL: 'Writes arrive faster than they can be stored; come back shortly.',
-  RATE_LIMITED: 'Too many requests; `Retry-After`, or over a socket `retryAfterMs`, says when to come back.',
-  REPLAY_LIMIT: 'The scope has as many unfinished replays as it may.',
-  REPLAY_NOT_FOUND: 'There is no such replay in this scope.',
-  RESET_INVALID: 'The reset is unknown, used or expired; ask for another.',
-  RETENTION_PASSED: 'The log no longer holds what the subscription needs.',
-  REVISION_MISMATCH: 'The document is not at the expected revision.',
-  ROLE_ASSIGNED: 'The user has the role there.',
-  ROLE_BUILT_IN: 'Built-in roles do not change.',
-  ROLE_EXISTS: 'There is a role of that name.',
-  ROLE_NOT_FOUND: 'There is no such role, or the user does not have it.',
-  ROUTE_NOT_FOUND: 'There is no such endpoint.',
+  PERMISSION_NOT_HELD: 'A caller cannot grant permissions that it does not hold.',
+  QUEUE_FULL: 'The write queue is full. Retry after the time in `Retry-After`.',
+  RATE_LIMITED: 'Too many requests. Retry after the time in `Retry-After`, or over a socket in `retryAfterMs`.',
+  REPLAY_LIMIT: 'The scope has reached its limit of unfinished replays.',
+  REPLAY_NOT_FOUND: 'The scope has no such replay.',
+  RESET_INVALID: 'The password reset is unknown, used or expired. Request another.',
+  RETENTION_PASSED: 'The log no longer holds the events that the subscription requires.',
+  REVISION_MISMATCH: "The document's revision differs from the expected one.",
+  ROLE_ASSIGNED: 'The user already has the role there.',
+  ROLE_BUILT_IN: 'Built-in roles cannot be changed.',
+  ROLE_EXISTS: 'A role with this name already exists.',
+  ROLE_NOT_FOUND: 'The role does not exist, or the user does not have it.',
+  ROUTE_NOT_FOUND: 'The endpoint does not exist.',
   SCHEMA_COMPARISON_LIMIT:
-    'The schemas could not be compared within the steps that are allowed; the message says whether a retry goes on.',
-  SCHEMA_INCOMPATIBLE: 'The schema breaks the promised compatibility; `details` has every offending change.',
+    'The schemas could not be compared within the step limit. The message says whether a retry continues the ' +
+      'comparison.',
+  SCHEMA_INCOMPATIBLE: "The schema violates the topic's compatibility mode. `details` lists every incompatible change.",
   SCHEMA_INVALID: 'The schema cannot be used: it is malformed, too large, or refers outside itself.',
   SCHEMA_NOT_FOUND: 'The topic has no schema.',
   SCHEMA_VERSION_NOT_FOUND: 'The topic has no such schema version.',
-  SCHEMA_VIOLATED: 'The payload is not what the topic\'s active schema wants; `details` has every place.',
-  SERVICE_EXISTS: 'The application has a service of that name.',
-  SERVICE_NOT_EMPTY: 'The service has documents; delete with `?force=true` to lose them.',
+  SCHEMA_VIOLATED: "The payload does not match the topic's active schema. `details` lists every violation.",
+  SERVICE_EXISTS: 'The application already has a service with this name.',
+  SERVICE_NOT_EMPTY: 'The service still has documents. Delete it with `?force=true` to delete them as well.',
   SERVICE_NOT_FOUND: 'The application has no such service.',
   SESSION_NOT_FOUND: 'The user has no such session.',
-  SESSION_REQUIRED: 'Only somebody who is logged in can do this, not a token.',
-  SETUP_DONE: 'The platform is set up; log in instead.',
-  SETUP_TOKEN_REQUIRED: 'From elsewhere than loopback, and by a proxy, setup needs the token printed at start.',
-  SHUTTING_DOWN: 'The server is stopping; another attempt reaches its successor.',
-  SIGNING_KEY_INACTIVE: 'The key signs no more.',
-  SIGNING_KEY_LIMIT: 'There are as many signing keys as are allowed: revoke one whose tokens have expired.',
-  SIGNING_KEY_NOT_FOUND: 'There is no such signing key, or it is revoked.',
+  SESSION_REQUIRED: 'The endpoint requires a session. Tokens are not accepted.',
+  SETUP_DONE: 'The platform is already set up. Log in instead.',
+  SETUP_TOKEN_REQUIRED:
+    'Setup from another machine or through a proxy requires the setup token that the server prints at start.',
+  SHUTTING_DOWN: 'The server is shutting down. Retry to reach another node.',
+  SIGNING_KEY_INACTIVE: 'The signing key is inactive.',
+  SIGNING_KEY_LIMIT: 'The limit of signing keys is reached. Revoke one whose tokens have expired.',
+  SIGNING_KEY_NOT_FOUND: 'The signing key does not exist or is revoked.',
   SLOW_CONSUMER: 'The client reads more slowly than its events arrive.',
-  SOCKET_NOT_FOUND: 'The scope has no open socket of that id.',
-  SOURCE_UNAVAILABLE: 'The connected database cannot be used at the moment; the message says why.',
-  STREAM_LIMIT: 'As many streams are open as may be.',
-  SUBSCRIPTION_LIMIT: 'The connection holds as many subscriptions as it may.',
-  SUBSCRIPTION_NOT_FOUND: 'There is no such subscription: of the connection, or, for the debugger, of the application.',
+  SOCKET_NOT_FOUND: 'The scope has no open socket with this id.',
+  SOURCE_UNAVAILABLE: 'The connected database is currently unavailable. The message has the reason.',
+  STREAM_LIMIT: 'The limit of open streams is reached.',
+  SUBSCRIPTION_LIMIT: 'The connection or its application has reached the limit of subscriptions.',
+  SUBSCRIPTION_NOT_FOUND: 'The connection (in the debugger, the application) has no such subscription.',
   TABLE_BUSY:
-    'Transactions that began before the table was published still write to it; try again when they have ended.',
-  TABLE_NOT_FOUND: 'The connected database has no such table, or its user may not see it.',
+    'Transactions that began before the table was published are still writing to it. Retry when they have ended.',
+  TABLE_NOT_FOUND: 'The connected database has no such table, or its user has no access to it.',
   TABLE_NOT_PUBLISHED:
-    'The table is not in the publication, and cannot be added to it; `details` has the statement, if there is one.',
-  TOPIC_EXISTS: 'The environment has a topic of that name.',
-  TOPIC_NOT_FOUND: 'The scope has no topic of that name.',
-  TOPIC_RESERVED: 'The roots sync, socket, presence and system belong to the platform.',
-  TRACE_NOT_FOUND: 'The scope has no trace of such an event: it never was, was not sampled, or is past retention.',
-  USER_EXISTS: 'There is a user of that address.',
-  USER_NOT_FOUND: 'There is no such user.',
-  WEBHOOK_DELIVERY_NOT_FOUND: 'The application has no such delivery, or its time is over.',
-  WEBHOOK_INACTIVE: 'The webhook is switched off: activate it first.',
-  WEBHOOK_LIMIT: 'The application has as many webhooks as it may, or the webhook as many secrets that sign.',
+    'The table is not in the publication and cannot be added to it. `details` has the statement to run, if there is ' +
+      'one.',
+  TOPIC_EXISTS: 'The environment already has a topic with this name.',
+  TOPIC_NOT_FOUND: 'The scope has no topic with this name.',
+  TOPIC_RESERVED: 'The topic roots sync, socket, presence and system are reserved for the platform.',
+  TRACE_NOT_FOUND: 'The scope has no trace of this event: it does not exist, was not sampled, or is past retention.',
+  USER_EXISTS: 'A user with this email address already exists.',
+  USER_NOT_FOUND: 'The user does not exist.',
+  WEBHOOK_DELIVERY_NOT_FOUND: 'The application has no such delivery, or the delivery is past retention.',
+  WEBHOOK_INACTIVE: 'The webhook is inactive. Activate it first.',
+  WEBHOOK_LIMIT: 'The application has reached its limit of webhooks, or the webhook its limit of signing secrets.',
   WEBHOOK_NOT_FOUND: 'The application has no such webhook.',
-  WEBHOOK_URL_FORBIDDEN: 'The URL is not one that webhooks may be sent to: https, and a public address.',
-  VALIDATION_FAILED: 'Part of the request is malformed; `details` names each part.',
+  WEBHOOK_URL_FORBIDDEN: 'The webhook URL is not allowed. Use https and a public address.',
+  VALIDATION_FAILED: 'The request is invalid. `details` lists each invalid part.',
   VERSION_MISMATCH: 'The environment does not run the expected version of the mapping.'
 } as const
 export type ErrorCode = keyof typeof errorCodes
 
-/** One thing that was wrong: where (a JSON Pointer), what, and whatever else helps. */
+/** One problem of a request: where it is (a JSON Pointer), what it is, and fields that help to correct it. */
 export interface ErrorDetail { path: string, message: string, [more: string]: unknown }
 
-/** A refusal that the caller is meant to read. Everything else that is thrown is our own fault and answers 500. */
+/**
+ * An error that is returned to the caller as it is. Any other error is a fault of the server: it is logged, and the
+ * caller gets a 500 without detail.
+ */
 export abstract class PublicError extends Error {
   abstract readonly status: number
   readonly code: ErrorCode
@@ -129,7 +136,7 @@ export abstract class PublicError extends Error {
     this.details = options.details
   }
 
-  /** The wire form, the same over REST and sockets. */
+  /** Returns the wire form, which REST and sockets share. */
   toBody () {
     return { error: this.name, message: this.message, code: this.code, ...(this.details && { details: this.details }) }
   }
@@ -148,8 +155,8 @@ export class UnsupportedMediaTypeError extends PublicError { readonly status = 4
 interface PassingOptions { retryAfterS?: number, retryAfterMs?: number, cause?: unknown }
 
 /**
- * A refusal that time mends; `retryAfterS` seconds is the advice that goes out as `Retry-After`. Over a socket there is
- * no such header: the same advice is in the body, as `retryAfterMs`.
+ * A temporary refusal. `retryAfterS` seconds are sent as `Retry-After`. Sockets have no such header: `retryAfterMs` is
+ * in the body.
  */
 abstract class PassingError extends PublicError {
   readonly retryAfterS: number
@@ -166,7 +173,7 @@ abstract class PassingError extends PublicError {
   }
 }
 
-/** Without `retryAfterMs`, waiting alone does not help: something has to be given back first. */
+/** Without `retryAfterMs`, waiting does not help: the caller must release something first. */
 export class RateLimitError extends PassingError { readonly status = 429 }
 
 export class ServiceUnavailableError extends PassingError {
@@ -177,11 +184,13 @@ export class ServiceUnavailableError extends PassingError {
   }
 }
 
-/** What a stranger may see of a fault of ours. */
+/** Replaces an internal error in responses. It reveals nothing of the cause. */
 export class InternalServerError extends PublicError {
   readonly status = 500
   constructor (cause: unknown) {
-    super('INTERNAL', 'The server failed to answer; the request id leads to the reason in its log.', { cause })
+    super('INTERNAL', 'The server failed to process the request. Its log has the reason under the request id', {
+      cause
+    })
   }
 }
 
@@ -189,14 +198,17 @@ const unreachableSystemCodes = new Set([
   'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH'
 ])
 /**
- * SQLSTATE classes and codes that mean "not now" rather than "not like this".
+ * SQLSTATE classes and codes of temporary failures, as opposed to statements that would fail again.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const unreachableSqlStates = /^(08|53|57P|58|25006|40003)/
 const unreachableMessages =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed/
+  new RegExp(
+    'Connection terminated|timeout exceeded when trying to connect|Query read timeout|' +
+      'Client has encountered a connection error|Cannot use a pool after calling end|Client was closed'
+  )
 
-/** Whether an error says that the database is away, full or restarting. */
+/** Returns whether an error means that the database is unreachable, full or restarting. */
 export function isDatabaseUnavailable (error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable)
@@ -205,13 +217,13 @@ export function isDatabaseUnavailable (error: unknown): boolean {
   return unreachableMessages.test(error.message)
 }
 
-/** Turns whatever was thrown into what may be answered. */
+/** Returns the public form of any thrown value. */
 export function toPublicError (error: unknown): PublicError {
   if (error instanceof PublicError) return error
   if (isDatabaseUnavailable(error)) {
-    return new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'The database is unavailable; try again shortly.', {
-      cause: error
-    })
+    return new ServiceUnavailableError(
+      'DATABASE_UNAVAILABLE', 'The database is unavailable. Retry after the time in Retry-After', { cause: error }
+    )
   }
   return new InternalServerError(error)
 }

@@ -19,8 +19,8 @@ const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 interface Part { close (): Promise<unknown> }
 
 /**
- * Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or
- * cannot.
+ * Starts the configuration, PostgreSQL and the app in this order. Stops them in reverse, also when a signal arrives
+ * during the start or the start fails.
  */
 async function main (): Promise<void> {
   limitHeapGrowth()
@@ -42,8 +42,8 @@ async function main (): Promise<void> {
       await stop()
     }
   )
-  // Not by close-with-grace, which ends the process in disorder at a second signal: one Ctrl-C comes twice under npm,
-  // from the terminal and passed on.
+  // Signals are handled here because close-with-grace kills the process at the second one, and npm passes a Ctrl-C on
+  // that the terminal has already sent.
   for (const signal of stopSignals) {
     process.on(signal, () => {
       if (isStopping) return
@@ -55,7 +55,7 @@ async function main (): Promise<void> {
   try {
     await start(config, logger, started)
   } catch (error) {
-    // What stops has been pulled from under what was starting.
+    // A stop during the start makes the start fail: that is no error.
     if (isStopping) return
     await stop()
     throw error
@@ -93,7 +93,9 @@ async function listen (app: FastifyInstance): Promise<void> {
   }
 }
 
-/** What lives in DATA_DIR: the key of development and the embedded PostgreSQL, each unless a variable replaces it. */
+/**
+ * Prepares what DATA_DIR holds: the development key and the embedded PostgreSQL, each unless a variable replaces it.
+ */
 async function startInDataDir (config: Config, logger: Logger, started: Part[]): Promise<void> {
   const { dataDir, url } = config.database
   try {
@@ -112,7 +114,7 @@ async function startInDataDir (config: Config, logger: Logger, started: Part[]):
   }
 }
 
-/** Prints a banner for a person at a terminal, and one log line, at any level but `silent`, for everybody else. */
+/** Prints a banner at a terminal; otherwise writes one log line, at any level but `silent`. */
 async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
   if (process.stdout.isTTY && !app.config.isProduction) {
     process.stdout.write(await banner(app))
@@ -130,7 +132,9 @@ async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
   }, 'server.ready')
 }
 
-/** Made once and kept: secrets stored in development stay readable after a restart. */
+/**
+ * Returns the development key, which is generated once and kept, so that stored secrets stay readable after a restart.
+ */
 async function developmentKey (dataDir: string): Promise<Buffer> {
   const file = join(dataDir, 'encryption-key')
   await mkdir(dataDir, { recursive: true })

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref, refusals } from '../../schemas/common.ts'
 import { Health, Readiness } from '../../schemas/health.ts'
 
-/** A server that sheds load lives: whoever ended it would have its load meet the others. */
+/** Health checks work while the server refuses requests: if it were restarted, the other nodes would get its load. */
 const answersAnyway = () => {}
 
 const health: FastifyPluginAsyncTypebox = async (app) => {
@@ -11,9 +11,9 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getHealth',
       tags: ['Health'],
-      summary: 'Does the process live?',
-      description: 'For liveness probes, with the version that runs. It does not look at the database.',
-      response: { 200: ref(Health, 'It lives.'), ...refusals() }
+      summary: 'Check liveness',
+      description: 'For liveness probes. Returns the running version. Does not check the database.',
+      response: { 200: ref(Health, 'The process runs.'), ...refusals() }
     }
   }, async () => app.health.liveness())
 
@@ -22,10 +22,10 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getReadiness',
       tags: ['Health'],
-      summary: 'Can it serve?',
-      description: 'For readiness probes: every component with its state; 503 while one has failed.',
+      summary: 'Check readiness',
+      description: 'For readiness probes. Returns the state of every component, with 503 if one has failed.',
       response: {
-        200: ref(Readiness, 'Every component is well.'),
+        200: ref(Readiness, 'No component has failed.'),
         ...refusals(),
         503: ref(Readiness, 'A component has failed.')
       }

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
 import { version } from '../foundation/version.ts'
 
-/** Where the server listens, as this machine reaches it. */
+/** Returns the URL under which this machine reaches the server. */
 export function listeningUrl ({ server, config }: FastifyInstance): string {
   const address = server.address()
   const { host: wanted, port: wantedPort } = config.http
@@ -11,7 +11,7 @@ export function listeningUrl ({ server, config }: FastifyInstance): string {
   return `http://${host}:${typeof address === 'object' && address !== null ? address.port : wantedPort}`
 }
 
-/** What a newcomer at a terminal needs when the server has started: where it is, and how to get a first token. */
+/** Returns the text for a terminal after a start: the URLs, and how to get a first token. */
 export async function banner (app: FastifyInstance): Promise<string> {
   const local = listeningUrl(app)
   const url = app.config.http.publicUrl ?? local
@@ -33,14 +33,14 @@ export async function banner (app: FastifyInstance): Promise<string> {
   return `${lines.join('\n')}\n`
 }
 
-/** To be connected by `PUT /api/database/connection`: change data capture works out of the box. */
+/** The connection string to pass to `PUT /api/database/connection`, to try change data capture. */
 function demoDatabase ({ url = '', dataDir }: Config['database']): string {
   const { username, host } = new URL(url)
   return `postgres://${username}:<the password in ${join(dataDir, 'postgres-password')}>@${host}/demo`
 }
 
 /**
- * By the local address: through a proxy the first user needs the set-up token, so it is part of the body where one is
+ * Uses the local address. Through a proxy, the first user needs the setup token, so the body has it if a proxy is
  * trusted.
  */
 function firstSteps (url: string, { auth, config }: FastifyInstance): string[] {
@@ -56,7 +56,8 @@ function firstSteps (url: string, { auth, config }: FastifyInstance): string[] {
     '',
     `    curl ${url}/api/auth/setup -H 'content-type: application/json' \\`,
     `      -d '${JSON.stringify(user)}'            # returns a sessionToken`,
-    `    curl ${url}/api/applications -H 'authorization: <sessionToken>' -H 'content-type: application/json' -d '{"name":"Shop"}'`,
+    `    curl ${url}/api/applications -H 'authorization: <sessionToken>' -H 'content-type: application/json' \\`,
+    '      -d \'{"name":"Shop"}\'',
     `    curl ${url}/auth/token -H 'authorization: <sessionToken>' -H 'content-type: application/json' \\`,
     '      -d \'{"applicationId":"<app_…>","permissions":["admin"]}\'',
     '',

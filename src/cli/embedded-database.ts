@@ -7,14 +7,13 @@ const firstPauseMs = 100
 const pauseMaxMs = 5000
 
 /**
- * The embedded PostgreSQL for as long as the server runs: when it dies though nobody asked, it is started again on its
- * port, so that its connection strings stay true. Until then, whatever needs it is answered 503. Starting it again is
- * tried without end.
+ * Keeps the embedded PostgreSQL running while the server runs. If it dies, it is restarted on the same port, so that
+ * connection strings stay valid; restarts are retried without limit. Requests that need it get 503 meanwhile.
  */
 export class EmbeddedDatabase {
   readonly #options: Omit<EmbeddedPostgresOptions, 'onExit' | 'port'>
   readonly #stopping = new AbortController()
-  /** What is under way; the next step begins after it. */
+  /** The current step; the next one begins after it. */
   #work: Promise<unknown> = Promise.resolve()
   #postgres: EmbeddedPostgres | undefined
 
@@ -28,7 +27,7 @@ export class EmbeddedDatabase {
     return await starting
   }
 
-  /** Ends it, also while it is being started. */
+  /** Stops it, also during its start. */
   async close (): Promise<void> {
     this.#stopping.abort()
     await this.#work.catch(() => {})
@@ -52,7 +51,7 @@ export class EmbeddedDatabase {
     const { signal } = this.#stopping
     for (let pauseMs = firstPauseMs; !signal.aborted; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
       try {
-        // Gives the data folder back, for the new one to take.
+        // Releases the data folder for the new server.
         await this.#postgres?.stop()
         await this.#launch(this.#postgres?.port)
         return

@@ -5,7 +5,10 @@ import { startEmbeddedPostgres } from '../../db/embedded-postgres.ts'
 import { buildApp } from '../app.ts'
 import { createConfig } from '../config.ts'
 
-/** `npm run openapi`: prints the generated document to openapi.json, whose diff is the review of the API. */
+/**
+ * `npm run openapi`: writes the generated document to openapi.json. The diff of that file shows every API change in a
+ * review.
+ */
 const dataDir = await mkdtemp(join(tmpdir(), 'realtime-openapi-'))
 await chmod(dataDir, 0o755)
 const postgres = await startEmbeddedPostgres({ dataDir, databases: ['realtime'], log: () => {} })

@@ -7,13 +7,15 @@ import { reencrypt } from '../foundation/encryption/reencrypt.ts'
 import { databaseFailure, dataDirFailure, reportStartFailure } from './start-failure.ts'
 
 /**
- * `npm run reencrypt`: seals every stored secret with ENCRYPTION_KEY, whichever of ENCRYPTION_KEYS_OLD it was sealed
- * with. When it says that nothing is left behind, the old keys can go. The embedded PostgreSQL must not be in use.
+ * `npm run reencrypt`: seals every stored secret with ENCRYPTION_KEY. If it reports no unreadable secret, you can
+ * remove the keys in ENCRYPTION_KEYS_OLD. The embedded PostgreSQL must not be in use.
  */
 async function main (): Promise<void> {
   const variables = readEnvironment()
   const config = createConfig(variables)
-  if ((variables['ENCRYPTION_KEY'] ?? '') === '') { throw new ConfigError(['ENCRYPTION_KEY is required: the key that is to seal from now on']) }
+  if ((variables['ENCRYPTION_KEY'] ?? '') === '') {
+    throw new ConfigError(['ENCRYPTION_KEY is required: set it to the key that seals secrets from now on'])
+  }
   const embedded = config.database.url === undefined
     ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, databases: ['realtime'], log: () => {} })
       .catch((error: unknown) => { throw dataDirFailure(error, config.database.dataDir) })
@@ -27,7 +29,7 @@ async function main (): Promise<void> {
     const done = await reencrypt(createKysely(pool), createEncryption(config.encryptionKeys))
     for (const { table, column, sealedAnew, unreadable } of done) {
       process.stdout.write(
-        `${table}.${column}: ${sealedAnew} sealed anew${
+        `${table}.${column}: ${sealedAnew} resealed${
           unreadable.length === 0 ? '' : `, ${unreadable.length} that no key opens: ${unreadable.join(', ')}`
         }\n`
       )

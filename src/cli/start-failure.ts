@@ -27,7 +27,7 @@ export function reportStartFailure (error: unknown): void {
   process.stderr.write(`${isExplained ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
 }
 
-/** Translates what went wrong in the data folder, or in the embedded PostgreSQL that lives there. */
+/** Translates an error of the data folder, or of the embedded PostgreSQL in it. */
 export function dataDirFailure (error: unknown, dataDir: string): StartError {
   const reason = fileReasons[codeOf(error) ?? '']
   if (reason !== undefined) {
@@ -44,8 +44,8 @@ const fileReasons: Record<string, string> = {
   EROFS: 'is on a read-only file system',
   ENOSPC: 'is on a disk that is full',
   EDQUOT: 'is on a disk whose quota is used up',
-  ENOTDIR: 'is below something that is not a folder',
-  ELOOP: 'is a symbolic link that leads to itself'
+  ENOTDIR: 'is inside a path that is not a folder',
+  ELOOP: 'is a symbolic link to itself'
 }
 
 /** Translates an error of the platform's own database; any other error is returned as it is. */
@@ -82,8 +82,8 @@ const databaseReasons: Record<string, Sentence> = {
   '3D000': ({ database }) => `the database "${database}" does not exist. Create it first: createdb ${database}`,
   42501: ({ user }, message) =>
     `the user "${user}" lacks a right that the migrations need (${message}). Make it the owner of the database.`,
-  53300: ({ host, port }) => `PostgreSQL at ${host}:${port} has no connection left. Raise its max_connections.`,
-  '57P03': ({ host, port }) => `PostgreSQL at ${host}:${port} is still starting, or shutting down. Try again shortly.`,
+  53300: ({ host, port }) => `PostgreSQL at ${host}:${port} has reached its connection limit. Raise max_connections.`,
+  '57P03': ({ host, port }) => `PostgreSQL at ${host}:${port} is still starting or shutting down. Retry shortly.`,
   25006: ({ host, port }) => `PostgreSQL at ${host}:${port} is read-only. Use the primary's address.`
 }
 
@@ -102,7 +102,7 @@ const messagePatterns: [RegExp, Sentence][] = [
   ],
   [
     /password must be a string|no password/i,
-    ({ user }) => `PostgreSQL asks for a password of the user "${user}", and the address has none.`
+    ({ user }) => `PostgreSQL requires a password for the user "${user}", and the address has none.`
   ],
   [/newer than this program/i, (_, message) => message]
 ]
@@ -120,14 +120,14 @@ export function listenFailure (error: unknown, { host, port }: Config['http']): 
 const listenReasons: Record<string, (host: string, port: number) => string> = {
   EADDRINUSE: (host, port) =>
     `PORT ${port} on ${host} is in use by another program. Stop that program, or set PORT to another number.`,
-  EACCES: (_, port) => `PORT ${port} needs special rights. Set PORT to 1024 or above.`,
+  EACCES: (_, port) => `PORT ${port} requires special privileges. Set PORT to 1024 or above.`,
   EADDRNOTAVAIL: host =>
     `HOST ${host} is not an address of this machine. Set HOST to 127.0.0.1, or to 0.0.0.0 for all addresses.`,
   ENOTFOUND: host => `HOST ${host} does not exist. Set HOST to an address of this machine.`,
   EAI_AGAIN: host => `HOST ${host} could not be resolved. Set HOST to an address of this machine.`
 }
 
-/** The first cause, or the first error of several attempts to connect. */
+/** Returns the root cause, or the first error of several attempts to connect. */
 function rootOf (error: unknown): unknown {
   if (error instanceof AggregateError && error.errors.length > 0) return rootOf(error.errors[0])
   if (error instanceof Error && error.cause !== undefined) return rootOf(error.cause)
@@ -143,7 +143,7 @@ function messageOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Without the password. A socket's folder may stand in the query. */
+/** Parses the parts of an address, without the password. The folder of a socket may be in the query. */
 function addressOf (url: string): Address {
   try {
     const { hostname, port, username, pathname, searchParams } = new URL(url)

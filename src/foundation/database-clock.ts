@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 
 const readEveryMs = 1000
-/** As far as the two may be apart and still be taken for the same: the machine's own clock then counts. */
+/** Difference up to which the two clocks count as equal; the machine's own clock is then used. */
 const agreeMs = 1000
 
 /**
- * The time that all nodes go by where they have to agree: when an event was written, when a document expires, when a
- * lease ends. It is the machine's, as long as that agrees with the database's; of a machine whose clock is wrong, or is
- * being set, it is the database's, carried on by a steady clock from one reading to the next.
+ * The clock that all nodes share: for the time of an event, the expiry of a document, the end of a lease. It returns
+ * the machine's time while that agrees with the database's. If the machine's clock is wrong or is being set, it returns
+ * the database's time, advanced by a monotonic clock between readings.
  */
 export class DatabaseClock {
   readonly #pool: pg.Pool
   readonly #stop = new AbortController()
-  /** What the database's clock is ahead of the steady one. */
+  /** How far the database's clock is ahead of the monotonic one. */
   #ahead: number | undefined
   #running: Promise<void> | undefined
 
@@ -29,7 +29,7 @@ export class DatabaseClock {
     return Math.abs(own - theirs) <= agreeMs ? own : theirs
   }
 
-  /** Resolves with the first reading. While the database is away, the steady clock goes on. */
+  /** Resolves after the first reading. While the database is unreachable, the monotonic clock continues. */
   async start (): Promise<void> {
     await this.read()
     this.#running ??= this.#run(this.#stop.signal)
@@ -46,8 +46,10 @@ export class DatabaseClock {
       name: 'clock', text: 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms'
     })
     const answered = performance.now()
-    // One that took long says little.
-    if (row !== undefined && (answered - asked < agreeMs / 2 || this.#ahead === undefined)) { this.#ahead = row.ms - (asked + answered) / 2 }
+    // A slow reading is inaccurate.
+    if (row !== undefined && (answered - asked < agreeMs / 2 || this.#ahead === undefined)) {
+      this.#ahead = row.ms - (asked + answered) / 2
+    }
   }
 
   async #run (signal: AbortSignal): Promise<void> {

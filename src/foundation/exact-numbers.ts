@@ -5,9 +5,9 @@ import { invalid, jsonDepthMax, jsonPointer } from './json.ts'
 
 /** Every double has a decimal text of 17 significant digits, so a longer fraction was not printed from a double. */
 const fractionDigitsMax = 17
-/** A double nearer to 0 has fewer digits. */
+/** A double closer to 0 has fewer digits. */
 export const smallestNormal = 2 ** -1022
-/** Of `toPrecision`. */
+/** The limit of `toPrecision`. */
 const precisionMax = 100
 
 /**
@@ -33,9 +33,8 @@ export function isExactNumber (literal: string): boolean {
 const longNumber = /(?:^|[\s:,[])(-?(?:[\d.]{16}|[\d.]{1,15}[eE][+-]?\d{3})[\d.eE+-]*)/g
 
 /**
- * Returns whether a JSON text has a number that is not exact, or a string that looks as if it had one. Most texts have
- * no long number: they are only searched for one, which takes less than half of the time of parsing them. (A lookbehind
- * in the expression would double it.)
+ * Returns whether a JSON text has an inexact number, or a string that looks like one. Most texts have no long number:
+ * searching for one takes less than half the time of parsing. (A lookbehind in the expression would double it.)
  */
 export function mayHaveInexactNumber (json: string): boolean {
   longNumber.lastIndex = 0
@@ -47,8 +46,9 @@ export function mayHaveInexactNumber (json: string): boolean {
 }
 
 /**
- * Throws ValidationError `NUMBER_INEXACT` for a JSON text with a number that parsing changes. It names the first one by
- * its JSON Pointer, without the `outer` first segments. Call it for a text that was parsed before, and so is JSON.
+ * Throws ValidationError `NUMBER_INEXACT` if parsing changes a number of a JSON text. The error names the first such
+ * number by its JSON Pointer, without the first `outer` segments. The text must have been parsed before, so that it is
+ * known to be JSON.
  */
 export function requireExactNumbers (json: string, outer = 0): void {
   if (!mayHaveInexactNumber(json)) return
@@ -61,17 +61,18 @@ export function requireExactNumbers (json: string, outer = 0): void {
       }
     })
   } catch (error) {
-    // The visitor recurses. A text that is too deep for it is far deeper than any request may be.
+    // The visitor is recursive. A text too deep for it is far deeper than the limit.
     throw error instanceof RangeError ? invalid('', `must be at most ${jsonDepthMax} levels deep`) : error
   }
 }
 
 const literalShownMax = 40
 
-/** Returns the refusal of a number at a JSON Pointer. */
+/** Returns the error for an inexact number at a JSON Pointer. */
 export function inexact (path: string, literal: string): ValidationError {
   const shown = literal.length > literalShownMax ? `${literal.slice(0, literalShownMax)}…` : literal
-  const message = `must be a number that a double keeps: ${shown} would become ${Number(literal)}. Send it as a string`
+  const message =
+    `must be a number that a double can hold: ${shown} would become ${Number(literal)}. Send it as a string`
   return new ValidationError('NUMBER_INEXACT', `${path.slice(0, 200) || 'The body'} ${message}`, {
     details: [{ path, message }]
   })

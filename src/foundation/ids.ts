@@ -5,8 +5,8 @@ const pool = Buffer.allocUnsafe(idBytes * 512)
 let used = pool.length
 
 /**
- * 96 random bits in the URL-safe base64 alphabet (RFC 4648 §5), drawn from a pool because each draw of its own costs
- * microseconds.
+ * Returns 96 random bits in the URL-safe base64 alphabet (RFC 4648 §5). They come from a pool, because each separate
+ * draw takes microseconds.
  */
 function randomText (): string {
   if (used === pool.length) {
@@ -17,7 +17,7 @@ function randomText (): string {
   return pool.toString('base64url', used - idBytes, used)
 }
 
-/** `prefix_` and a random part. */
+/** Returns `prefix_` and a random part. */
 export function randomId (
   prefix:
     | 'app'
@@ -41,7 +41,7 @@ export function randomId (
   return `${prefix}_${randomText()}`
 }
 
-/** Names one life of a log. */
+/** Returns the identifier of one life of a log. */
 export const newEpoch = (): string => randomText()
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -50,14 +50,14 @@ const runLength = 12
 const eventIdForm = /^evt_[A-Za-z0-9_-]{16}$/
 
 /**
- * Names a run: the events that one transaction appends to one log. Their ids share its 72 random bits, so that whoever
- * keeps something of events keeps it of runs, and finds it by any of the ids.
+ * Returns the name of a run: the events that one transaction appends to one log. Their ids share its 72 random bits, so
+ * that data about events can be stored by run and found by any of the ids.
  */
 export const newRun = (): string => randomText().slice(0, runLength)
 
 /**
- * The id of a run's event, counted from 0. The count is folded into the run's own letters, so that no id looks like a
- * number.
+ * Returns the id of a run's event, counted from 0. The count is folded into the run's own letters, so that ids do not
+ * look sequential.
  */
 export function eventIdIn (run: string, ordinal: number): string {
   let id = `evt_${run}`
@@ -65,7 +65,7 @@ export function eventIdIn (run: string, ordinal: number): string {
   return id
 }
 
-/** The run of an event, and its place there; undefined for what is no event's id. */
+/** Returns the run of an event and its place in the run, or undefined if the text is no event id. */
 export function runOf (eventId: string): { run: string, ordinal: number } | undefined {
   if (!eventIdForm.test(eventId)) return undefined
   let ordinal = 0

@@ -5,8 +5,8 @@ export const jsonDepthMax = 64
 export const jsonBytesMax = 256 * 1024
 
 /**
- * Parses bytes from outside; `what` names them in a refusal. Returns their text, too, which alone has the numbers as
- * they were sent. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`.
+ * Parses untrusted bytes; `what` names them in errors. Also returns their text, which alone preserves numbers as they
+ * were sent. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`.
  */
 export function parseJson (bytes: Buffer, what = 'The body'): { value: unknown, text: string } {
   if (!isUtf8(bytes)) throw new ValidationError('INVALID_UTF8', `${what} is not valid UTF-8`)
@@ -22,9 +22,9 @@ export function parseJson (bytes: Buffer, what = 'The body'): { value: unknown, 
 }
 
 export interface JsonLimits {
-  /** Of its JSON; `jsonBytesMax` unless it is given. */
+  /** Limit of the serialised JSON; `jsonBytesMax` by default. */
   bytesMax?: number
-  /** Keys that are refused wherever they stand. */
+  /** Keys that are rejected at any depth. */
   forbiddenKeys: ReadonlySet<string>
 }
 
@@ -32,21 +32,23 @@ export const payloadLimits: JsonLimits = { forbiddenKeys: new Set(['__proto__'])
 export const documentLimits: JsonLimits = { forbiddenKeys: new Set(['__proto__', 'constructor', 'prototype']) }
 
 /**
- * Serialises a parsed JSON value after checking what the platform promises of stored JSON: depth, size, finite numbers
- * (`1e400` parses to Infinity), no NUL (PostgreSQL's jsonb and text refuse it), no key that poisons prototypes.
- * `path` is the JSON Pointer of the value in the request, so that the refusal names the place.
+ * Serialises a parsed JSON value after checking it: depth, size, finite numbers (`1e400` parses to Infinity), no NUL
+ * (PostgreSQL's jsonb and text reject it), and no key that pollutes prototypes. `path` is the JSON Pointer of the value
+ * in the request, for error messages.
  */
 export function encodeJson (value: unknown, path: string, limits: JsonLimits = payloadLimits): string {
   const { bytesMax = jsonBytesMax } = limits
   checkJson(value, path, 1, limits)
   const text = JSON.stringify(value)
-  if (text.length > bytesMax || (text.length > bytesMax / 3 && Buffer.byteLength(text) > bytesMax)) { throw tooLarge(path, bytesMax) }
+  if (text.length > bytesMax || (text.length > bytesMax / 3 && Buffer.byteLength(text) > bytesMax)) {
+    throw tooLarge(path, bytesMax)
+  }
   return text
 }
 
 /**
- * The least that an element of an array (`0,`) and a member of an object (`"":0,`) take: with too many, a value is too
- * large before it is walked.
+ * The smallest JSON of an array element (`0,`) and of an object member (`"":0,`): with too many of them, a value is
+ * rejected before it is walked.
  */
 const elementBytesMin = 2
 const memberBytesMin = 5
@@ -88,7 +90,7 @@ function checkMembers (object: Record<string, unknown>, path: string, depth: num
   }
 }
 
-/** The pointer is only built for what can be wrong, so that a walk over good data allocates nothing. */
+/** Builds the pointer only for values that may be invalid, so that a walk over valid data allocates nothing. */
 function checkMember (value: unknown, path: string, key: string | number, depth: number, limits: JsonLimits): void {
   if (typeof value === 'boolean' || value === null) return
   if (typeof value === 'number' && Number.isFinite(value)) return

@@ -2,20 +2,20 @@ import { ValidationError } from '../errors.ts'
 
 export type CursorPart = string | number
 
-/** One page of a list, and what to send back for the next one. */
+/** One page of a list, and the cursor of the next page. */
 export interface PageOf<T> {
   items: T[]
   nextCursor: string | undefined
 }
 
-/** The key of the last item of a page, opaque to whoever carries it. */
+/** Encodes the key of the last item of a page as an opaque cursor. */
 export function encodeCursor (parts: CursorPart[]): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url')
 }
 
 /**
- * The key that `encodeCursor` was given. Cursors come from outside: with `shape`, each part is checked against the
- * type that the query will compare it with. Throws ValidationError for anything that we did not make.
+ * Returns the key of a cursor. Cursors are untrusted: `shape` gives the type of each part that the query compares.
+ * Throws ValidationError for any text that `encodeCursor` did not return.
  */
 export function decodeCursor (cursor: string, shape?: readonly ('string' | 'number')[]): CursorPart[] {
   const parts = parse(cursor)
@@ -31,13 +31,13 @@ export function decodeCursor (cursor: string, shape?: readonly ('string' | 'numb
 export const cursorRefused = () =>
   new ValidationError(
     'VALIDATION_FAILED',
-    'The cursor does not belong to this list: pass the X-Next-Cursor of the page before',
+    'The cursor does not belong to this list. Pass the X-Next-Cursor of the previous page',
     {
-      details: [{ path: '/cursor', message: 'must be the X-Next-Cursor of the page before' }]
+      details: [{ path: '/cursor', message: 'must be the X-Next-Cursor of the previous page' }]
     }
   )
 
-/** Cuts a result that was asked for with one row too many: the extra row says that there is another page. */
+/** Makes a page of a result that was queried with one extra row, which shows that there is another page. */
 export function toPage<Row, T> (
   rows: Row[], limit: number, toItem: (row: Row) => T, key: (row: Row) => CursorPart[]
 ): PageOf<T> {
@@ -47,7 +47,7 @@ export function toPage<Row, T> (
   }
 }
 
-/** PostgreSQL refuses NUL in text and fractions in bigint: what cannot be compared was never a key. */
+/** PostgreSQL rejects NUL in text and fractions in bigint, so such values were never keys. */
 const isCursorPart = (part: unknown): part is CursorPart =>
   typeof part === 'string' ? !part.includes('\0') : Number.isSafeInteger(part)
 

@@ -2,13 +2,10 @@
 const patternForm = /^(?:\*\*|(?:\*|[a-z0-9_-]+)(?:\.(?:\*|[a-z0-9_-]+))*(?:\.\*\*)?)$/
 const patternLengthMax = 300
 
-/**
- * Whether a text is a topic pattern: `*` stands for one segment, `**` at the end for all the rest (at least one
- * segment).
- */
+/** Returns whether a text is a topic pattern: `*` stands for one segment, `**` at the end for one or more segments. */
 export const isTopicPattern = (text: string): boolean => text.length <= patternLengthMax && patternForm.test(text)
 
-/** A set of topics, given by patterns. A topic is itself a pattern that nothing but it matches. */
+/** A set of topics, given by patterns. A topic is a pattern that matches only itself. */
 export class TopicPatterns {
   static readonly none = new TopicPatterns([])
   static readonly all = new TopicPatterns(['**'])
@@ -27,7 +24,7 @@ export class TopicPatterns {
 
   get isEmpty (): boolean { return this.patterns.length === 0 }
 
-  /** Whether every topic that `wanted`, a topic or a pattern, can stand for is in the set by one of its patterns. */
+  /** Returns whether one of the patterns covers every topic that `wanted`, a topic or a pattern, can match. */
   covers (wanted: string): boolean {
     if (this.isAll || this.#exact.has(wanted)) return true
     if (this.#wild.length === 0) return false
@@ -35,7 +32,7 @@ export class TopicPatterns {
     return this.#wild.some(held => coversSegments(held, segments))
   }
 
-  /** Whether some topic that `wanted`, a topic or a pattern, can stand for is in the set. */
+  /** Returns whether the set contains some topic that `wanted`, a topic or a pattern, can match. */
   meets (wanted: string): boolean {
     if (this.isAll || this.#exact.has(wanted)) return true
     const segments = wanted.split('.')
@@ -53,8 +50,10 @@ function segmentsMeet (a: readonly string[], b: readonly string[]): boolean {
   const fixed = (segments: readonly string[]) => segments.at(-1) === '**' ? segments.length - 1 : segments.length
   const [fixedA, fixedB] = [fixed(a), fixed(b)]
   const [isOpenA, isOpenB] = [fixedA < a.length, fixedB < b.length]
-  // `**` stands for one segment at least.
-  if (!isOpenA && !isOpenB ? fixedA !== fixedB : (!isOpenA && fixedA <= fixedB) || (!isOpenB && fixedB <= fixedA)) { return false }
+  // `**` stands for at least one segment.
+  if (!isOpenA && !isOpenB ? fixedA !== fixedB : (!isOpenA && fixedA <= fixedB) || (!isOpenB && fixedB <= fixedA)) {
+    return false
+  }
   for (let i = 0; i < Math.min(fixedA, fixedB); i++) if (a[i] !== '*' && b[i] !== '*' && a[i] !== b[i]) return false
   return true
 }

@@ -9,10 +9,10 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getPrometheusMetrics',
       tags: ['Metrics'],
-      summary: 'Metrics for Prometheus',
+      summary: 'Get metrics for Prometheus',
       description:
-        'Text exposition format. With `METRICS_TOKEN` as a bearer token the label `topic` has names; without it, in ' +
-          'production, it is `all`. docs/METRICS.md explains each metric.',
+        'Returns the Prometheus text format. With `METRICS_TOKEN` as bearer token, the label `topic` has topic ' +
+          'names; without it, in production, it is `all`. docs/METRICS.md explains each metric.',
       produces: ['text/plain'],
       response: {
         200: {
@@ -33,10 +33,10 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getDashboard',
       tags: ['Metrics'],
-      summary: 'Numbers at a glance',
+      summary: 'Get dashboard numbers',
       description:
-        'Of the scope that a token has or a session names, or of everything that the session reaches. Rates and ' +
-          'latencies are those of the node that answers.',
+        "Covers the scope of the token or of the session's headers, otherwise everything that the session has access " +
+          'to. Rates and latencies are those of the responding node.',
       headers: ScopeHeaders,
       response: { 200: ref(Dashboard, 'The numbers.'), ...refusals(400, 401, 403, 404) }
     }
@@ -47,10 +47,10 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getHotTopics',
       tags: ['Metrics'],
-      summary: 'Topics with the most traffic',
+      summary: 'List topics with the most traffic',
       description:
-        'Of the scope that a token has or a session names, or of everything that the session reaches: those with ' +
-          'the most events first.',
+        "Covers the scope of the token or of the session's headers, otherwise everything that the session has access " +
+          'to. The topics with the most events come first.',
       headers: ScopeHeaders,
       querystring: HotTopicsQuery,
       response: {

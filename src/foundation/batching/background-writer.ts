@@ -2,23 +2,23 @@ const everyMs = 200
 const retryAfterMs = 1000
 
 /**
- * Writes down what gathers in memory, a few times a second while something does and less often while that fails.
- * One write runs at a time: what comes in meanwhile is the next one's.
+ * Stores collected items a few times per second, and less often while the store fails. One write runs at a time; items
+ * that arrive meanwhile go into the next.
  */
 export class BackgroundFlush {
-  /** For the write to set: whether the last one found the store. */
+  /** Set by the write: whether it failed to reach the store. */
   isFailing = false
   readonly #write: () => Promise<void>
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #isClosed = false
 
-  /** `write` stores all there is by now. It never rejects. */
+  /** `write` stores all current items. It must not reject. */
   constructor (write: () => Promise<void>) {
     this.#write = write
   }
 
-  /** Something is there to be written. */
+  /** Schedules a write. */
   schedule (): void {
     if (this.#timer !== undefined || this.#isClosed) return
     this.#timer = setTimeout(() => {
@@ -27,14 +27,14 @@ export class BackgroundFlush {
     }, this.isFailing ? retryAfterMs : everyMs).unref()
   }
 
-  /** Writes what there is by now. Resolves when it is stored, or could not be. */
+  /** Writes the current items now. Resolves when they are stored, or the write has failed. */
   async now (): Promise<void> {
     await this.#running
     this.#running ??= this.#write().finally(() => { this.#running = undefined })
     await this.#running
   }
 
-  /** Writes a last time; what comes in later is not written. */
+  /** Writes one last time. Later items are not written. */
   async close (): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)

@@ -1,6 +1,6 @@
-/** Keys of one statement: enough to share its cost, few enough not to make the first wait for the last. */
+/** Keys per statement: enough to share its cost, few enough that the first key does not wait long for the last. */
 const keysMax = 500
-/** Statements in flight: while they are, the next ones gather. */
+/** Concurrent statements. Further look-ups gather meanwhile. */
 const statementsMax = 2
 
 interface Lookup<K, V> {
@@ -11,16 +11,16 @@ interface Lookup<K, V> {
 }
 
 export interface GatherOptions<K, V> {
-  /** Keys of the same name share one look-up. */
+  /** Keys with the same name share one look-up. */
   nameOf (key: K): string
-  /** Answers a value a key, in their order. */
+  /** Returns one value per key, in the order of the keys. */
   load (keys: K[]): Promise<V[]>
 }
 
 /**
- * Look-ups that are made together, or while others are under way, share one statement, and the same one is made once.
- * There is no cache: a statement is sent after the look-ups that it serves were made, so each sees every write that
- * was acknowledged before. It is what keeps a thousand clients that come at once from being a thousand queries.
+ * Combines look-ups that are made together, or while others are in flight, into one statement; equal look-ups share one
+ * result. There is no cache: a statement is sent after the look-ups that it serves were made, so each sees every write
+ * acknowledged before. A thousand clients that connect at once cause a few queries instead of a thousand.
  */
 export function createGatherer<K, V> ({ nameOf, load }: GatherOptions<K, V>): (key: K) => Promise<V> {
   const waiting = new Map<string, Lookup<K, V>>()

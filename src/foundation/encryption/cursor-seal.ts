@@ -5,9 +5,9 @@ const macBytes = 16
 const macLength = 22
 
 /**
- * Signs the cursors of lists for the list that they belong to: its route, parameters, filters and scope. A cursor that
- * was forged, changed or taken from another list is refused before a query sees it. The keys are derived from those of
- * `Encryption`, so every node accepts the others' cursors, and a new key accepts those of the old one.
+ * Signs list cursors for the list that they belong to: its route, parameters, filters and scope. A cursor that is
+ * forged, changed or from another list is rejected before a query uses it. The keys are derived from those of
+ * `Encryption`, so every node accepts the others' cursors, also after a key change.
  */
 export function createCursorSeal (encryptionKeys: readonly Buffer[]) {
   const keys = encryptionKeys.map(key =>
@@ -22,10 +22,12 @@ export function createCursorSeal (encryptionKeys: readonly Buffer[]) {
       return `${macOf(keys[0] ?? Buffer.alloc(0), list, cursor).toString('base64url')}${cursor}`
     },
 
-    /** Throws ValidationError for what was not sealed for the list. */
+    /** Throws ValidationError if the cursor was not sealed for the list. */
     open (list: string, sealed: string): string {
       const [mac, cursor] = [Buffer.from(sealed.slice(0, macLength), 'base64url'), sealed.slice(macLength)]
-      if (mac.length !== macBytes || !keys.some(key => timingSafeEqual(macOf(key, list, cursor), mac))) { throw cursorRefused() }
+      if (mac.length !== macBytes || !keys.some(key => timingSafeEqual(macOf(key, list, cursor), mac))) {
+        throw cursorRefused()
+      }
       return cursor
     }
   }

@@ -1,26 +1,29 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 
-/** Where a sealed secret is stored. It opens nowhere else: two rows' secrets cannot be exchanged in the database. */
+/**
+ * The place where a sealed secret is stored. It can be opened only there, so that secrets of two rows cannot be swapped
+ * in the database.
+ */
 export interface SealedPlace { table: string, column: string, id: string }
 
 /**
- * Secrets at rest: AES-256-GCM, one random 96-bit nonce each (NIST SP 800-38D), with the place as additional
- * authenticated data. The text form `v2.<key>.<nonce>.<tag>.<ciphertext>` names its key, so that several keys can
- * decrypt while one encrypts. `v1` had no additional data: only `reseal` reads it, for `npm run reencrypt`.
+ * Encrypts secrets at rest with AES-256-GCM, one random 96-bit nonce each (NIST SP 800-38D), and the place as
+ * additional authenticated data. The text form `v2.<key>.<nonce>.<tag>.<ciphertext>` names its key, so that several
+ * keys can decrypt while one encrypts. `v1` had no additional data; only `reseal` reads it, for `npm run reencrypt`.
  */
 export interface Encryption {
   encrypt (plain: string, place: SealedPlace): string
-  /** Throws when no configured key fits, the text was tampered with, or it was sealed for another place. */
+  /** Throws when no configured key fits, when the text was tampered with, or when it was sealed for another place. */
   decrypt (sealed: string, place: SealedPlace): string
   /**
-   * Returns the secret sealed by the key that encrypts now, and in the form of now: the same text if it is so already.
-   * Throws as `decrypt`.
+   * Returns the secret sealed with the current key in the current form; the same text if it already is. Throws as
+   * `decrypt`.
    */
   reseal (sealed: string, place: SealedPlace): string
 }
 
 const algorithm = 'aes-256-gcm'
-/** Bytes. A shorter tag would be accepted by default, and can be guessed. */
+/** Bytes. Node would accept a shorter tag by default, which can be guessed. */
 const authTagLength = 16
 /** A nonce of 12 bytes and a tag of 16. */
 const form = /^(v[12])\.([\w-]{8})\.([\w-]{16})\.([\w-]{22})\.([\w-]*)$/
@@ -28,7 +31,7 @@ const form = /^(v[12])\.([\w-]{8})\.([\w-]{16})\.([\w-]{22})\.([\w-]*)$/
 /** `keys` are 32 bytes each; the first encrypts, all decrypt. */
 export function createEncryption (keys: Buffer[]): Encryption {
   const named = keys.map(key => ({ key, name: createHash('sha256').update(key).digest('base64url').slice(0, 8) }))
-  if (named[0] === undefined) throw new Error('at least one encryption key is needed')
+  if (named[0] === undefined) throw new Error('at least one encryption key is required')
   const first = named[0]
 
   function open (sealed: string, place: SealedPlace, versions: readonly string[]): string {

@@ -6,8 +6,9 @@ const rowsAtOnce = 200
 export interface Reencrypted { table: string, column: string, sealedAnew: number, unreadable: string[] }
 
 /**
- * Seals with the first key what was sealed with another, or in the form of an earlier version. Nodes go on meanwhile,
- * if they know both keys; it may be broken off and run again. What no key opens is left as it is, and named.
+ * Seals with the first key every secret that was sealed with another key, or in an earlier form. Nodes that have both
+ * keys keep running meanwhile, and the command can be interrupted and run again. Secrets that no key opens are kept and
+ * reported.
  */
 export async function reencrypt<T> (
   db: Kysely<T>, encryption: Encryption, columns: readonly SealedColumn[] = sealedColumns
@@ -37,10 +38,10 @@ async function reencryptColumn<T> (
         outcome.unreadable.push(id)
         continue
       }
-      // Unless it was changed meanwhile: then it was sealed by whoever changed it.
+      // If the row was changed meanwhile, its writer has already sealed the new value.
       const { numAffectedRows } =
-        await sql`update ${tableRef} set ${columnRef} = ${anew}::text::${typeName} where ${idRef}::text = ${id} and ${columnRef}::text = ${sealed}`
-          .execute(db)
+        await sql`update ${tableRef} set ${columnRef} = ${anew}::text::${typeName}
+          where ${idRef}::text = ${id} and ${columnRef}::text = ${sealed}`.execute(db)
       outcome.sealedAnew += Number(numAffectedRows)
     }
     after = rows.at(-1)?.id ?? after
@@ -50,8 +51,8 @@ async function reencryptColumn<T> (
 }
 
 /**
- * Whether a secret has the form of an earlier version, which the server does not open and `reencrypt` would bring up to
- * date. One that no key opens does not count: nothing would help it.
+ * Returns whether a secret has an earlier form, which the server cannot open but `reencrypt` can update. Secrets that
+ * no key opens do not count.
  */
 export async function hasEarlierForm<T> (
   db: Kysely<T>, encryption: Encryption, columns: readonly SealedColumn[] = sealedColumns
@@ -66,10 +67,10 @@ export async function hasEarlierForm<T> (
   return false
 }
 
-/** The form of a sealed secret, by itself or within JSON: see `Encryption`. */
+/** A sealed secret, by itself or within JSON; see `Encryption`. */
 const sealedForm = /v[12]\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]*/g
 
-/** The text with what another key has sealed in it sealed by the first; undefined when no key opens some of it. */
+/** Returns the text with its secrets sealed with the first key, or undefined if no key opens one of them. */
 function sealedAnew (encryption: Encryption, place: SealedPlace, text: string): string | undefined {
   try {
     return text.replace(sealedForm, sealed => encryption.reseal(sealed, place))
@@ -78,29 +79,32 @@ function sealedAnew (encryption: Encryption, place: SealedPlace, text: string): 
   }
 }
 
-/** A column of secrets that `Encryption` has sealed, one by itself or several within JSON; `id` names its row. */
+/** A column of sealed secrets: one per row, or several within JSON. `id` identifies the row. */
 export interface SealedColumn {
   table: string
   id: string
   column: string
   type?: 'jsonb'
-  /** The column with the id that the place is made of, where that is not the row's own. */
+  /** The column with the id of the place, if that is not the row's own id. */
   boundTo?: string
   place: (id: string) => SealedPlace
 }
 
 const bound = (table: string, column: string) => (id: string): SealedPlace => ({ table, column, id })
 
-/** What each secret is bound to, by the id of its row. */
+/** The place of each secret, by the id of its row. */
 export const sealedPlaces = {
   signingKey: bound('signing_keys', 'secret_sealed'),
   secondFactor: bound('users', 'mfa_secret_sealed'),
-  /** Leftovers of a connection keep its string as it was sealed, so they are bound to the connection as well. */
+  /** A connection's leftovers copy its sealed string, so they share its place. */
   connection: bound('cdc_connections', 'connection_string_sealed'),
   webhook: bound('webhooks', 'secrets')
 } as const
 
-/** Every one of them: a column that is missing here stays behind when ENCRYPTION_KEY changes (`npm run reencrypt`). */
+/**
+ * Every column of sealed secrets. A column that is missing here is left behind when ENCRYPTION_KEY changes (`npm run
+ * reencrypt`).
+ */
 export const sealedColumns: readonly SealedColumn[] = [
   { table: 'signing_keys', id: 'id', column: 'secret_sealed', place: sealedPlaces.signingKey },
   { table: 'users', id: 'id', column: 'mfa_secret_sealed', place: sealedPlaces.secondFactor },

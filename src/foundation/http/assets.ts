@@ -6,8 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 const zip = promisify(gzip)
 
 /**
- * A file that stays the same while the server runs, with its entity tag. It is compressed once, when it is first
- * requested.
+ * A file that does not change while the server runs, with its entity tag. It is compressed once, at the first request.
  */
 export class Asset {
   readonly type: string
@@ -27,7 +26,7 @@ export class Asset {
   }
 }
 
-/** Sends an asset, compressed where the client accepts gzip, or 304 where it has the asset. */
+/** Sends an asset, compressed if the client accepts gzip, or 304 if the client already has it. */
 export async function sendAsset ({ headers }: FastifyRequest, reply: FastifyReply, asset: Asset) {
   reply.headers({ etag: asset.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' })
   if (matches(headers['if-none-match'], asset.etag)) return reply.code(304).send()
@@ -36,6 +35,6 @@ export async function sendAsset ({ headers }: FastifyRequest, reply: FastifyRepl
   return reply.header('content-encoding', 'gzip').send(await asset.compressed())
 }
 
-/** Weakly, as RFC 9110 §13.1.2 asks. */
+/** Compares weakly (RFC 9110 §13.1.2). */
 const matches = (header: string | undefined, etag: string): boolean =>
   header !== undefined && header.split(',', 100).some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, '')))

@@ -2,41 +2,41 @@ import type { Readable, Transform } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
 import { UnsupportedMediaTypeError, ValidationError } from '../../errors.ts'
 
-/** Not Brotli, nor Zstandard: five bytes of either make the decoder set aside 16 MiB. */
+/** Neither Brotli nor Zstandard: five bytes of either make the decoder allocate 16 MiB. */
 const decoders: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate
 }
 
-/** What an inflater holds at most while it lives: its window of 32 KiB, its state, and a piece of output. */
+/** Maximum memory of an inflater: its window of 32 KiB, its state, and a chunk of output. */
 const decoderBytes = 64 * 1024
 
-/** What `Accept-Encoding` says of request bodies (RFC 9110 §12.5.3). */
+/** The value of `Accept-Encoding` for request bodies (RFC 9110 §12.5.3). */
 export const acceptedCodings = 'gzip, deflate'
 
-/** US-ASCII is UTF-8, too. */
+/** US-ASCII is a subset of UTF-8. */
 const charsets = ['utf-8', 'utf8', 'us-ascii', 'ascii']
 
-/** Throws UnsupportedMediaTypeError `CONTENT_TYPE_UNSUPPORTED` for another charset than UTF-8. */
+/** Throws UnsupportedMediaTypeError `CONTENT_TYPE_UNSUPPORTED` for a charset other than UTF-8. */
 export function requireUtf8 (contentType: string): void {
   for (const [, quoted, plain = ''] of contentType.matchAll(/;\s*charset\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/gi)) {
     const charset = (quoted ?? plain).toLowerCase()
     if (charsets.includes(charset)) continue
     throw new UnsupportedMediaTypeError(
       'CONTENT_TYPE_UNSUPPORTED',
-      `Bodies are in UTF-8, not ${JSON.stringify(charset.slice(0, 50))}`
+      `The body must be in UTF-8, not ${JSON.stringify(charset.slice(0, 50))}`
     )
   }
 }
 
-/** A body without its coding. `stop` ends the decoding and lets the rest of the request run out. */
+/** A decoded body. `stop` ends the decoding and discards the rest of the request. */
 export interface Decoding { body: Readable, stop (): void }
 
-/** Counts what a decoder holds. What `take` throws is thrown on, before there is a decoder. */
+/** Counts the memory of a decoder. If `take` throws, no decoder is created and the error is passed on. */
 export interface Counting { take (bytes: number): void, giveBack (bytes: number): void }
 
 /**
- * Undoes the `Content-Encoding` of a body, piece by piece, so that a reader with a limit stops an endless one. Throws
- * UnsupportedMediaTypeError `CONTENT_ENCODING_UNSUPPORTED` for a coding that is not understood, and for several.
+ * Decodes the `Content-Encoding` of a body as a stream, so that a reader with a limit stops an endless one. Throws
+ * UnsupportedMediaTypeError `CONTENT_ENCODING_UNSUPPORTED` for an unsupported coding and for several codings.
  */
 export function decode (payload: Readable, contentEncoding: string | undefined, counting: Counting): Decoding {
   const codings = (contentEncoding ?? '').toLowerCase().split(',').map(text => text.trim()).filter(text =>
@@ -49,7 +49,7 @@ export function decode (payload: Readable, contentEncoding: string | undefined, 
     const given = JSON.stringify(codings.join(', ').slice(0, 50))
     throw new UnsupportedMediaTypeError(
       'CONTENT_ENCODING_UNSUPPORTED',
-      `The content encoding ${given} is not supported: send one of ${acceptedCodings}, or none`
+      `The content encoding ${given} is not supported. Send one of ${acceptedCodings}, or none`
     )
   }
   counting.take(decoderBytes)
@@ -67,10 +67,10 @@ export function decode (payload: Readable, contentEncoding: string | undefined, 
   }
 }
 
-/** What a broken coding is to the client; any other error stays what it is. */
+/** Translates the error of an invalid coding for the client, and returns any other error unchanged. */
 export function asCodingError (error: Error): Error {
   const { code = '' } = error as NodeJS.ErrnoException
   return /^(?:Z_|ERR_TRAILING_JUNK)/.test(code)
-    ? new ValidationError('VALIDATION_FAILED', 'The body is not what its Content-Encoding names', { cause: error })
+    ? new ValidationError('VALIDATION_FAILED', 'The body does not match its Content-Encoding', { cause: error })
     : error
 }

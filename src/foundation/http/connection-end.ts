@@ -1,12 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** What to call when a connection ends. One listener serves all of its requests: a client may pipeline thousands. */
+/**
+ * Callbacks for the end of a connection. One listener serves all requests of a connection, since a client may pipeline
+ * thousands.
+ */
 const onEnd = new WeakMap<Socket, Set<() => void>>()
 
 /**
- * Calls `done` once: when the response is over, or when its connection is. A pipelined response whose turn never comes
- * emits neither `finish` nor `close`, so its own events are not enough.
+ * Calls `done` once, when the response or its connection ends. The response's own events are not enough: a pipelined
+ * response that is never sent emits neither `finish` nor `close`.
  */
 export function onceAnsweredOrGone (socket: Socket, response: ServerResponse, done: () => void): void {
   if (socket.closed || response.closed) return done()

@@ -17,8 +17,8 @@ const guideTitles: Record<string, string> = {
 }
 
 /**
- * Returns the pages below `/docs` by their paths, each made when it is first requested: the reference, which Scalar's
- * bundle renders from `/openapi.json`, and the guides of the folder `docs`. Nothing of them is loaded from elsewhere.
+ * Returns the pages below `/docs` by path. Each is rendered at its first request: the reference, which Scalar's bundle
+ * renders from `/openapi.json`, and the guides of the folder `docs`. The pages load nothing from other hosts.
  */
 export function createDocsPages (): Map<string, () => Asset> {
   const folder = guidesFolder()
@@ -49,10 +49,13 @@ function once (make: () => Asset): () => Asset {
 const bundlePath = () =>
   join(dirname(fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'))), 'js/standalone.js')
 
-/** Undefined where the documents are not installed. */
+/** Returns the folder `docs`, or undefined if the documents are not installed. */
 const guidesFolder = () => [join(installFolder, 'docs')].find(path => existsSync(join(path, 'PROTOCOL.md')))
 
-/** Links lead to other guides and to other sites; those into the repository are text here. */
+/**
+ * Keeps links to other guides and other sites. Links into the repository become plain text, because the server does not
+ * serve those files.
+ */
 function markdown (guides: ReadonlySet<string>): Marked {
   return new Marked(gfmHeadingId(), {
     renderer: {
@@ -79,7 +82,8 @@ const htmlPage = (name: string, body: string) =>
     [
       '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" ' +
         'content="width=device-width, initial-scale=1">',
-      `<title>${name}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/docs.css"></head><body>${body}</body></html>`
+      `<title>${name}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/docs.css"></head>` +
+        `<body>${body}</body></html>`
     ].join('\n'),
     'text/html; charset=utf-8'
   )
@@ -101,24 +105,34 @@ const startScript = `Scalar.createApiReference('#reference', ${JSON.stringify({
 `
 
 const styles =
-  `:root { color-scheme: light dark; --scalar-custom-header-height: 44px; --line: light-dark(#dfdfdf, #2d2d2d); --page: light-dark(#fff, #0f0f0f) }
+  `:root { color-scheme: light dark; --scalar-custom-header-height: 44px;
+  --line: light-dark(#dfdfdf, #2d2d2d); --page: light-dark(#fff, #0f0f0f) }
 body { margin: 0; background: var(--page) }
 .top, .guide { font: 15px/1.6 ui-sans-serif, system-ui, sans-serif; color: light-dark(#1b1b1b, #e7e7e7) }
-.top { position: sticky; top: 0; z-index: 100; box-sizing: border-box; height: 44px; padding: 0 20px; display: flex; gap: 28px; align-items: center;
+.top { position: sticky; top: 0; z-index: 100; box-sizing: border-box; height: 44px; padding: 0 20px;
+  display: flex; gap: 28px; align-items: center;
   background: var(--page); border-bottom: 1px solid var(--line); white-space: nowrap; overflow-x: auto }
 .top a { color: inherit; text-decoration: none } .top a:hover { text-decoration: underline }
 .top .name { font-weight: 600 } .top nav { display: flex; gap: 20px; font-size: 14px }
 body.light-mode { color-scheme: light } body.dark-mode { color-scheme: dark }
 .guide { max-width: 900px; margin: 0 auto; padding: 24px 20px 80px }
-.guide a { color: light-dark(#0066c0, #4eb3ec) } .guide h1, .guide h2, .guide h3 { line-height: 1.25; scroll-margin-top: 60px }
-.guide code, .guide pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; background: light-dark(#f6f6f6, #1a1a1a); border-radius: 4px }
-.guide code { padding: 1px 4px } .guide pre { padding: 12px 14px; overflow-x: auto } .guide pre code { padding: 0; background: none }
-.guide table { border-collapse: collapse; display: block; overflow-x: auto } .guide th, .guide td { border: 1px solid var(--line); padding: 5px 10px; text-align: left; vertical-align: top }
+.guide a { color: light-dark(#0066c0, #4eb3ec) }
+.guide h1, .guide h2, .guide h3 { line-height: 1.25; scroll-margin-top: 60px }
+.guide code, .guide pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace;
+  background: light-dark(#f6f6f6, #1a1a1a); border-radius: 4px }
+.guide code { padding: 1px 4px } .guide pre { padding: 12px 14px; overflow-x: auto }
+.guide pre code { padding: 0; background: none }
+.guide table { border-collapse: collapse; display: block; overflow-x: auto }
+.guide th, .guide td { border: 1px solid var(--line); padding: 5px 10px; text-align: left; vertical-align: top }
 /* An operation fits on a screen: its responses are beside it, as tabs, and need no second list. */
 #reference .references-rendered .section { padding-block: 24px }
-#reference .operation-details .mt-6 { margin-top: 8px } #reference .operation-details .mt-6:has(> ul[aria-label="Responses"]) { display: none }
-#reference .operation-details .property { padding-block: 6px } #reference .operation-details .markdown { font-size: 14px; line-height: 1.45 }
+#reference .operation-details .mt-6 { margin-top: 8px }
+#reference .operation-details .mt-6:has(> ul[aria-label="Responses"]) { display: none }
+#reference .operation-details .property { padding-block: 6px }
+#reference .operation-details .markdown { font-size: 14px; line-height: 1.45 }
 #reference .operation-details .property-enum-values { display: flex; flex-wrap: wrap; gap: 0 16px; margin: 0 }
-#reference .operation-details .property-enum-value { padding: 0 } #reference .operation-details .property-enum-value::before { display: none }
-#reference .operation-details .property-enum-value::after, #reference .operation-details .property-enum-value *::before { display: none }
+#reference .operation-details .property-enum-value { padding: 0 }
+#reference .operation-details .property-enum-value::before { display: none }
+#reference .operation-details .property-enum-value::after,
+#reference .operation-details .property-enum-value *::before { display: none }
 `

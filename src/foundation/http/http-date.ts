@@ -4,14 +4,14 @@ const longDay = '(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day'
 const month = `(?<month>${months.join('|')})`
 const time = '(?<hour>\\d\\d):(?<minute>\\d\\d):(?<second>\\d\\d)'
 
-/** The three forms of RFC 9110 §5.6.7. All of them are in UTC, whether they say so or not. */
+/** The three forms of RFC 9110 §5.6.7. All are in UTC, with or without a zone. */
 const forms = [
   `^${shortDay}, (?<day>\\d\\d?) ${month} (?<year>\\d{4}) ${time}(?: (?:GMT|UTC|Z|\\+0000))?$`,
   `^${longDay}, (?<day>\\d\\d?)-${month}-(?<year>\\d\\d) ${time}(?: (?:GMT|UTC|Z|\\+0000))?$`,
   `^${shortDay} ${month} {1,2}(?<day>\\d\\d?) ${time} (?<year>\\d{4})(?: (?:GMT|UTC))?$`
 ].map(form => new RegExp(form, 'i'))
 
-/** Returns an HTTP date in epoch milliseconds; undefined for anything else. */
+/** Returns an HTTP date as epoch milliseconds, or undefined for any other text. */
 export function parseHttpDate (text: string, now: number): number | undefined {
   if (text.length > 40) return undefined
   for (const form of forms) {
@@ -32,7 +32,7 @@ function epochOf (fields: Record<string, string>, now: number): number | undefin
   return at.setUTCHours(hour, minute, second)
 }
 
-/** A year of two digits is the one of this century, unless that is more than 50 years ahead. */
+/** Returns a two-digit year in this century, or in the last one if that is more than 50 years ahead. */
 function yearOf (digits: string, now: number): number {
   if (digits.length > 2) return Number(digits)
   const thisYear = new Date(now).getUTCFullYear()

@@ -1,8 +1,8 @@
 import { findEnum } from '../../../schemas/common.ts'
 
 /*
- * What the generated document repeats becomes a component of its own: refusals, parameters and enums. Clients that are
- * generated from it have names for them, and it is a third of the size.
+ * Turns repeated parts of the generated document into components: refusals, parameters and enums. Generated clients get
+ * names for them, and the document shrinks to a third.
  */
 
 interface Schema {
@@ -78,7 +78,7 @@ export function shareComponents<T extends object> (generated: T, refusalNames: R
   return generated
 }
 
-/** Replaces enums that have a name by references. What is said at one place only stays beside the reference. */
+/** Replaces named enums by references. Descriptions of a single use stay beside the reference. */
 function nameEnums (schema: Schema, found: Record<string, Schema>): void {
   for (const [key, part] of Object.entries(schema)) {
     if (typeof part !== 'object' || part === null || key === 'examples' || key === 'example') continue
@@ -100,9 +100,7 @@ function nameEnums (schema: Schema, found: Record<string, Schema>): void {
   }
 }
 
-/**
- * A default would make generators require the field, which the caller may leave out. It is in the description instead.
- */
+/** Moves defaults into descriptions: generators would require a field with a default, though callers may omit it. */
 function describeDefaults (schema: Schema): void {
   for (const part of Object.values(schema.properties ?? {})) {
     describeDefaults(part)
@@ -113,7 +111,7 @@ function describeDefaults (schema: Schema): void {
   }
 }
 
-/** Returns the value that a page fills in for a schema: its own example, or the one that its parts make up. */
+/** Returns the example of a schema: its own, or one composed of the examples of its parts. */
 function exampleOf (given: Schema, schemas: Record<string, Schema>): unknown {
   const target = given.$ref === undefined ? {} : schemas[given.$ref.split('/').at(-1) ?? ''] ?? {}
   const schema = { ...target, ...given }
@@ -126,7 +124,7 @@ function exampleOf (given: Schema, schemas: Record<string, Schema>): unknown {
   return Object.fromEntries(parts.filter(([, value]) => value !== undefined))
 }
 
-/** Parameters that more than one operation has. */
+/** Replaces parameters that several operations share by references, and returns them by name. */
 function shareParameters (operations: { path: string, operation: Operation }[]): Record<string, Parameter> {
   const uses = operations.flatMap(({ path, operation: { parameters = [] } }) =>
     parameters.map((parameter, i) => ({ path, parameters, parameter, i }))
@@ -137,7 +135,7 @@ function shareParameters (operations: { path: string, operation: Operation }[]):
     const key = JSON.stringify(use.parameter)
     alike.set(key, [...alike.get(key) ?? [], use])
   }
-  // The most used one gets the short name.
+  // The most used parameter gets the short name.
   for (const same of [...alike.values()].sort((a, b) => b.length - a.length)) {
     const [first] = same
     if (first === undefined || same.length < 2) continue
@@ -150,7 +148,7 @@ function shareParameters (operations: { path: string, operation: Operation }[]):
   return Object.fromEntries(Object.entries(shared).sort(([a], [b]) => a < b ? -1 : 1))
 }
 
-/** An id has the name of what stands before it in the path. */
+/** Names an id parameter after the path segment before it. */
 function nameOf (path: string, { in: place, name }: Parameter): string {
   const section = path.split('/{id}', 1)[0]?.split('/').at(-1) ?? ''
   return place === 'path' && name === 'id'

@@ -29,20 +29,23 @@ export const openapiInfo = {
   servers: [{ url: '/', description: 'This server' }],
   tags: [
     { name: 'Health', description: 'Liveness and readiness.' },
-    { name: 'Metrics', description: 'What the server does, in numbers.' },
+    { name: 'Metrics', description: 'Numbers about the server.' },
     { name: 'Auth', description: 'Setup, login, sessions and tokens.' },
-    { name: 'Users', description: 'People, and how they come in.' },
-    { name: 'Roles', description: 'What people may do.' },
-    { name: 'Keys', description: 'What tokens are signed with.' }, { name: 'Audit', description: 'Who changed what.' },
-    { name: 'Applications', description: 'The tenants.' },
+    { name: 'Users', description: 'Users, invites and password resets.' },
+    { name: 'Roles', description: 'Roles: named sets of permissions.' },
+    { name: 'Keys', description: 'Keys that sign tokens.' }, { name: 'Audit', description: 'The audit log.' },
+    { name: 'Applications', description: 'Applications, the tenants of the platform.' },
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
-    { name: 'Schemas', description: 'What payloads must look like, in versions.' },
-    { name: 'Database', description: 'Connected PostgreSQL databases: which row changes become events, and how.' },
+    { name: 'Schemas', description: 'Versioned JSON Schemas for the payloads of topics.' },
+    {
+      name: 'Database',
+      description: 'Connected PostgreSQL databases, and the mappings that turn row changes into events.'
+    },
     { name: 'Services', description: 'Namespaces of documents.' },
     { name: 'Sync', description: 'Shared documents: every write is an event.' },
-    { name: 'Socket', description: 'Who is connected, the channels that they have joined, and messages to them.' },
-    { name: 'Webhooks', description: 'Signed requests to endpoints of the application, for events as they happen.' },
-    { name: 'Debugger', description: 'What happened to an event, why one did not arrive, and sending it again.' }
+    { name: 'Socket', description: 'Open sockets, their channels, and messages to them.' },
+    { name: 'Webhooks', description: 'Signed HTTP requests to your endpoints, one for each event.' },
+    { name: 'Debugger', description: 'The path of an event, the reason why it did not arrive, and replays.' }
   ],
   components: {
     securitySchemes: {
@@ -50,13 +53,14 @@ export const openapiInfo = {
         type: 'http' as const,
         scheme: 'bearer',
         bearerFormat: 'JWT',
-        description: 'A token of `POST /auth/token`.'
+        description: 'A token from `POST /auth/token`.'
       },
       session: {
         type: 'apiKey' as const,
         in: 'header' as const,
         name: 'X-Session-Token',
-        description: 'The session token of a login. `Authorization: <session token>`, without `Bearer`, works too.'
+        description:
+          'The session token from a login. You can also send it as `Authorization: <session token>`, without `Bearer`.'
       }
     },
     responses: refusalComponents as never
@@ -64,20 +68,23 @@ export const openapiInfo = {
 }
 
 const scopeHeaders = {
-  'x-application-id': { type: 'string', description: 'The application. A token has its own; a session must name one.' },
+  'x-application-id': {
+    type: 'string', description: 'The application. Required with a session; a token belongs to one.'
+  },
   'x-environment': { ...EnvironmentName, default: 'development', description: 'The environment.' }
 }
 
 type NamedPermission = Exclude<FastifyContextConfig['permission'], 'public' | 'authenticated' | undefined>
 
 /**
- * Adds to each route's page what its declared permission implies: the credential, the headers of its scope, and how a
- * scope is refused. A body is read, and may be none, also where nothing is done with it.
+ * Adds to each route what its declared permission implies: the credential, the scope headers, and the errors of scope
+ * checks. Also adds the errors of a request body, which is parsed, and may be omitted, on every route that is no GET or
+ * HEAD.
  */
 export const withScopeAndSecurity =
   (isEntityOwning: (permission: NamedPermission) => boolean): SwaggerTransform =>
     ({ schema, url: registered, route }) => {
-    // A section's own route answers with and without the slash; it is known without.
+    // The root route of a section serves both forms of its path. The document has the one without the slash.
       const url = registered.length > 1 ? registered.replace(/\/$/, '') : registered
       const permission = route.config?.permission
       if (permission === undefined || schema?.hide === true) return { schema, url }
@@ -103,8 +110,8 @@ export const withScopeAndSecurity =
     }
 
 /**
- * For answers that are data, never a page: nothing of them is run, framed, guessed at or kept. The pages at `/docs` set
- * their own.
+ * Headers for responses that are data, never a page: browsers must not run, frame, sniff or cache them. The pages at
+ * `/docs` set their own.
  */
 export const securityHeaders: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY',

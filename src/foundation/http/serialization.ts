@@ -5,13 +5,13 @@ type Serializer = (value: unknown) => string
 
 const reference = /"\$ref":"([^"#]+)#/g
 
-/** For all apps of the process, by what the schema and those that it refers to say. */
+/** For all apps of the process, by the text of the schema and of those that it refers to. */
 const compiled = new Map<string, Serializer>()
 
 /**
- * Compiles each answer's schema when it is first given, once however many routes give it, and with the shared schemas
- * that it refers to. Fastify's own compiler does it at the start for each route and status, each time with all of them:
- * with a hundred routes that all refuse in one form, it would be most of what a start costs.
+ * Compiles each response schema at its first use, once for all routes that use it, with only the shared schemas that it
+ * refers to. Fastify's own compiler does this at the start for each route and status, each time with all shared
+ * schemas: with a hundred routes that would be most of the time of a start.
  */
 export function serializerCompilers () {
   return (shared: Schemas | undefined, options: object = {}) => ({ schema }: { schema: object }): Serializer => {
@@ -32,7 +32,7 @@ function compile (schema: object, shared: Schemas, options: object): Serializer 
   return serializer
 }
 
-/** The shared schemas that a schema, given as text, refers to, and those that they do. */
+/** Returns the shared schemas that a schema, given as text, refers to directly or indirectly. */
 function referredTo (text: string, shared: Schemas): Schemas {
   const used: Schemas = {}
   const texts = [text]

@@ -1,17 +1,17 @@
 import type { ErrorObject } from 'ajv'
 
-/* Ajv's errors as one sentence for the reader of a refusal. */
+/* Turns Ajv's errors into one sentence for the client. */
 
-/** What a message lists at most of the allowed values. */
+/** Limit of the allowed values that a message lists. */
 const valuesMax = 100
 const valueCharactersMax = 100
 
 export type ValidatorError = Partial<ErrorObject>
 
 /**
- * Returns the one error that explains a failed validation. A union fails with errors of each of its members: what they
- * allow at one place becomes one list ("must be one of …"), and of members that a constant tells apart, the one that
- * was meant is explained. For the latter the validator must be `verbose`.
+ * Returns the one error that explains a failed validation. A union reports errors of each of its members: values
+ * allowed at one place become one list ("must be one of …"), and if a constant tells the members apart, only the
+ * intended member is explained. The latter requires a `verbose` validator.
  */
 export function explain (errors: readonly ValidatorError[]): ValidatorError {
   const leaves = leavesOf(errors)
@@ -23,13 +23,13 @@ export function explain (errors: readonly ValidatorError[]): ValidatorError {
   return { ...first, message: same.length > 1 ? messageOfAll(same) : messageOf(first) }
 }
 
-/** Returns what an error says, with the values that would be allowed. */
+/** Returns the message of an error, with the allowed values. */
 export function messageOf (error: ValidatorError): string {
   const allowed = allowedBy(error)
   if (allowed !== undefined) return listed(allowed)
   const { keyword = '', message = 'is wrong', parentSchema = {} } = error
   if (keyword === 'false schema') return 'is not allowed'
-  // A regular expression alone says little.
+  // An example is easier to read than a regular expression.
   const [example] = keyword === 'pattern' || keyword === 'format'
     ? [(parentSchema as { examples?: unknown[] }).examples ?? []].flat()
     : []
@@ -42,13 +42,15 @@ const isUnion = (error: ValidatorError | undefined): error is ValidatorError =>
 const depthOf = ({ instancePath = '' }: ValidatorError) => instancePath.split('/').length
 const isType = ({ keyword }: ValidatorError) => keyword === 'type'
 
-/** The errors that are not only the sum of others: of a union, those of the members that were meant. */
+/** Returns the errors that do not merely combine others. For a union, returns those of the intended members. */
 function leavesOf (errors: readonly ValidatorError[]): ValidatorError[] {
   const whole = errors.at(-1)
   if (!isUnion(whole)) return errors.filter(error => !isUnion(error))
   const { instancePath: place = '', schemaPath = '' } = whole
   const tagged = byTag(whole)
-  if (tagged?.allowed !== undefined) { return [{ instancePath: `${place}/${tagged.tag}`, keyword: 'enum', params: { allowedValues: tagged.allowed } }] }
+  if (tagged?.allowed !== undefined) {
+    return [{ instancePath: `${place}/${tagged.tag}`, keyword: 'enum', params: { allowedValues: tagged.allowed } }]
+  }
   const nameOf = (error: ValidatorError) => memberOf(error, schemaPath)
   const inner = errors.slice(0, -1)
   const members = [...new Set(inner.map(nameOf))].map(name => ({
@@ -58,7 +60,7 @@ function leavesOf (errors: readonly ValidatorError[]): ValidatorError[] {
   return likely(meant.map(({ errors }) => leavesOf(errors)), place).flat()
 }
 
-/** Leaves out members for another type of value, and those that a constant rules out, where others remain. */
+/** Leaves out members for another type of value, and members that a constant rules out, if others remain. */
 function likely (members: ValidatorError[][], place: string): ValidatorError[][] {
   const isDeep = ({ instancePath = '' }: ValidatorError) => instancePath.length > place.length
   const isLookedInto = (member: ValidatorError[]) =>
@@ -68,7 +70,7 @@ function likely (members: ValidatorError[][], place: string): ValidatorError[][]
   return open.length > 0 ? open : alike
 }
 
-/** Which member of a union an error is of: by its number, or by the shared schema that it is in. */
+/** Returns the union member that an error belongs to, by its number or by the shared schema that it is in. */
 function memberOf ({ schemaPath = '' }: ValidatorError, union: string): string {
   const [number = ''] = schemaPath.startsWith(`${union}/`) ? schemaPath.slice(union.length + 1).split('/', 1) : []
   return number === '' ? schemaPath.split('#', 1)[0] ?? '' : `${union}/${number}`
@@ -77,8 +79,8 @@ function memberOf ({ schemaPath = '' }: ValidatorError, union: string): string {
 interface Member { properties?: Record<string, { const?: unknown }> }
 
 /**
- * For a union whose members a constant property tells apart: the member that the value names, or the names that are
- * allowed.
+ * For a union whose members a constant property tells apart, returns the member that the value names, or the allowed
+ * names.
  */
 function byTag ({ schema, data }: ValidatorError): { tag: string, member?: number, allowed?: unknown[] } | undefined {
   if (!Array.isArray(schema) || typeof data !== 'object' || data === null) return undefined
@@ -111,10 +113,12 @@ function textOf (value: unknown): string {
   return text.length > valueCharactersMax ? `${text.slice(0, valueCharactersMax)}…` : text
 }
 
-/** What members of a union allow at one place: their values together, or their messages joined by "or". */
+/**
+ * Combines what the members of a union allow at one place: their values in one list, or their messages joined by "or".
+ */
 function messageOfAll (errors: readonly ValidatorError[]): string {
   const constant = errors.filter(error => allowedBy(error) !== undefined)
-  // A constant says its type as well.
+  // A constant implies its type.
   const typed = new Set(constant.map(parentOf))
   const others = errors.filter(error => !constant.includes(error) && !(isType(error) && typed.has(parentOf(error))))
   const values = constant.flatMap(error => allowedBy(error) ?? [])

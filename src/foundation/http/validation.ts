@@ -6,16 +6,16 @@ import type { ErrorDetail } from '../../errors.ts'
 import { inexact, isExactNumber } from '../exact-numbers.ts'
 import { explain, type ValidatorError } from './validation-message.ts'
 
-/** A check for each `format`; each takes linear time. */
+/** A function for each `format`. Each runs in linear time. */
 export type Formats = Iterable<[string, (text: string) => boolean]>
 
 /**
- * Bodies are taken as they are: nothing is coerced, nothing unknown is dropped. What comes as text (query, headers,
- * path) is coerced to the type it stands for. The first error ends a validation, so that a hostile body cannot make
- * the list of its own faults long. `shared` are the schemas that others refer to by `$id`.
+ * Returns Fastify's validator compiler. Bodies are taken as they are: no value is coerced and no unknown field dropped.
+ * Text (query, headers, path) is coerced to its declared type. Validation stops at the first error, so that a hostile
+ * body cannot produce a long error list. `shared` holds the schemas that others refer to by `$id`.
  */
 export function validatorCompilers (formats: Formats) {
-  // Fastify asks again in each section, with the same schemas.
+  // Fastify requests a compiler for each encapsulated section, with the same schemas.
   const compilers = new Map<string, FastifySchemaCompiler<TSchema>>()
   return (shared: Record<string, object>): FastifySchemaCompiler<TSchema> => {
     const names = Object.keys(shared).join()
@@ -28,13 +28,15 @@ export function validatorCompilers (formats: Formats) {
   }
 }
 
-/** By schema, for all apps of the process: the schemas are constants, and the shared ones are the same in each app. */
+/**
+ * By schema, for all apps of the process: route schemas are constants, and the shared ones are the same in each app.
+ */
 const bodies = new WeakMap<object, Validator>()
 const texts = new WeakMap<object, Validator>()
 
 type Validator = ((data: unknown) => boolean | { error: Error }) & { errors?: ErrorObject[] | null }
 
-/** Compiles at the first call: most of a start would be the compiling of schemas that no request has come for yet. */
+/** Compiles at the first call. Compiling all schemas would be most of the time of a start. */
 function lazyValidator (compile: () => ValidateFunction): Validator {
   let compiled: ValidateFunction | undefined
   const validator: Validator = data => {
@@ -48,14 +50,17 @@ function lazyValidator (compile: () => ValidateFunction): Validator {
 
 const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true, verbose: true } as const
 
-/** For what is taken as it is: nothing is coerced, and the first error ends a validation. */
+/**
+ * Returns a validator for values that are taken as they are: nothing is coerced, and validation stops at the first
+ * error.
+ */
 export function exactValidator (formats: Formats): Ajv {
   const ajv = new Ajv({ ...options, coerceTypes: false })
   addFormats(ajv, formats)
   return ajv
 }
 
-/** Returns what a failed validation says to the client: where, and what. */
+/** Returns the path and the message of a failed validation for the client. */
 export function toDetail (errors: readonly ValidatorError[]): ErrorDetail {
   const { instancePath = '', keyword = '', params = {}, message = 'is wrong' } = explain(errors)
   const property = keyword === 'additionalProperties'
@@ -74,7 +79,7 @@ export function toDetail (errors: readonly ValidatorError[]): ErrorDetail {
   }
 }
 
-/** Adds the checked formats, and names that assert nothing. */
+/** Adds the checked formats, and names of formats that accept any text. */
 function addFormats (ajv: Ajv, formats: Formats): void {
   for (const [name, validate] of formats) ajv.addFormat(name, validate)
   for (const name of ['password', 'binary', 'jwk', 'pem']) ajv.addFormat(name, true)
@@ -99,7 +104,7 @@ function validatorCompiler (shared: Record<string, object>, formats: Formats): F
   }
 }
 
-/** Refuses texts that coercion would turn into another number. Those of a body are checked when it is parsed. */
+/** Rejects text that coercion would turn into a different number. Numbers in a body are checked when it is parsed. */
 function withExactNumbers (validate: Validator, { properties = {} }: TSchema): Validator {
   const isNumeric = ({ type }: TSchema) => type === 'integer' || type === 'number'
   const names = Object.entries(properties as Record<string, TSchema>).filter(([, schema]) => isNumeric(schema)).map((
@@ -109,7 +114,9 @@ function withExactNumbers (validate: Validator, { properties = {} }: TSchema): V
   const check: Validator = data => {
     for (const name of names) {
       const text = (data as Record<string, unknown> | null)?.[name]
-      if (typeof text === 'string' && isNumber(text) && !isExactNumber(text)) { return { error: inexact(`/${name}`, text) } }
+      if (typeof text === 'string' && isNumber(text) && !isExactNumber(text)) {
+        return { error: inexact(`/${name}`, text) }
+      }
     }
     const isValid = validate(data)
     check.errors = validate.errors ?? null

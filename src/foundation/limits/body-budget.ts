@@ -9,8 +9,8 @@ export interface BodyOwner { kind: 'application' | 'address', id: string }
 const retryAfterS = 2
 
 /**
- * Counts the bytes of request bodies from their arrival until they are answered. A body is counted as it arrives, not
- * as it is announced: a client that announces much and sends nothing takes nothing from others.
+ * Counts the bytes of request bodies from their arrival until they are answered. A body counts as it arrives, not by
+ * its Content-Length, so that a client that announces much and sends nothing takes nothing from others.
  */
 export class BodyBudget {
   readonly #limits: BodyLimits
@@ -37,14 +37,16 @@ export class BodyBudget {
       this.#metrics.requestBodiesRefused.inc({ limit: kind })
       throw new RateLimitError(
         'RATE_LIMITED',
-        `The ${kind} has more than ${max} bytes of requests under way; come back in ${retryAfterS} s`,
+        `The ${kind} has more than ${max} bytes of unanswered requests. Retry in ${retryAfterS} s`,
         { retryAfterS }
       )
     }
     if (this.#bytes + bytes > this.#limits.nodeBytesMax) {
       this.#metrics.requestBodiesRefused.inc({ limit: 'node' })
       throw new ServiceUnavailableError(
-        'OVERLOADED', 'The server has more requests under way than it can hold; come back shortly', { retryAfterS }
+        'OVERLOADED',
+        'The server has reached its limit of unanswered request bytes. Retry after the time in Retry-After',
+        { retryAfterS }
       )
     }
     this.#byOwner.set(key, own)
@@ -66,8 +68,8 @@ export class BodyBudget {
 }
 
 /**
- * What one request takes of the budget. Once it has ended nothing more is counted: a decoder may still give what it
- * holds.
+ * The share of one request in the budget. After the end of the request nothing more is counted: a decoder may still
+ * emit buffered data.
  */
 export class HeldBody {
   readonly #budget: BodyBudget
@@ -80,7 +82,7 @@ export class HeldBody {
     this.#owner = owner
   }
 
-  /** Throws as the budget does. */
+  /** Throws the errors of `BodyBudget.take`. */
   take (bytes: number): void {
     if (this.#isOver) return
     this.#budget.take(this.#owner, bytes)
@@ -102,9 +104,9 @@ export class HeldBody {
 
 export interface BodyReading {
   bytesMax: number
-  /** Of the `Content-Length`; NaN without one. */
+  /** The `Content-Length`; NaN without one. */
   announced: number
-  /** Called with the bytes of each piece before it is kept; what it throws ends the reading. */
+  /** Called with the bytes of each chunk before it is kept. If it throws, reading ends with that error. */
   take (bytes: number): void
 }
 

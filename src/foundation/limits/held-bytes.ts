@@ -7,22 +7,22 @@ export interface HeldBytesOptions {
 }
 
 /**
- * What applications keep in a node's memory for as long as their sockets live: subscriptions with their filters, and
- * the states of members, those of other nodes included. An application has a share. When the node has no room left, the
- * application that holds the most gives way to one that holds less.
+ * Accounts for the memory that applications hold on a node while their sockets are open: subscriptions with their
+ * filters, and member states, including those of members on other nodes. Each application has a share. When the node is
+ * full, the application that holds the most makes room for one that holds less.
  */
 export class HeldBytes {
   readonly #options: HeldBytesOptions
   readonly #byApplication = new Map<string, number>()
   #bytes = 0
   /**
-   * Frees some of what an application holds, by ending an absence of its members or one of its connections. Returns
-   * false where there is nothing to free.
+   * Frees memory of an application: ends an absence of one of its members, or closes one of its connections. Returns
+   * false if there is nothing to free.
    */
   shed: (applicationId: string) => boolean = () => false
   /**
-   * Has the other nodes do so, where all that an application holds is states of their members: whoever is refused now
-   * finds room shortly.
+   * Makes the other nodes free memory when an application holds only the states of their members. The refused caller
+   * succeeds after a short wait.
    */
   shedElsewhere: (applicationId: string) => void = () => {}
 
@@ -36,19 +36,22 @@ export class HeldBytes {
     return this.#byApplication.get(applicationId) ?? 0
   }
 
-  /** Throws RateLimitError `MEMORY_LIMIT` unless so many bytes more have room. */
+  /** Throws RateLimitError `MEMORY_LIMIT` unless there is room for `bytes` more. */
   requireRoom (applicationId: string, bytes: number): void {
     const { limits: { heldBytesMax, heldBytesPerApplicationMax } } = this.#options
     const own = this.of(applicationId) + bytes
     if (own > heldBytesPerApplicationMax) {
       throw this.#refusal(
         'application',
-        `The application holds ${heldBytesPerApplicationMax} bytes of subscriptions and states at this node, the most it may`
+        `The application has reached its limit of ${heldBytesPerApplicationMax} bytes of subscriptions and states on ` +
+          'this node'
       )
     }
     while (this.#bytes + bytes > heldBytesMax) {
       const [largest, most] = this.#largest()
-      if (largest === applicationId || most <= own || !this.#makeRoom(largest)) { throw this.#refusal('node', 'The node has no room for more subscriptions and states') }
+      if (largest === applicationId || most <= own || !this.#makeRoom(largest)) {
+        throw this.#refusal('node', 'The node has no memory left for more subscriptions and states')
+      }
       this.#options.metrics.heldBytesShed.inc()
     }
   }
@@ -59,7 +62,7 @@ export class HeldBytes {
     return isShed
   }
 
-  /** Counts bytes that an application holds; negative ones are let go. */
+  /** Counts bytes that an application holds; a negative number releases them. */
   count (applicationId: string, bytes: number): void {
     const own = this.of(applicationId) + bytes
     if (own > 0) this.#byApplication.set(applicationId, own)
@@ -80,13 +83,13 @@ export class HeldBytes {
   }
 }
 
-/** Measured: a subscription without a filter, and by how much the parts of a filter outgrow its text. */
+/** Measured: the size of a subscription without a filter, and the ratio of a parsed filter to its text. */
 const subscriptionBytes = 600
 const filterFactor = 3.5
-/** A topic of a pattern is a subscription that shares its filter. */
+/** Each topic of a pattern is a subscription that shares the pattern's filter. */
 export const patternTopicBytes = 400
 const memberBytes = 650
-/** A state is there as text, as a value, and in the answer for whoever joins. */
+/** A state is kept as text, as a value, and in the response to new members. */
 const stateFactor = 4
 
 export const subscriptionCost = (filterText: string | undefined): number =>

@@ -1,19 +1,13 @@
 import { ServiceUnavailableError } from '../../errors.ts'
 
-/**
- * At once, over all names: what is done in turn holds a connection of the pool while it waits for somebody else's
- * database.
- */
+/** Concurrent tasks over all keys. A task holds a connection of the pool while it waits for a connected database. */
 const atOnceMax = 4
 const waitingMax = 50
 const defaultWaitMs = 30_000
 
 interface Last { promise: Promise<void>, count: number }
 
-/**
- * Work of one name is done one after the other, and little of it at once over all names. What cannot wait any more is
- * refused.
- */
+/** Runs the tasks of one key in order, and few tasks at once over all keys. Tasks that wait too long are rejected. */
 export class Turns {
   readonly #waitMs: number
   readonly #last = new Map<string, Last>()
@@ -25,7 +19,8 @@ export class Turns {
   }
 
   /**
-   * Throws ServiceUnavailableError `OVERLOADED`, also when the work has not begun after a while: then it never begins.
+   * Runs a task. Throws ServiceUnavailableError `OVERLOADED` when too many wait, or when the task has not begun in
+   * time; then it never begins.
    */
   async take<T> (name: string, work: () => Promise<T>): Promise<T> {
     const before: Last = this.#last.get(name) ?? { promise: Promise.resolve(), count: 0 }
@@ -54,7 +49,7 @@ export class Turns {
     else if (last !== undefined) last.count--
   }
 
-  /** The place of finished work goes to whoever has waited longest. */
+  /** A finished task hands its place to the one that has waited longest. */
   async #run<T> (work: () => Promise<T>): Promise<T> {
     if (this.#running < atOnceMax) this.#running++
     else await new Promise<void>(resolve => this.#waiting.push(resolve))
@@ -70,5 +65,5 @@ export class Turns {
 
 const overloaded = () =>
   new ServiceUnavailableError(
-    'OVERLOADED', 'Changes of mappings arrive faster than they can be made. Try again later.', { retryAfterS: 5 }
+    'OVERLOADED', 'Too many mapping changes are waiting. Retry after the time in Retry-After', { retryAfterS: 5 }
   )

@@ -1,66 +1,66 @@
 import { RateLimitError } from '../../errors.ts'
 import type { Metrics } from '../observability/metrics.ts'
 
-/** After so long without a refusal the client is taken to have slowed down. */
+/** After this time without a refusal, a client counts as slowed down. */
 const calmMs = 1000
-/** Refusals in a row that end the patience early, in bursts: whoever floods is not answered for seconds. */
-const refusedBurstsMax = 10
 /**
- * After that, what is on its way when the client hears of the end may be five times as much; so many bytes count as one
- * frame.
+ * Consecutive refusals, in bursts, after which the connection is closed before `overLimitMs` is over: a flood is not
+ * answered for seconds.
  */
+const refusedBurstsMax = 10
+/** After the close, frames that are still in flight may be five times as many. This many bytes count as one frame. */
 const unheardFactor = 5
 const unheardFrameBytes = 4096
-/** Without a limit on requests, a client above its bytes has as many refusals as with this burst. */
+/** Without a request limit, a client above its byte limit gets as many refusals as with this burst. */
 const defaultBurst = 200
 
 /*
- * A limit's whole state is one time: until when what was taken is paid for at its rate (the generic cell rate
- * algorithm, ITU-T I.371). A burst is what may be taken ahead of that. A rate of 0 a second is no limit.
+ * The whole state of a limit is one time: until when its use is paid for at its rate (the generic cell rate algorithm,
+ * ITU-T I.371). A burst may be taken ahead of that time. A rate of 0 per second is no limit.
  */
 
 const costMs = (amount: number, perSecond: number) => amount * 1000 / perSecond
 
-/** Returns 0, or the milliseconds until so much more may be taken. */
+/** Returns the milliseconds until `amount` may be taken, 0 if it may be now. */
 export function missingMs (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
   if (perSecond === 0) return 0
   return Math.max(0, Math.ceil(Math.max(paidUntil, now) + costMs(amount - burst, perSecond) - now))
 }
 
-/** Returns the time that is paid until once so much is taken, on credit of a burst at most. */
+/** Returns the new paid-until time after `amount` is taken, at most one burst on credit. */
 export function take (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
   if (perSecond === 0) return 0
   return Math.min(Math.max(paidUntil, now) + costMs(amount, perSecond), now + costMs(2 * burst, perSecond))
 }
 
 export interface PaceLimits {
-  /** Requests that a connection may make, and bytes that it may send; 0 a second is no limit. */
+  /** Limits of a connection's requests and received bytes; 0 per second is no limit. */
   requestsPerSecond: number
   requestsBurst: number
   bytesPerSecond: number
   bytesBurst: number
-  /** How long a connection may go on above its pace before it is closed. */
+  /** How long a connection may stay above its limit before it is closed. */
   overLimitMs: number
 }
 
 export interface PaceOptions { limits: PaceLimits, metrics: Metrics }
 
 export interface PacedClient {
-  /** Called once, when the client goes on after it was refused: close the socket with 4429. */
+  /** Called once, when the client continues after refusals. Closes the socket with 4429. */
   keptOn (): void
-  /** Called when it goes on sending even after that: destroy the socket. */
+  /** Called when the client continues after the close. Destroys the socket. */
   wentOn (): void
 }
 
-/** How fast one client may go, whatever the transport: requests and bytes a second, with bursts. */
+/** Limits requests and bytes per second of one client, with bursts, on any transport. */
 export class Pace {
   readonly #options: PaceOptions
   readonly #client: PacedClient
   #requestsUntil = 0
   #bytesUntil = 0
   /**
-   * Of a client that has gone faster: since when, when last, how often, whether it is being closed, and whether it was
-   * destroyed.
+   * State of a client above its limit: since when, when last, how often, whether its socket is being closed, and
+   * whether it was destroyed.
    */
   #excess: { since: number, last: number, refusals: number, isEnding: boolean, hasEnded: boolean } | undefined
 
@@ -69,7 +69,7 @@ export class Pace {
     this.#client = client
   }
 
-  /** Counts bytes that have arrived, or that an answer takes. */
+  /** Counts bytes that were received, or that a response takes. */
   charge (bytes: number): void {
     const { bytesPerSecond, bytesBurst } = this.#options.limits
     const now = Date.now()
@@ -77,7 +77,7 @@ export class Pace {
     if (this.#bytesMissingMs(now) > 0) this.#over('bytes', now, bytes)
   }
 
-  /** Counts what is no request, such as a control frame. Answers false when there are too many. */
+  /** Counts a frame that is no request, such as a control frame. Returns false above the limit. */
   tick (): boolean {
     const now = Date.now()
     if (this.#takeRequest(now) === 0) return true
@@ -85,7 +85,7 @@ export class Pace {
     return false
   }
 
-  /** Counts a request. Returns RateLimitError `RATE_LIMITED` when it, or the bytes so far, are too many. */
+  /** Counts a request. Returns RateLimitError `RATE_LIMITED` when the client is above its request or byte limit. */
   refusal (): RateLimitError | undefined {
     const now = Date.now()
     const bytesMs = this.#bytesMissingMs(now)
@@ -94,7 +94,7 @@ export class Pace {
     return requestsMs > 0 ? this.#refuse('requests', requestsMs, now) : undefined
   }
 
-  /** As `refusal`, which it throws. */
+  /** Counts a request. Throws the error that `refusal` would return. */
   admit (): void {
     const refusal = this.refusal()
     if (refusal !== undefined) throw refusal
@@ -105,7 +105,7 @@ export class Pace {
     return missingMs(this.#bytesUntil, 0, bytesPerSecond, bytesBurst, now)
   }
 
-  /** Answers 0, or the milliseconds until one may be made; then none is taken. */
+  /** Takes one request and returns 0, or returns the milliseconds until one is allowed. */
   #takeRequest (now: number): number {
     const { requestsPerSecond, requestsBurst } = this.#options.limits
     const ms = missingMs(this.#requestsUntil, 1, requestsPerSecond, requestsBurst, now)
@@ -119,7 +119,7 @@ export class Pace {
     const rate = limit === 'requests' ? `${requestsPerSecond} requests` : `${bytesPerSecond} bytes`
     return new RateLimitError(
       'RATE_LIMITED',
-      `A connection may send ${rate} a second; come back in ${retryAfterMs} ms`,
+      `A connection may send ${rate} per second. Retry in ${retryAfterMs} ms`,
       { retryAfterMs }
     )
   }
@@ -128,7 +128,7 @@ export class Pace {
     const { limits, metrics } = this.#options
     this.#excess ??= { since: now, last: now, refusals: 0, isEnding: false, hasEnded: false }
     const excess = this.#excess
-    // What was read with the last of it.
+    // The rest of what was read with the last frame.
     if (excess.hasEnded) return
     metrics.requestsLimited.inc({ limit })
     if (now - excess.last > calmMs) {

@@ -1,9 +1,9 @@
-/** Counts what is open by whom it belongs to, up to a bound each. */
+/** Counts open items by owner, up to a limit for each owner. */
 export class Seats {
   readonly #taken = new Map<string, number>()
   readonly #max: () => number
 
-  /** `max` is asked each time; 0 is no bound. */
+  /** `max` is read on each use; 0 is no limit. */
   constructor (max: () => number) {
     this.#max = max
   }
@@ -23,6 +23,6 @@ export class Seats {
     else this.#taken.delete(owner)
   }
 
-  /** Owners of at least one. */
+  /** The number of owners that have an open item. */
   get size () { return this.#taken.size }
 }

@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis'
 import type { RedisNamespace } from '../redis-namespace.ts'
 
-/** A count that takes longer is made here alone: nobody's request waits for a Redis that hangs. */
+/** Limit of one Redis command. After it, the node counts locally, so that a hanging Redis delays no request. */
 const answerMs = 250
-/** After a count that failed, Redis is left alone for so long. */
+/** Pause after a failed command. */
 const pauseMs = 1000
 
-/** In one step, so that a count without an end cannot be left behind. */
+/** In one step, so that no counter is left without an expiry. */
 const countLua = `
   local count = redis.call('INCR', KEYS[1])
   local left = redis.call('PTTL', KEYS[1])
@@ -16,7 +16,7 @@ const countLua = `
   end
   return {count, left}`
 
-/** None is taken from a window that is over. */
+/** A counter whose window has expired is not decremented. */
 const uncountLua = `
   if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end`
 
@@ -28,7 +28,8 @@ interface CountingRedis extends Redis {
 export interface Count { count: number, leftMs: number }
 
 /**
- * Counts over all nodes, in windows that begin with the first. They are gone with Redis' memory, and with their window.
+ * Counts over all nodes, in windows that begin with the first count. A counter is lost when its window ends or when
+ * Redis loses its memory.
  */
 export class SharedCounters {
   readonly #redis: CountingRedis
@@ -46,11 +47,11 @@ export class SharedCounters {
     }) as CountingRedis
     this.#redis.defineCommand('countOne', { numberOfKeys: 1, lua: countLua })
     this.#redis.defineCommand('uncountOne', { numberOfKeys: 1, lua: uncountLua })
-    // The bus says when Redis is away.
+    // The bus reports when Redis is unreachable.
     this.#redis.on('error', () => {})
   }
 
-  /** Undefined while Redis does not answer: the caller counts for itself. */
+  /** Returns undefined while Redis is unreachable; the caller then counts locally. */
   async count (key: string, windowMs: number): Promise<Count | undefined> {
     if (this.#redis.status !== 'ready' || performance.now() < this.#pausedUntil) return undefined
     try {
@@ -62,7 +63,7 @@ export class SharedCounters {
     }
   }
 
-  /** Takes one back. While Redis does not answer, it stays counted. */
+  /** Decrements a counter. Does nothing while Redis is unreachable. */
   async uncount (key: string): Promise<void> {
     if (this.#redis.status !== 'ready' || performance.now() < this.#pausedUntil) return
     await this.#redis.uncountOne(this.#namespace.nameOf(`count:${key}`)).catch(() => {})

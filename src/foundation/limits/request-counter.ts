@@ -1,22 +1,22 @@
 import { LRUCache } from 'lru-cache'
 import type { SharedCounters } from './redis-counter.ts'
 
-/** Whom this node remembers; who comes beyond it pushes out the one that was not seen for longest. */
+/** Keys that a node remembers. Above it, the least recently used key is forgotten. */
 const keysMax = 20_000
 
 export interface Window { current: number, ttl: number }
 
 /**
- * Requests by key in windows of time: over all nodes where they share a Redis, and for as long as it answers; otherwise
- * of this node, which counts along all the time. So nobody gets more of a node than the limit, and of all nodes no more
- * than that of each. The form is that of @fastify/rate-limit's stores.
+ * Counts requests by key in time windows: over all nodes while they share a reachable Redis, otherwise on this node.
+ * The node always counts as well, so that no client gets more than the limit from one node while Redis is unreachable.
+ * The interface is that of the stores of @fastify/rate-limit.
  */
 export function createRequestCounts (shared: SharedCounters | undefined) {
   const windows = new LRUCache<string, { count: number, endsAt: number }>({ max: keysMax })
   return class RequestCounts {
     readonly #name: string
 
-    /** `routeInfo`: of a route with a limit of its own. */
+    /** `routeInfo` names a route that has a limit of its own. */
     constructor ({ routeInfo }: { routeInfo?: { method?: string | string[], url?: string } } = {}) {
       this.#name = routeInfo === undefined ? '' : `${[routeInfo.method ?? ''].flat().join()} ${routeInfo.url ?? ''}`
     }
@@ -30,7 +30,7 @@ export function createRequestCounts (shared: SharedCounters | undefined) {
       )
     }
 
-    /** Takes one back that was counted. */
+    /** Takes back one counted request. */
     decr (key: string): void {
       const name = `${this.#name} ${key}`
       const window = windows.peek(name)

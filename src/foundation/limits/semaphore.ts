@@ -1,7 +1,4 @@
-/**
- * Runs at most `max` at once, first come, first served: a place that becomes free is handed to the one who waits
- * longest.
- */
+/** Returns a function that runs at most `max` tasks at once. Tasks wait in the order in which they came. */
 export function createLimit (max: number) {
   let running = 0
   const waiting: (() => void)[] = []

@@ -1,10 +1,10 @@
-/** So many a second, with a burst of as many: what one endpoint has asked to be spared. */
+/** Limits the rate of one endpoint to the number per second that its webhook sets, with a burst of the same size. */
 export class RateLimit {
   #perSecond: number | undefined
   #tokens = 0
   #at = 0
 
-  /** Changes nothing when it is the same. */
+  /** Sets the rate. The bucket is kept if the rate is unchanged. */
   set (perSecond: number | undefined, now: number): void {
     if (perSecond === this.#perSecond) return
     this.#perSecond = perSecond
@@ -12,7 +12,7 @@ export class RateLimit {
     this.#at = now
   }
 
-  /** How many may go now. */
+  /** Returns how many may be sent now. */
   room (now: number): number {
     if (this.#perSecond === undefined) return Infinity
     this.#tokens = Math.min(this.#perSecond, this.#tokens + Math.max(0, now - this.#at) / 1000 * this.#perSecond)
@@ -24,7 +24,7 @@ export class RateLimit {
     this.#tokens -= count
   }
 
-  /** When the next one may go. */
+  /** Returns when the next one may be sent. */
   nextAt (now: number): number {
     if (this.#perSecond === undefined || this.room(now) > 0) return now
     return now + Math.ceil((1 - this.#tokens) * 1000 / this.#perSecond)

@@ -1,19 +1,19 @@
 import type { Component, Health, Readiness } from '../../../schemas/health.ts'
 import { version } from '../version.ts'
 
-/** How long one check may take before its part counts as failed. */
+/** Time limit of a check. A component whose check takes longer counts as failed. */
 const checkTimeoutMs = 3000
 
-/** The parts of the server, and how each says how it is. */
+/** Collects the health checks of the server's components. */
 export function createHealth () {
   const checks = new Map<string, () => Promise<Component>>()
   return {
     add (name: string, check: () => Promise<Component>): void {
       checks.set(name, check)
     },
-    /** Looks at nothing: that it returns is the answer. */
+    /** Checks nothing: the response itself proves that the process runs. */
     liveness: (): Health => ({ status: 'ok', version }),
-    /** Asks every part at once; a check that throws or hangs is a failed part, never an error. */
+    /** Runs all checks at once. A check that throws or hangs marks its component as failed; it is never an error. */
     async readiness (): Promise<Readiness> {
       const components = Object.fromEntries(
         await Promise.all([...checks].map(async ([name, check]) => [name, await ask(check)] as const))
@@ -28,7 +28,9 @@ export type HealthChecks = ReturnType<typeof createHealth>
 async function ask (check: () => Promise<Component>): Promise<Component> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<Component>(resolve => {
-    timer = setTimeout(resolve, checkTimeoutMs, { status: 'failed', message: `no answer within ${checkTimeoutMs} ms` })
+    timer = setTimeout(resolve, checkTimeoutMs, {
+      status: 'failed', message: `no response within ${checkTimeoutMs} ms`
+    })
   })
   try {
     return await Promise.race([check(), late])

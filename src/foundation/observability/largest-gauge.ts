@@ -1,8 +1,8 @@
 import { Gauge, type GaugeConfiguration } from 'prom-client'
 
 /**
- * A gauge of the largest of what several sources report, 0 without any. The ids of sources make no label: whoever
- * scrapes would read them.
+ * A gauge of the largest value that several sources report; 0 without any. Source ids are no labels, because scrapes
+ * would reveal them.
  */
 export class LargestGauge {
   readonly #values = new Map<string, number>()

@@ -1,23 +1,25 @@
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 
-/** Seconds that are remembered one by one, and the last of them that rates are taken over. */
+/** Seconds that are counted one by one, and the latest of them over which rates are computed. */
 const secondsKept = 64
 const rateSeconds = 10
-/** Latencies are remembered for a minute, in steps of ten seconds. */
+/** Latencies are kept for a minute, in slots of ten seconds. */
 const latencySlots = 6
 const latencySlotMs = 10_000
-/** A bucket is a quarter wider than the one before: percentiles are right to an eighth, from 0.1 ms to a minute. */
+/**
+ * Each bucket is a quarter wider than the one before: percentiles are accurate to an eighth, from 0.1 ms to a minute.
+ */
 const bucketsCount = 64
 const bucketGrowth = 1.25
 const bucketStartMs = 0.1
 
 const scopesMax = 1000
 const topicsMax = 2000
-/** Whoever lost a connection so recently and opens one has come back. */
+/** A principal that opens a connection this soon after it lost one counts as reconnected. */
 const reconnectWithinMs = 60_000
 const lostSubjectsMax = 10_000
 
-/** How often something happened, second by second. */
+/** Counts occurrences, second by second. */
 export class RateWindow {
   readonly #counts = new Uint32Array(secondsKept)
   readonly #stamps = new Uint32Array(secondsKept)
@@ -32,7 +34,7 @@ export class RateWindow {
     (this.#counts[slot] as number) += count
   }
 
-  /** Over the last seconds, the present one included. */
+  /** Returns the count of the last seconds, including the current one. */
   sum (seconds: number, now = Date.now()): number {
     const last = Math.floor(now / 1000)
     let sum = 0
@@ -46,7 +48,7 @@ export class RateWindow {
   perSecond (now = Date.now()): number { return this.sum(rateSeconds, now) / rateSeconds }
 }
 
-/** How long something took, over the last minute. */
+/** Records durations of the last minute. */
 export class LatencyWindow {
   readonly #counts = new Uint32Array(latencySlots * bucketsCount)
   readonly #stamps = new Uint32Array(latencySlots)
@@ -74,7 +76,10 @@ export class LatencyWindow {
   }
 }
 
-/** Milliseconds below which that share lies, of one window or several together; 0 when nothing was seen. */
+/**
+ * Returns, for each share, the milliseconds below which that share of the durations lies, over all windows together; 0
+ * without any.
+ */
 export function percentiles (windows: Iterable<LatencyWindow>, shares: readonly number[]): number[] {
   const counts = new Float64Array(bucketsCount)
   for (const window of windows) window.addTo(counts)
@@ -87,12 +92,12 @@ export function percentiles (windows: Iterable<LatencyWindow>, shares: readonly 
   })
 }
 
-/** What happens in one scope on this node. */
+/** Activity of one scope on this node. */
 export class ScopeActivity {
   readonly scope: Scope
   /** Open sockets. */
   connections = 0
-  /** Live feeds of topics that hold on to it. */
+  /** Live topic feeds that use this entry. */
   feeds = 0
   readonly received = new RateWindow()
   readonly captured = new RateWindow()
@@ -108,11 +113,11 @@ export class ScopeActivity {
   }
 }
 
-/** What happens on one topic on this node. */
+/** Activity of one topic on this node. */
 export class TopicActivity {
   readonly scope: Scope
   readonly topic: string
-  /** Live feeds that hold on to it. */
+  /** Live feeds that use this entry. */
   feeds = 0
   readonly received = new RateWindow()
   readonly routed = new RateWindow()
@@ -123,13 +128,13 @@ export class TopicActivity {
     this.topic = topic
   }
 
-  /** Of the events that were written here, or came here from other nodes. */
+  /** Rate of the events that this node wrote or received from other nodes. */
   get eventsPerSecond (): number { return Math.max(this.received.perSecond(), this.routed.perSecond()) }
 }
 
 /**
- * What went on lately on this node, scope by scope and topic by topic: what dashboards show. It is kept in memory, for
- * a bounded number of scopes and topics, of which those that nothing has happened in for longest are forgotten.
+ * Recent activity on this node, by scope and by topic, for dashboards. It is kept in memory for a limited number of
+ * scopes and topics; the least recently active are forgotten first.
  */
 export class Activity {
   readonly #scopes = new Map<string, ScopeActivity>()
@@ -161,7 +166,7 @@ export class Activity {
     return [...this.#topics.values()].filter(({ scope }) => isMeant(scope))
   }
 
-  /** A socket has opened for somebody. */
+  /** Records that a socket has opened for a subject. */
   opened (scope: Scope, subject: string): void {
     const activity = this.scope(scope)
     activity.connections++
@@ -179,7 +184,7 @@ export class Activity {
   }
 }
 
-/** The entry, moved to the end of the map; of too many the oldest that nothing holds is dropped. */
+/** Returns the entry, moved to the end of the map. In a full map, the oldest entry that is not held is dropped. */
 function touch<T> (map: Map<string, T>, key: string, max: number, make: () => T, isHeld: (entry: T) => boolean): T {
   let entry = map.get(key)
   if (entry === undefined) {

@@ -1,6 +1,6 @@
 import { pino, type Logger, type LoggerOptions } from 'pino'
 
-/** Where a secret could stand, if somebody logged the object around it. */
+/** Paths that could hold a secret if the object around it were logged. */
 const redact = [
   'req.headers.authorization',
   'req.headers["x-session-token"]',
@@ -18,7 +18,7 @@ const redact = [
   'secret'
 ]
 
-/** JSON lines in production, readable ones at a terminal. */
+/** Creates the logger: JSON lines in production, readable lines at a terminal. */
 export function createLogger (config: { log: { level: string }, isProduction: boolean }): Logger {
   const options: LoggerOptions = {
     level: config.log.level, serializers: querylessSerializers, redact: { paths: redact, censor: '[redacted]' }
@@ -34,13 +34,13 @@ export function createLogger (config: { log: { level: string }, isProduction: bo
 
 const withoutQuery = (value: unknown): unknown => typeof value === 'string' ? value.split('?', 1)[0] : value
 
-/** What a plugin of somebody else might log of a request: its URL without the query, where a token may stand. */
+/** Restricts what a third-party plugin may log of a request: its URL goes without the query, which may hold a token. */
 const requestOf = (request: { id?: unknown, method?: unknown, url?: unknown } | undefined) =>
   ({ id: request?.id, method: request?.method, url: withoutQuery(request?.url) })
 
 /**
- * What is logged of an error beside its message. Everything else stays away: drivers hang the client, its configuration
- * or the packet on an error, and PostgreSQL's `detail` and `where` quote rows.
+ * Members of an error that are logged beside its message. All others are left out: drivers attach the client, its
+ * configuration or the packet to an error, and PostgreSQL's `detail` and `where` quote rows.
  */
 const errorMembers = [
   'code', 'errno', 'syscall', 'hostname', 'address', 'port', 'path', 'status', 'statusCode', 'responseCode', 'command',
@@ -73,13 +73,13 @@ function errorOf (error: unknown, depth = 0): unknown {
   }
 }
 
-/** A failure that needs no stack: nothing of ours is wrong. */
+/** Returns code and message of a failure that needs no stack, because our code is not at fault. */
 export function reasonOf (error: unknown): { code: string | undefined, message: string } {
   const { code, message = String(error) } = error as { code?: unknown, message?: string }
   return { code: typeof code === 'string' ? code : undefined, message: message.slice(0, messageLengthMax) }
 }
 
-/** Of a logger in which no URL has a query, whoever logs it. */
+/** Serializers that remove the query from every logged URL. */
 export const querylessSerializers = {
   path: withoutQuery,
   url: withoutQuery,

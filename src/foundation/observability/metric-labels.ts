@@ -4,7 +4,7 @@ import { errorCodes, type ErrorCode } from '../../errors.ts'
 
 const everyErrorCode = Object.keys(errorCodes) as ErrorCode[]
 
-/** A label whose values are names that tenants give, of which each process has at most 200. */
+/** A label whose values tenants choose. Each process keeps at most 200 of them. */
 export const topicNames = {
   open:
     'the name of a topic; `other` beyond the first 200; `sync.*.created`, `sync.*.updated` or `sync.*.deleted` for ' +
@@ -12,8 +12,8 @@ export const topicNames = {
 } as const
 
 /**
- * Every value of every label of ours. The types of the metrics accept no other, docs/METRICS.md has a table of them,
- * and counters begin with 0 for each, so that `increase()` sees the first of a kind.
+ * Every value of every label of ours. The types of the metrics accept no other, and docs/METRICS.md lists them.
+ * Counters start at 0 for each value, so that `increase()` sees the first occurrence.
  */
 export const labelValues = {
   realtime_build_info: { version: { open: 'the version of the platform' }, node: { open: 'the version of Node' } },
@@ -84,7 +84,7 @@ export const labelValues = {
       'ROW_UNDECODABLE',
       'TABLE_UNPUBLISHED',
       'VALUE_UNDECODABLE',
-      // A write of the event that was refused.
+      // The error code of a refused write.
       ...everyErrorCode
     ]
   },
@@ -97,7 +97,7 @@ export const labelValues = {
 
 export type LabelledName = keyof typeof labelValues
 type ValueOf<V> = V extends readonly (infer S extends string)[] ? S : string
-/** The labels that a metric has to be given. */
+/** The labels that a metric requires. */
 export type LabelsOf<N extends LabelledName> = {
   -readonly [L in keyof typeof labelValues[N]]: ValueOf<typeof labelValues[N][L]>
 }
@@ -109,7 +109,7 @@ export interface LabelledGauge<N extends LabelledName> extends LabelledCounter<N
   reset (): void
 }
 
-/** More begin when they are first counted. */
+/** Metrics with more series than this create them at their first use. */
 const seriesAtStartMax = 30
 
 export function labelledCounter<N extends LabelledName> (
@@ -138,6 +138,6 @@ function combinations (name: LabelledName): Record<string, string>[] {
 type MappingFailure = LabelsOf<'realtime_cdc_mapping_failures_total'>['code']
 const mappingFailures: ReadonlySet<string> = new Set(labelValues.realtime_cdc_mapping_failures_total.code)
 
-/** The label of a failure, whose code comes from another thread as text. */
+/** Returns the label of a failure, whose code comes from another thread as text. */
 export const mappingFailureOf = (code: string | null): MappingFailure =>
   mappingFailures.has(code ?? '') ? code as MappingFailure : 'MAPPING_FAILED'

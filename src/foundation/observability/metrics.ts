@@ -5,11 +5,12 @@ import { labelledCounter, labelledGauge } from './metric-labels.ts'
 import { version } from '../version.ts'
 
 /**
- * Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality.
+ * Limit of distinct label values of a metric. Further values become `other`, so that a tenant cannot create unlimited
+ * series.
  */
 const labelValuesMax = 200
 
-/** Lets the first `max` distinct values through and calls the rest `other`. */
+/** Returns a function that keeps the first `max` distinct values and maps all others to `other`. */
 export function boundedLabel (max = labelValuesMax): (value: string) => string {
   const known = new Set<string>()
   return value => {
@@ -20,7 +21,7 @@ export function boundedLabel (max = labelValuesMax): (value: string) => string {
   }
 }
 
-/** Topics of documents count together, whatever their service: `sync.*.created`. */
+/** Combines the topics of documents of all services: `sync.*.created`. */
 function topicLabel (): (topic: string) => string {
   const bounded = boundedLabel()
   return topic => bounded(topic.startsWith('sync.') ? `sync.*${topic.slice(topic.lastIndexOf('.'))}` : topic)
@@ -28,7 +29,7 @@ function topicLabel (): (topic: string) => string {
 
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Numbers that are read when metrics are collected, since their owner counts them itself. */
+/** Numbers whose owners count them; read when metrics are collected. */
 export interface Readings { passwordHashings: () => number }
 
 /** Every metric of the platform; docs/METRICS.md explains them. HTTP and Node defaults come from fastify-metrics. */
@@ -47,7 +48,7 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
     }),
     buildInfo: new Gauge({
       name: 'realtime_build_info',
-      help: 'Always 1: the version of the platform, and of Node.',
+      help: 'Always 1. The labels have the versions of the platform and of Node.',
       labelNames: ['version', 'node'],
       registers,
       collect () {
@@ -62,16 +63,16 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
       'realtime_schema_violations_total', 'Payloads refused by the active schema of their topic.', registers
     ),
     eventsDelivered: new Counter({
-      name: 'realtime_events_delivered_total', help: 'Events handed to sockets: one a socket and event.', registers
+      name: 'realtime_events_delivered_total', help: 'Events handed to sockets, counted once per socket.', registers
     }),
     eventsFiltered: new Counter({
       name: 'realtime_events_filtered_total',
-      help: 'Subscriptions that an event of their topic did not match.',
+      help: "Events that were not delivered because a subscription's filter did not match.",
       registers
     }),
     broadcastLatency: new Histogram({
       name: 'realtime_broadcast_latency_seconds',
-      help: 'From the write of an event to the moment when it is handed to the last socket of this node.',
+      help: 'Time from the write of an event until it is handed to the last socket of this node.',
       buckets: latencyBuckets,
       registers
     }),
@@ -79,13 +80,14 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
     subscriptions: new Gauge({ name: 'realtime_subscriptions', help: 'Live subscriptions of this node.', registers }),
     channelMessages: labelledCounter(
       'realtime_channel_messages_total',
-      'Messages accepted for channels and sockets, and presence messages: one, however many get it.', registers
+      'Messages accepted for channels and sockets, and presence messages, counted once regardless of their receivers.',
+      registers
     ),
     channelMembers: new Gauge({
       name: 'realtime_channel_members',
-      help: "Members of this node's channels, with those that are away for the moment.", registers
+      help: "Members of this node's channels, including temporarily absent ones.", registers
     }),
-    queueDepth: labelledGauge('realtime_queue_depth', 'Items that wait, by queue.', registers),
+    queueDepth: labelledGauge('realtime_queue_depth', 'Waiting items, by queue.', registers),
     batchIntents: new Histogram({
       name: 'realtime_writer_batch_intents',
       help: 'Intents that shared one transaction.',
@@ -99,168 +101,167 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
       registers
     }),
     transactionRetries: labelledCounter(
-      'realtime_writer_retries_total', 'Transactions that were tried again.', registers
+      'realtime_writer_retries_total', 'Retried transactions.', registers
     ),
     gapsFilled: new Counter({
       name: 'realtime_log_gaps_filled_total',
-      help: 'Events that a node fetched from the log because it had not heard of them.', registers
+      help: 'Events that this node fetched from the log because no notification had arrived.', registers
     }),
-    catchUps: labelledCounter('realtime_catch_ups_total', 'Subscriptions that asked for history.', registers),
+    catchUps: labelledCounter('realtime_catch_ups_total', 'Subscriptions that requested stored events.', registers),
     requestsLimited: labelledCounter(
-      'realtime_socket_limited_total', 'Frames of sockets above their pace, by the limit that they were above.',
+      'realtime_socket_limited_total', 'Socket frames above a rate limit, by limit.',
       registers
     ),
     connectionsRefused: labelledCounter(
       'realtime_connections_refused_total',
-      'Connections that were refused because an address, or an application, had as many as it may.', registers
+      'Connections refused because the address or the application had reached its limit.', registers
     ),
     requestBodyBytes: new Gauge({
-      name: 'realtime_request_body_bytes', help: 'Bytes of request bodies that are not answered yet.', registers
+      name: 'realtime_request_body_bytes', help: 'Bytes of unanswered request bodies.', registers
     }),
     requestBodiesRefused: labelledCounter(
       'realtime_request_bodies_refused_total',
-      'Request bodies that were refused because an address, an application or the node held as many bytes as it may.',
+      'Request bodies refused because the address, the application or the node had reached its byte limit.',
       registers
     ),
     heldBytes: new Gauge({
       name: 'realtime_held_bytes',
       help:
-        "Bytes that subscriptions and members' states hold on this node, those of other nodes' members included, by estimate.",
+        "Estimated bytes of subscriptions and member states on this node, including those of other nodes' members.",
       registers
     }),
     heldBytesRefused: labelledCounter(
       'realtime_held_bytes_refused_total',
-      'Subscriptions and states that were refused because an application or the node held as many bytes as it may.',
+      'Subscriptions and states refused because the application or the node had reached its byte limit.',
       registers
     ),
     heldBytesShed: new Counter({
       name: 'realtime_held_bytes_shed_total',
       help:
-        'Times that absent members of the application that held the most, or one of its connections, made room for ' +
-          'another application.',
+        'Times that the application with the most bytes lost absent members or a connection to make room for another.',
       registers
     }),
     credentialsLimited: new Counter({
       name: 'realtime_credentials_limited_total',
-      help: 'Refused credentials of addresses that had too many of them refused.', registers
+      help: 'Refused credentials from addresses above the limit of refused credentials.', registers
     }),
     socketBufferedBytes: new Gauge({
       name: 'realtime_socket_buffered_bytes',
-      help: 'Bytes that wait in sockets of this node for their clients to read.', registers
+      help: 'Bytes buffered in sockets of this node.', registers
     }),
     socketBufferedBytesMax: new Gauge({
-      name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers
+      name: 'realtime_socket_buffered_bytes_max', help: 'Bytes buffered in the socket with the most.', registers
     }),
     socketArrivingBytes: new Gauge({
-      name: 'realtime_socket_arriving_bytes', help: 'Bytes of messages that clients of this node have sent in part.',
+      name: 'realtime_socket_arriving_bytes', help: 'Bytes of partly received messages of clients of this node.',
       registers
     }),
-    resyncs: labelledCounter('realtime_resyncs_total', 'Subscriptions that were given up.', registers),
-    socketsClosed: labelledCounter('realtime_sockets_closed_total', 'Sockets that the server closed.', registers),
+    resyncs: labelledCounter('realtime_resyncs_total', 'Subscriptions that ended with a resync.', registers),
+    socketsClosed: labelledCounter('realtime_sockets_closed_total', 'Sockets closed by the server.', registers),
     busMessages: labelledCounter(
       'realtime_bus_messages_total',
-      'Messages between nodes: sent, received, and dropped because Redis was away or behind.', registers
+      'Messages between nodes: sent, received, and dropped because Redis was unreachable or behind.', registers
     ),
     redisAway: new Gauge({
-      name: 'realtime_redis_away', help: '1 while this node does not reach Redis; 0 otherwise, and without REDIS_URL.',
+      name: 'realtime_redis_away', help: '1 while this node cannot reach Redis; otherwise 0, also without REDIS_URL.',
       registers
     }),
     clusterNodes: new Gauge({
-      name: 'realtime_cluster_nodes', help: 'Nodes that this node knows of, itself included.', registers
+      name: 'realtime_cluster_nodes', help: 'Nodes in the cluster as seen by this node, including itself.', registers
     }),
     cdcLag: new LargestGauge({
       name: 'realtime_cdc_lag_seconds',
       help:
-        'How far this node is behind the connected database that is furthest behind: the age of the oldest ' +
-          'transaction that was received and is not stored; while it does not stream, for how long it has not.',
+        'Lag of the connected database that is furthest behind: the age of its oldest received transaction that is ' +
+          'not stored yet or, while it does not stream, the time since it last did.',
       registers
     }),
     cdcLagBytes: new LargestGauge({
       name: 'realtime_cdc_lag_bytes',
-      help: 'WAL beyond what was acknowledged, of the connected database that has most.',
+      help: 'Unacknowledged WAL of the connected database that has the most.',
       registers
     }),
     cdcRetainedBytes: new LargestGauge({
       name: 'realtime_cdc_retained_wal_bytes',
-      help: 'WAL kept for the replication slot, of the connected database that keeps most.',
+      help: 'WAL retained by the replication slot of the connected database that retains the most.',
       registers
     }),
     cdcReaders: labelledGauge(
       'realtime_cdc_readers', 'Readers of connected databases on this node, by state.', registers
     ),
     cdcReaderFailures: labelledCounter(
-      'realtime_cdc_reader_failures_total', 'Readers that had to begin again, by reason.', registers
+      'realtime_cdc_reader_failures_total', 'Restarts of readers, by reason.', registers
     ),
     cdcTransactionsPassedOver: new Counter({
       name: 'realtime_cdc_transactions_passed_over_total',
-      help: 'Transactions of connected databases that PostgreSQL failed to decode and that were passed over.', registers
+      help: 'Transactions of connected databases that were skipped because PostgreSQL failed to decode them.', registers
     }),
     cdcChanges: labelledCounter(
-      'realtime_cdc_changes_total', 'Row changes of connected databases that were dealt with.', registers
+      'realtime_cdc_changes_total', 'Processed row changes of connected databases.', registers
     ),
     cdcMappingFailures: labelledCounter(
       'realtime_cdc_mapping_failures_total',
-      'Row changes that a mapping wanted and that made no event, by reason; a loss of unknown size counts once.',
+      'Row changes that a mapping selected but that produced no event, by reason. A loss of unknown size counts once.',
       registers
     ),
     logins: labelledCounter(
-      'realtime_logins_total', 'Logins, by outcome; the second of two steps is what opens a session.', registers
+      'realtime_logins_total', 'Logins, by outcome. With a second factor, only its step counts as opened.', registers
     ),
     passwordHashings: new Gauge({
       name: 'realtime_password_hashings',
-      help: 'Passwords hashed by this process since its start: the costly part of a login.',
+      help: 'Passwords hashed by this process since its start; hashing is the costly part of a login.',
       registers,
       collect () {
         this.set(readings.passwordHashings())
       }
     }),
-    mails: labelledCounter('realtime_mails_total', 'Mails, by what came of them.', registers),
+    mails: labelledCounter('realtime_mails_total', 'Mails, by outcome.', registers),
     partitionsDropped: new Counter({
       name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers
     }),
     webhookDeliveries: labelledCounter(
       'realtime_webhook_deliveries_total',
-      'Attempts at webhook deliveries, by what they came to; `dead` also counts those that were given up without one.',
+      'Attempts of webhook deliveries, by outcome. `dead` includes deliveries that became dead without an attempt.',
       registers
     ),
     webhookRetries: new Counter({
-      name: 'realtime_webhook_retries_total', help: 'Attempts at webhook deliveries that were not the first.', registers
+      name: 'realtime_webhook_retries_total', help: 'Attempts of webhook deliveries after the first.', registers
     }),
     webhookResends: new Counter({
       name: 'realtime_webhook_resends_total',
-      help: 'Webhook requests sent again at once because the endpoint had closed the kept connection.',
+      help: 'Webhook requests resent at once because the endpoint had closed the kept-alive connection.',
       registers
     }),
     webhookAttemptDuration: new Histogram({
       name: 'realtime_webhook_attempt_seconds',
-      help: 'Duration of attempts at webhook deliveries.',
+      help: 'Duration of attempts of webhook deliveries.',
       buckets: latencyBuckets,
       registers
     }),
     webhookLatency: new Histogram({
       name: 'realtime_webhook_latency_seconds',
-      help: 'From the write of an event to the end of the first attempt that delivered it.',
+      help: 'Time from the write of an event to the end of the attempt that delivered it.',
       buckets: [...latencyBuckets, 60, 600, 3600],
       registers
     }),
     webhooksInFlight: new Gauge({
-      name: 'realtime_webhook_requests_in_flight', help: 'Webhook requests under way from this node.', registers
+      name: 'realtime_webhook_requests_in_flight', help: 'Webhook requests in flight from this node.', registers
     }),
     webhookCircuitsOpen: new Gauge({
-      name: 'realtime_webhook_circuits_open', help: 'Endpoints that this node leaves alone for now, because they fail.',
+      name: 'realtime_webhook_circuits_open', help: 'Endpoints that this node has paused because they fail.',
       registers
     }),
     webhookDead: new Gauge({
       name: 'realtime_webhook_dead_deliveries',
-      help: 'Webhook deliveries that were given up, over all nodes: what a redrive would send. Counted to 100,000.',
+      help: 'Dead webhook deliveries of all nodes, which a redrive would send. Counted up to 100,000.',
       registers
     }),
     tracesWritten: new Counter({
-      name: 'realtime_traces_written_total', help: 'Events whose trace was stored.', registers
+      name: 'realtime_traces_written_total', help: 'Events with a stored trace.', registers
     }),
     tracesDropped: labelledCounter(
       'realtime_traces_dropped_total',
-      'Events, steps of events and records of subscriptions that were given up because the trace store was behind.',
+      'Events, steps of events and subscription records dropped because the trace store was behind.',
       registers
     ),
     traceFlushDuration: new Histogram({
@@ -271,7 +272,7 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
       name: 'realtime_trace_streams', help: 'Open streams of traces on this node.', registers
     }),
     eventsReplayed: labelledCounter(
-      'realtime_events_replayed_total', 'Events that replays have sent again: one a subscription or webhook.', registers
+      'realtime_events_replayed_total', 'Events sent by replays, counted once per subscription or webhook.', registers
     )
   }
 }

@@ -2,34 +2,36 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { AggregatorRegistry, type Registry } from 'prom-client'
 import { UnauthorizedError } from '../../errors.ts'
 
-/** Labels whose values are names that tenants give. */
+/** Labels whose values tenants choose. */
 const tenantLabels = ['topic']
 const everything = 'all'
 
 export interface ScrapeOptions {
   registry: Registry
-  /** Undefined: nobody is asked for one. */
+  /** Undefined if no token is configured. */
   token: string | undefined
-  /** Whether a scrape has full labels where no token is set. */
+  /** Whether scrapes get full labels when no token is configured. */
   isOpen: boolean
 }
 
 /**
- * The metrics in Prometheus' text format. A scrape with the token has every label; without it, the same series have
- * `topic="all"`, and what would fall together is added up. Throws UnauthorizedError for another token.
+ * Returns the metrics in Prometheus' text format. A scrape with the token has every label; without it, the same series
+ * have `topic="all"`, with the values of all topics combined. Throws UnauthorizedError for a wrong token.
  */
 export function createScrape ({ registry, token, isOpen }: ScrapeOptions) {
   return async function scrape (authorization: string | undefined): Promise<string> {
     if (token === undefined) return isOpen ? await registry.metrics() : await anonymousMetrics(registry)
     if (authorization === undefined) return await anonymousMetrics(registry)
     const [, given] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
-    if (given === undefined || !isSame(given, token)) { throw new UnauthorizedError('CREDENTIAL_INVALID', 'This is not the METRICS_TOKEN of the server') }
+    if (given === undefined || !isSame(given, token)) {
+      throw new UnauthorizedError('CREDENTIAL_INVALID', 'The bearer token is not the METRICS_TOKEN of the server')
+    }
     return await registry.metrics()
   }
 }
 export type Scrape = ReturnType<typeof createScrape>
 
-/** In a time that depends on neither. */
+/** Compares in constant time. */
 function isSame (given: string, wanted: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(wanted))
@@ -38,7 +40,7 @@ function isSame (given: string, wanted: string): boolean {
 async function anonymousMetrics (registry: Registry): Promise<string> {
   const metrics = registry.getMetricsAsArray().map(({ name }) => registry.getSingleMetric(name) as unknown as Labelled)
   const named = metrics.filter(({ labelNames = [] }) => tenantLabels.some(label => labelNames.includes(label)))
-  // Counters and histograms are added up; of gauges, what their aggregator says.
+  // Counters and histograms are summed; gauges are combined by their aggregator.
   const merged = AggregatorRegistry.aggregate([
     await Promise.all(named.map(async metric => withoutTenants(await metric.get())))
   ])
@@ -46,7 +48,7 @@ async function anonymousMetrics (registry: Registry): Promise<string> {
   return `${(await Promise.all(texts)).join('\n\n')}\n`
 }
 
-/** A metric of prom-client with what its type leaves out. */
+/** Members of prom-client's metrics that its types omit. */
 interface Labelled { name: string, labelNames?: string[], get (): Promise<Values> }
 interface Values { values: { labels: Record<string, string | number> }[] }
 
