@@ -4,8 +4,8 @@ import type { Database } from './tables.ts'
 const waiting = new WeakMap<DatabaseConnection, (() => void)[]>()
 
 /**
- * Calls back once the transaction is committed, and never if it is rolled back; at once outside of a transaction.
- * The database has to use `CommitDialect`.
+ * Calls `work` once the transaction is committed, never if it is rolled back, and at once outside of a transaction. The
+ * database must use `CommitDialect`.
  */
 export async function afterCommit (trx: Kysely<Database>, work: () => void): Promise<void> {
   if (!trx.isTransaction) return work()
@@ -14,7 +14,7 @@ export async function afterCommit (trx: Kysely<Database>, work: () => void): Pro
   })
 }
 
-/** PostgreSQL as Kysely speaks to it, with `afterCommit`. */
+/** Kysely's PostgreSQL dialect with support for `afterCommit`. */
 export class CommitDialect extends PostgresDialect {
   readonly #pool: ConstructorParameters<typeof PostgresDriver>[0]['pool']
 

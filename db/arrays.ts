@@ -2,10 +2,10 @@ const TEXT = 25
 const JSON_TEXT = 114
 
 /**
- * PostgreSQL's binary form of a one-dimensional array. `pg` would quote and escape every element of a text-form array,
- * and the server would undo it: for JSON, which is full of quotes, that is most of the cost of a bulk insert.
- * Layout: dimensions, has-nulls flag, element type, then per dimension length and lower bound, then each element
- * with its length (array_recv in src/backend/utils/adt/arrayfuncs.c).
+ * Returns PostgreSQL's binary form of a one-dimensional array. In the text form, `pg` would quote and escape every
+ * element and the server would undo it, which for JSON is most of the cost of a bulk insert. Layout: dimensions,
+ * has-nulls flag, element type, then per dimension length and lower bound, then each element with its length
+ * (array_recv in src/backend/utils/adt/arrayfuncs.c).
  */
 function encodeArray (elementType: number, values: readonly (string | null | undefined)[]): Buffer {
   let bytes = 20 + 4 * values.length
@@ -33,5 +33,5 @@ function encodeArray (elementType: number, values: readonly (string | null | und
 }
 
 export const textArray = (values: readonly (string | null | undefined)[]) => encodeArray(TEXT, values)
-/** For parameters that are cast to `json[]`; the elements are JSON texts. */
+/** For parameters that are cast to `json[]`; each element is a JSON text. */
 export const jsonArray = (values: readonly (string | null | undefined)[]) => encodeArray(JSON_TEXT, values)

@@ -6,15 +6,18 @@ import type { Database } from './tables.ts'
 
 export interface ConnectionOptions {
   connectionString: string
-  /** Connections at most. */
+  /** Maximum number of connections. */
   max: number
   applicationName?: string
   /**
-   * For large statements that always go by an index: each is planned once, whatever its parameters, and never to read a
-   * whole table, though that may be the best plan for one that is empty when it is made.
+   * For large statements that always use an index: each is planned once for all parameters, and never with a sequential
+   * scan, although that may be best while the table is still empty.
    */
   plansOnce?: boolean
-  /** For migrations: an index of a large table, or another node that is at it, takes as long as it takes. */
+  /**
+   * For migrations, without time limits: building an index on a large table, or waiting for another node's migration,
+   * may take long.
+   */
   isPatient?: boolean
   onError?: (error: Error) => void
 }
@@ -24,7 +27,7 @@ const NUMERIC = 1700
 const JSON_TEXT = 114
 const asIs = (text: string) => text
 
-/** Offsets, revisions and epoch milliseconds fit a double; `json` stays text (see db/tables.ts). */
+/** Offsets, revisions and epoch milliseconds fit into a double; `json` stays text (see db/tables.ts). */
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
     if (oid === INT8 || oid === NUMERIC) return Number
@@ -34,8 +37,8 @@ const types: pg.CustomTypesConfig = {
 }
 
 /**
- * The pool of the platform's own database. Waiting is bounded: 5 s for a connection, and, unless it is patient, 15 s
- * for an answer. A lost idle connection is reported to `onError` and replaced by the next query.
+ * Creates a pool for the platform's own database. Waiting is limited: 5 s for a connection and, unless `isPatient`, 15
+ * s for a response. A lost idle connection is reported to `onError` and replaced by the next query.
  */
 export function createPool (
   { connectionString, max, applicationName, plansOnce = false, isPatient = false, onError }: ConnectionOptions
@@ -49,23 +52,24 @@ export function createPool (
     ...(!isPatient && { query_timeout: 15000, statement_timeout: 15000, idle_in_transaction_session_timeout: 15000 }),
     keepAlive: true,
     ...(plansOnce && { options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off' }),
-    // Statements that are sent together share a round trip (src/events/batch.ts); those that are awaited one by one do
-    // not change.
+    // Statements that are sent together share a round trip (src/events/batch.ts). Statements that are awaited one by
+    // one are unaffected.
     pipeline: true
   })
   pool.on('error', error => onError?.(error))
-  // One that breaks while it is checked out, between two queries, would end the process: its next query rejects.
+  // A client that breaks between two queries while it is checked out would end the process. Its next query rejects.
   pool.on('connect', client => { client.on('error', () => {}) })
   return pool
 }
 
-/** Typed queries over the same pool; each distinct statement is prepared once a connection. */
+/** Creates typed queries over the same pool. Each distinct statement is prepared once per connection. */
 export function createKysely (pool: pg.Pool): Kysely<Database> {
   return new Kysely<Database>({ dialect: new CommitDialect({ pool: preparing(pool) }) })
 }
 
 /**
- * Statements with lists of varying length would grow the server's plan cache without end: beyond this many, unnamed.
+ * Limit of prepared statements; further ones are unnamed. Lists of varying length would otherwise grow the server's
+ * plan cache without limit.
  */
 const preparedStatementsMax = 500
 const statementNames = new Map<string, string>()

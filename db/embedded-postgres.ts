@@ -10,40 +10,42 @@ import type { EmbeddedPostgresLog } from './embedded/log.ts'
 import { superuser } from './embedded/settings.ts'
 import { startPostmaster } from './embedded/start-postmaster.ts'
 
-/** A running PostgreSQL server of our own. It listens on this machine only, and is gone after `stop`. */
+/** A running embedded PostgreSQL server. It listens only on this machine and has no processes left after `stop`. */
 export interface EmbeddedPostgres {
-  /** Connection string of a database of this cluster (creates nothing). */
+  /** Returns the connection string of a database of this cluster. Does not create it. */
   connectionString (database: string): string
   readonly port: number
   /**
-   * Ends the server in order: fast shutdown, after 5 s immediate, after 5 s more by force. Close the connections first,
-   * those of logical replication above all: a fast shutdown waits until they have confirmed everything.
+   * Stops the server: fast shutdown, after 5 s immediate shutdown, after 5 s more SIGKILL. Close all connections first,
+   * especially those of logical replication: a fast shutdown waits until they have confirmed everything.
    */
   stop (): Promise<void>
 }
 
 export interface EmbeddedPostgresOptions {
   /**
-   * The platform's DATA_DIR. The cluster lives in its folder `postgres`, beside `postgres-password` and `postgres.log`.
+   * The platform's DATA_DIR. It holds the cluster in the folder `postgres`, and the files `postgres-password` and
+   * `postgres.log`.
    */
   dataDir: string
-  /** Created when missing. */
+  /** Databases to create if they are missing. */
   databases: string[]
   log: EmbeddedPostgresLog
-  /** Settings of PostgreSQL that win over ours, but for where it listens. */
+  /** PostgreSQL settings that override the defaults, except where the server listens. */
   settings?: Record<string, string>
   /**
-   * Where it has to listen, for one that takes the place of another. Without it: where it last did, if that port is
-   * free, or any free port.
+   * The required port, for a server that replaces another. By default, the port of the last start if it is free,
+   * otherwise any free port.
    */
   port?: number | undefined
-  /** The server ended although nobody asked. It is not started again: that, or ending the process, is the caller's. */
+  /** Called when the server ends unexpectedly. It is not restarted; that is up to the caller. */
   onExit?: (code: number | null, signal: string | null) => void
 }
 
 /**
- * Starts PostgreSQL on the cluster in `dataDir`, which is made on the first call. One process may use a data folder at
- * a time; a server that a killed process left behind is ended first. What was committed is kept, whatever was killed.
+ * Starts PostgreSQL on the cluster in `dataDir`, which the first call creates. Only one process may use a data folder
+ * at a time. A server that a killed process left running is stopped first. Committed data survives, whichever process
+ * is killed.
  */
 export async function startEmbeddedPostgres (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const packageDir = findBinaryPackage()
@@ -82,7 +84,7 @@ async function startLocked (
   const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log },
     wantedPort === undefined ? undefined : async () => wantedPort)
   const { pid } = postmaster
-  // there is no TLS on the loopback, whatever PGSSLMODE says
+  // The loopback needs no TLS, whatever PGSSLMODE is set to.
   const connectionString = (database: string) =>
     `postgres://${superuser}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`
   try {
@@ -105,16 +107,18 @@ async function startLocked (
   }
 }
 
-// its connection is also the proof that the password opens this cluster
+// The connection also proves that the password opens this cluster.
 async function createDatabases (connectionString: string, databases: string[]): Promise<void> {
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: 30_000, query_timeout: 30_000 })
-  // when the server dies the query under way rejects
+  // If the server dies, the current query rejects.
   client.on('error', () => {})
   try {
     await client.connect()
     const { rows } = await client.query<{ datname: string }>('select datname from pg_database')
     for (const name of databases) {
-      if (!rows.some(({ datname }) => datname === name)) { await client.query(`create database ${client.escapeIdentifier(name)}`) }
+      if (!rows.some(({ datname }) => datname === name)) {
+        await client.query(`create database ${client.escapeIdentifier(name)}`)
+      }
     }
   } catch (cause) {
     throw new Error(

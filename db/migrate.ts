@@ -3,8 +3,8 @@ import { createKysely, createPool } from './connection.ts'
 import { migrations } from './migrations/index.ts'
 
 /**
- * Brings a database up to this version, however long that takes, and answers the migrations that were made. Kysely's
- * migrator holds an advisory lock, so that of several nodes that start together one migrates and the others wait.
+ * Migrates a database to this version, however long that takes, and returns the names of the migrations that ran.
+ * Kysely's migrator holds an advisory lock: of several nodes that start together, one migrates and the others wait.
  * Throws when the database is newer than this program.
  */
 export async function migrateToLatest (connectionString: string): Promise<string[]> {

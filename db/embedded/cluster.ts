@@ -8,7 +8,7 @@ import { superuser, toolEnvironment } from './settings.ts'
 
 const run = promisify(execFile)
 const stagePrefix = 'postgres.init-'
-// takes about a second; a slow disk's fsyncs may need many
+// Takes about a second, or much longer if a slow disk syncs.
 const initTimeoutMs = 120_000
 
 export interface ClusterOptions {
@@ -16,13 +16,13 @@ export interface ClusterOptions {
   clusterDir: string
   binDir: string
   account: Account | undefined
-  /** False leaves out initdb's fsyncs: for tests. */
+  /** False skips initdb's fsyncs, for tests. */
   isDurable: boolean
 }
 
 /**
- * Makes the cluster when it is missing, and answers the password of its superuser. The cluster gets its name only when
- * it is complete and on disk, so whatever a kill interrupts is thrown away by the next call.
+ * Creates the cluster if it is missing, and returns the password of its superuser. The cluster gets its name only when
+ * it is complete and on disk, so the next call discards what an interrupted one has left.
  */
 export async function ensureCluster (options: ClusterOptions): Promise<{ password: string, isNew: boolean }> {
   const { dataDir, clusterDir } = options
@@ -40,8 +40,10 @@ async function ensurePassword (path: string, isNew: boolean): Promise<string> {
   })
   if (kept.trim() !== '') return kept.trim()
   if (!isNew) {
-    throw new Error(`${path} is missing, and without it the cluster beside it cannot be opened: ` +
-      'put it back, or start anew by removing the cluster, or set DATABASE_URL')
+    throw new Error(
+      `${path} is missing, and the cluster beside it cannot be opened without it: restore the file, or remove the ` +
+        'cluster to start with an empty one, or set DATABASE_URL'
+    )
   }
   const password = randomBytes(24).toString('base64url')
   await writeWhole(path, `${password}\n`)
@@ -60,13 +62,13 @@ async function createCluster (
     const owner = account === undefined ? {} : { uid: account.uid, gid: account.gid }
     await run(join(binDir, 'initdb'), [
       '-D', cluster, `--username=${superuser}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8',
-      // the built-in provider sorts alike on every machine and after every upgrade of its libc
+      // The builtin provider sorts the same on every machine and after every libc upgrade.
       '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C',
       '--no-instructions', ...(isDurable ? [] : ['--no-sync'])
     ], { ...owner, cwd: dataDir, env: toolEnvironment(), timeout: initTimeoutMs }).catch(refuse)
     await rename(cluster, clusterDir).catch((cause: unknown) => {
       throw new Error(
-        `${clusterDir} exists but is no PostgreSQL data folder: move it away, or set DATA_DIR to a folder elsewhere`,
+        `${clusterDir} exists but is not a PostgreSQL data folder: move it away, or set DATA_DIR to a different folder`,
         { cause }
       )
     })
@@ -78,18 +80,20 @@ async function createCluster (
 
 function refuse (error: NodeJS.ErrnoException & { stderr?: string, killed?: boolean }): never {
   const reason = error.killed === true
-    ? `not done after ${initTimeoutMs / 1000} s`
-    // the file is there, so it is its loader that is missing
+    ? `it did not finish within ${initTimeoutMs / 1000} s`
+    // The file exists, so its loader is missing.
     : error.code === 'ENOENT'
-      ? 'its binaries need glibc, which this system does not have'
+      ? 'its binaries require glibc, which this system does not have'
       : (error.stderr ?? '').trim() || error.message
   throw new Error(`initdb of the embedded PostgreSQL failed (or set DATABASE_URL): ${reason}`, { cause: error })
 }
 
-// an initdb that outlived its killed parent may still write here: what it holds up is left to the next start
+// An initdb that outlived its parent may still write here. What it blocks is removed at the next start.
 async function removeStages (dataDir: string): Promise<void> {
   for (const name of await readdir(dataDir)) {
-    if (name.startsWith(stagePrefix)) { await rm(join(dataDir, name), { recursive: true, force: true, maxRetries: 5 }).catch(() => {}) }
+    if (name.startsWith(stagePrefix)) {
+      await rm(join(dataDir, name), { recursive: true, force: true, maxRetries: 5 }).catch(() => {})
+    }
   }
 }
 

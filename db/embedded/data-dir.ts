@@ -2,12 +2,15 @@ import { access, chmod, constants, mkdir, realpath, stat } from 'node:fs/promise
 import { dirname, join, resolve } from 'node:path'
 import { firstClosedTo, ownerOf, type Account } from './account.ts'
 
-const elsewhere = 'set DATA_DIR to a folder elsewhere, or set DATABASE_URL'
+const elsewhere = 'set DATA_DIR to a different folder, or set DATABASE_URL'
 
-/** Makes the data folder when it is missing, and answers its real path. Throws when we or the server cannot use it. */
+/**
+ * Creates the data folder if it is missing, and returns its real path. Throws if the platform or the server cannot use
+ * it.
+ */
 export async function openDataDir (path: string, account: Account | undefined): Promise<string> {
   await mkdir(path, { recursive: true, mode: account === undefined ? 0o700 : 0o755 }).catch((cause: unknown) => {
-    throw new Error(`DATA_DIR ${resolve(path)} cannot be made: ${elsewhere}`, { cause })
+    throw new Error(`DATA_DIR ${resolve(path)} cannot be created: ${elsewhere}`, { cause })
   })
   const dataDir = await realpath(path)
   if (account === undefined) {
@@ -18,15 +21,16 @@ export async function openDataDir (path: string, account: Account | undefined): 
   return dataDir
 }
 
-// an earlier start as root, or as another user, leaves a cluster that is not ours to use
+// An earlier start as root or another user leaves a cluster that this user must not use.
 async function assertOurs (dataDir: string): Promise<void> {
   const owner = await ownerOf(join(dataDir, 'postgres'))
   const isOurs = owner === undefined || owner === process.geteuid?.()
   const closed = isOurs ? await firstClosedToUs(dataDir) : join(dataDir, 'postgres')
   if (closed === undefined) return
   throw new Error(
-    `${closed} is not uid ${process.geteuid?.()}'s to use, it belongs to uid ${await ownerOf(closed) ?? 'unknown'} ` +
-      `(did the platform run as another user here?): run as that user, or give DATA_DIR to this one, or ${elsewhere}`
+    `${closed} is not accessible to uid ${process.geteuid?.()}; it belongs to uid ` +
+      `${await ownerOf(closed) ?? 'unknown'} (did the platform run as another user before?): ` +
+      `run as that user, or change the owner of DATA_DIR, or ${elsewhere}`
   )
 }
 
@@ -52,6 +56,6 @@ async function admit (dataDir: string, account: Account): Promise<void> {
         `(on the way to DATA_DIR ${dataDir}): ${elsewhere}`
     )
   }
-  // the folder itself is the platform's: passing through is enough, its files stay unlisted
+  // The folder belongs to the platform. The server may pass through it, but not list its files.
   if (await firstClosedTo(account, [dataDir]) !== undefined) await chmod(dataDir, (await stat(dataDir)).mode | 0o001)
 }

@@ -1,17 +1,17 @@
 import type { EmbeddedPostgresLog } from './log.ts'
 import { becomesTrue } from './wait.ts'
 
-/** A server process that can be told to end. */
+/** A server process that can be stopped. */
 export interface Endable {
-  /** Only ever called right after `hasEnded` answered false. */
+  /** Called only right after `hasEnded` returned false. */
   send (signal: NodeJS.Signals): void
   hasEnded (): boolean | Promise<boolean>
 }
 
-// fast shutdown (clients are cut off, a checkpoint is written), then immediate (the next start recovers), then force
+// Fast shutdown (clients are cut off, a checkpoint is written), then immediate (the next start recovers), then SIGKILL.
 const signals: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGKILL']
 
-/** Ends a server the gentlest way that works, each in its time. Throws when even SIGKILL does not end it. */
+/** Stops a server with the gentlest signal that works within its time. Throws when even SIGKILL has no effect. */
 export async function endServer (server: Endable, log: EmbeddedPostgresLog, waitMs = 5000): Promise<void> {
   for (const signal of signals) {
     if (await server.hasEnded()) return
@@ -19,5 +19,5 @@ export async function endServer (server: Endable, log: EmbeddedPostgresLog, wait
     if (await becomesTrue(() => server.hasEnded(), waitMs)) return
     log('warn', 'postgres.stop_is_slow', { signal, waitMs })
   }
-  throw new Error('the embedded PostgreSQL does not end, not even by SIGKILL')
+  throw new Error('the embedded PostgreSQL did not stop, not even after SIGKILL')
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 
-/** Returns a port of the loopback that was free a moment ago: another process may still be quicker to take it. */
+/** Returns a loopback port that was just free. Another process may still take it first. */
 export const freePort = async (): Promise<number> => await tryPort(0)
 
 export const isFreePort = async (port: number): Promise<boolean> => await tryPort(port).then(() => true, () => false)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inspectProcess } from './processes.ts'
 
 export interface DataDirLock {
-  /** Gives the data folder back. A lock that is no longer ours is left alone. */
+  /** Releases the data folder. Does nothing if another process holds the lock by now. */
   release (): Promise<void>
 }
 
@@ -15,9 +15,9 @@ interface Holder {
 }
 
 /**
- * Takes the data folder for this process, for as long as it lives or until `release`. The lock of a process that has
- * died is taken over, also when its pid belongs to another process by now. Throws when the holder is alive.
- * It does not see into other containers: two of them on one volume are not told apart.
+ * Locks the data folder for this process until `release` or the end of the process. Takes over the lock of a dead
+ * process, even if its pid is in use again. Throws when the holder is alive. It does not see into other containers: two
+ * containers on one volume cannot be told apart.
  */
 export async function lockDataDir (dataDir: string): Promise<DataDirLock> {
   const path = join(dataDir, 'postgres.lock')
@@ -25,7 +25,7 @@ export async function lockDataDir (dataDir: string): Promise<DataDirLock> {
   const staged = `${path}.${randomBytes(4).toString('hex')}`
   await writeFile(staged, own, { mode: 0o644 })
   try {
-    // more than one round only when several processes start at once
+    // Repeats only when several processes start at once.
     for (let round = 0; round < 10; round++) {
       if (await takes(staged, path)) return { release: async () => { await remove(path, own) } }
       const held = await textOf(path)
@@ -33,12 +33,13 @@ export async function lockDataDir (dataDir: string): Promise<DataDirLock> {
       const holder = parse(held)
       if (holder !== undefined && (await inspectProcess(holder.pid))?.startedAt === holder.startedAt) {
         throw new Error(
-          `another platform process (pid ${holder.pid}) uses DATA_DIR ${dataDir}: stop it, or set DATA_DIR to another folder`
+          `another platform process (pid ${holder.pid}) uses DATA_DIR ${dataDir}: stop it, or set DATA_DIR to ` +
+            'another folder'
         )
       }
       await remove(path, held)
     }
-    throw new Error(`the lock file ${path} cannot be taken`)
+    throw new Error(`the lock file ${path} could not be created`)
   } finally {
     await rm(staged, { force: true })
   }
@@ -49,7 +50,7 @@ async function ourselves (): Promise<Holder> {
   return { pid: process.pid, startedAt: facts?.startedAt ?? 'unknown', nonce: randomBytes(8).toString('hex') }
 }
 
-// a link appears with its whole content at once, so nobody reads half a lock
+// A link appears with its whole content at once, so no process reads a partial lock.
 async function takes (staged: string, path: string): Promise<boolean> {
   return await link(staged, path).then(() => true, (error: NodeJS.ErrnoException) => {
     if (error.code === 'EEXIST') return false
@@ -57,8 +58,8 @@ async function takes (staged: string, path: string): Promise<boolean> {
   })
 }
 
-// two processes may find the same dead lock: what was moved aside is checked, so that neither removes the other's new
-// one
+// Two processes may find the same dead lock. Each checks what it moved aside, so that neither removes the other's new
+// lock.
 async function remove (path: string, expected: string): Promise<void> {
   if (await textOf(path) !== expected) return
   const aside = `${path}.${randomBytes(4).toString('hex')}`

@@ -3,7 +3,7 @@ import { open, stat, truncate, type FileHandle } from 'node:fs/promises'
 const bytesMax = 10 * 1024 * 1024
 const tailBytes = 4096
 
-/** The server's log, from where one start of the server began to write. */
+/** The log file of the server, as of one start. */
 export class LogFile {
   readonly path: string
   #from = 0
@@ -12,7 +12,7 @@ export class LogFile {
     this.path = path
   }
 
-  /** Opens the log for a new server to append to, emptied first when it grew past 10 MB. The caller closes it. */
+  /** Opens the log for a new server to append to. Empties it first if it has grown past 10 MB. The caller closes it. */
   async open (): Promise<FileHandle> {
     const file = await open(this.path, 'a', 0o600)
     if (await this.size() > bytesMax) await truncate(this.path)
@@ -24,7 +24,7 @@ export class LogFile {
     return (await stat(this.path)).size
   }
 
-  /** The last lines since `open`. */
+  /** Returns the last lines since `open`. */
   async tail (): Promise<string> {
     const file = await open(this.path, 'r')
     try {

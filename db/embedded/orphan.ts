@@ -5,15 +5,15 @@ import { isServerOf } from './processes.ts'
 import type { EmbeddedPostgresLog } from './log.ts'
 
 /**
- * Ends, in order, the server that a killed platform process left running on this cluster. Answers the pid of a stale
- * `postmaster.pid`, which may belong to an unrelated process by now and must not keep the next server from starting.
- * Only for the holder of the data folder's lock: another process's server would be taken for an orphan.
+ * Stops the server that a killed platform process left running on this cluster. Returns the pid of a stale
+ * `postmaster.pid`, which an unrelated process may have by now, and which must not keep the next server from starting.
+ * Call it only while you hold the lock of the data folder: otherwise it would stop another process's server.
  */
 export async function endOrphan (clusterDir: string, log: EmbeddedPostgresLog): Promise<number | undefined> {
   const file = await readPidFile(clusterDir)
   if (file === undefined) return undefined
   if (file === 'damaged') {
-    // PostgreSQL would refuse to start; nobody can be writing it, since we hold the lock
+    // PostgreSQL would refuse to start. No other process is writing the file, since we hold the lock.
     log('warn', 'postgres.pid_file_damaged', { clusterDir })
     await rm(pidFilePath(clusterDir), { force: true })
     return undefined
@@ -34,7 +34,8 @@ function signalOrphan (pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return
     throw new Error(
-      `a PostgreSQL (pid ${pid}) that a killed platform process left running belongs to another user: end it, or set DATA_DIR to another folder`,
+      `a PostgreSQL server (pid ${pid}) that a killed platform process left running belongs to another user: stop ` +
+        'it, or set DATA_DIR to another folder',
       { cause: error }
     )
   }

@@ -9,7 +9,8 @@ import type { EmbeddedPostgresLog } from './log.ts'
 import { readPidFile } from './pid-file.ts'
 import { settingArguments, toolEnvironment } from './settings.ts'
 
-// without a sign of life: a server that recovers from a crash writes a line each ten seconds, and gets its time
+// Limit without output. A server that recovers from a crash writes a line every ten seconds and so gets the time it
+// needs.
 const silenceMsMax = 30_000
 const startMsMax = 600_000
 
@@ -23,12 +24,12 @@ export interface PostmasterOptions {
   log: EmbeddedPostgresLog
 }
 
-/** The server did not come up. Its message carries PostgreSQL's own reason. */
+/** The server did not start. The message has PostgreSQL's own reason. */
 export class StartError extends Error {
-  /** True when another try may succeed: the port was taken, or processes of an earlier server are still ending. */
+  /** True if a retry may succeed: the port was taken, or processes of an earlier server are still ending. */
   readonly isTransient: boolean
   readonly isPortTaken: boolean
-  /** One line: PostgreSQL's last FATAL one when there is one. */
+  /** One line: PostgreSQL's last FATAL line, if there is one. */
   readonly reason: string
 
   constructor (symptom: string, logTail: string) {
@@ -42,8 +43,8 @@ export class StartError extends Error {
 }
 
 /**
- * One server process, from its start to its end. It leads a session of its own, so that a Ctrl-C in the terminal does
- * not reach it before the platform has closed its connections, and it does not keep our event loop alive.
+ * One server process, from start to end. It leads its own session, so that a Ctrl-C in the terminal does not reach it
+ * before the platform has closed its connections. It does not keep our event loop alive.
  */
 export class Postmaster {
   readonly #child: ChildProcess
@@ -59,14 +60,14 @@ export class Postmaster {
       this.#exit = { code, signal }
       this.#tellExit()
     })
-    // a signal that could not be sent: endServer sees that the process goes on
+    // If a signal cannot be sent, endServer detects that the process still runs.
     child.on('error', () => {})
     child.unref()
   }
 
   /**
-   * Starts a server, and returns when it lets clients in. Throws StartError; then no process is left. `stalePid` is
-   * what a stale `postmaster.pid` names.
+   * Starts a server and resolves when it accepts clients. Throws StartError, and then leaves no process. `stalePid` is
+   * the pid in a stale `postmaster.pid`.
    */
   static async start (options: PostmasterOptions, port: number, stalePid: number | undefined): Promise<Postmaster> {
     const postmaster = await Postmaster.#launch(options, port, stalePid)
@@ -83,15 +84,15 @@ export class Postmaster {
     return this.#child.pid
   }
 
-  /** Calls `listener` when the process ends although nobody asked; at once when that has happened already. */
+  /** Calls `listener` when the process ends unexpectedly, at once if it already has. */
   onExit (listener: (code: number | null, signal: string | null) => void): void {
     this.#onExit = listener
     this.#tellExit()
   }
 
-  /** Ends the server in order, or by force when that takes too long. */
+  /** Stops the server, by force if it takes too long. */
   async stop (): Promise<void> {
-    // our child keeps its pid until we have seen it exit: the signal cannot reach a stranger
+    // The pid of our child is not reused before its exit is handled, so a signal cannot reach another process.
     this.#stopping ??= endServer({
       send: (signal) => { this.#child.kill(signal) },
       hasEnded: () => this.#exit !== undefined
@@ -108,15 +109,15 @@ export class Postmaster {
         cwd: dataDir,
         detached: true,
         stdio: ['ignore', output.fd, output.fd],
-        // PostgreSQL refuses to start while a stale pid file names a live process, but for this one. Better than
-        // removing the file: it also names the shared memory by which a server finds the remains of an earlier one.
+        // PostgreSQL refuses to start if a stale pid file names a live process, except this one. Removing the file
+        // would be worse: it also names the shared memory by which a server detects remains of an earlier one.
         env: { ...toolEnvironment(), ...(stalePid === undefined ? {} : { PG_GRANDPARENT_PID: String(stalePid) }) }
       })
       const postmaster = new Postmaster(child, log)
       await once(child, 'spawn')
       return postmaster
     } catch (cause) {
-      throw new Error(`the embedded PostgreSQL cannot be run (${(cause as Error).message}): set DATABASE_URL`, {
+      throw new Error(`the embedded PostgreSQL cannot run (${(cause as Error).message}): set DATABASE_URL`, {
         cause
       })
     } finally {
@@ -124,7 +125,7 @@ export class Postmaster {
     }
   }
 
-  // asked of the pid file, since each connection that comes too early leaves a FATAL line in the log
+  // Reads the pid file, because a connection that comes too early writes a FATAL line to the log.
   async #becomesReady ({ clusterDir, logFile }: PostmasterOptions): Promise<void> {
     const startedAt = performance.now()
     let lastSign = { at: startedAt, logSize: await logFile.size() }

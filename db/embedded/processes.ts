@@ -5,27 +5,27 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 export interface ProcessFacts {
-  /** The command line, its words joined by spaces. */
+  /** The command line, its arguments joined by spaces. */
   command: string
-  /** Differs between two processes that had the same pid one after the other, over reboots too. */
+  /** Differs between processes that had the same pid at different times, also across reboots. */
   startedAt: string
 }
 
-/** What the system knows of a live process: undefined when there is none, or only its zombie. */
+/** Returns the facts of a live process, or undefined if there is none or only a zombie. */
 export async function inspectProcess (
   pid: number, platform: string = process.platform
 ): Promise<ProcessFacts | undefined> {
   return platform === 'linux' ? await inspectByProc(pid) : await inspectByPs(pid)
 }
 
-/** True when `pid` is a live PostgreSQL server of this data folder; a reused pid is told apart. */
+/** Returns whether `pid` is a live PostgreSQL server of this data folder, and not another process with a reused pid. */
 export async function isServerOf (
   clusterDir: string, pid: number, platform: string = process.platform
 ): Promise<boolean> {
   const facts = await inspectProcess(pid, platform)
   if (facts === undefined) return false
   if (`${facts.command} `.includes(`/postgres -D ${clusterDir} `)) return true
-  // a server stands in its data folder, which tells it even when that folder was renamed since
+  // The working directory of a server is its data folder, even after the folder was renamed.
   return /^(\S*\/)?postgres( |$)/.test(facts.command) && await worksIn(clusterDir, pid)
 }
 
@@ -33,7 +33,7 @@ async function inspectByProc (pid: number): Promise<ProcessFacts | undefined> {
   const [stat, command, boot] = await Promise.all([
     textOf(`/proc/${pid}/stat`), textOf(`/proc/${pid}/cmdline`), textOf('/proc/sys/kernel/random/boot_id')
   ])
-  // the name, in parentheses, may hold anything: what follows it begins with the state (field 3)
+  // The name in parentheses may contain anything. After it comes the state (field 3).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const startTicks = fields[19]
   if (startTicks === undefined || fields[0] === 'Z' || fields[0] === 'X') return undefined

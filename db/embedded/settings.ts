@@ -1,14 +1,14 @@
 /** The only role of the cluster. */
 export const superuser = 'postgres'
 
-/** The settings of the server unless the caller says otherwise. */
+/** The default settings of the server. */
 const defaults: Record<string, string> = {
   cluster_name: 'realtime-platform',
-  // change data capture reads the log through logical slots
+  // Change data capture reads the WAL through logical slots.
   wal_level: 'logical',
   max_wal_senders: '20',
   max_replication_slots: '20',
-  // a reader that never comes back loses its slot instead of filling the disk
+  // An abandoned reader loses its slot instead of filling the disk.
   max_slot_wal_keep_size: '2GB',
   fsync: 'on',
   full_page_writes: 'on',
@@ -17,13 +17,13 @@ const defaults: Record<string, string> = {
   shared_buffers: '128MB',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // a line each five minutes that nobody asked for
+  // Would log a line every five minutes.
   log_checkpoints: 'off'
 }
 
 /**
- * The settings as arguments of `postgres`. Given there they win over every file in the cluster, so a change of ours
- * takes effect on old clusters. Where the server listens is not for the caller to change: this machine only, no socket
+ * Returns the settings as arguments of `postgres`. Arguments override every file in the cluster, so changed defaults
+ * also apply to old clusters. The caller cannot change where the server listens: on this machine only, without a socket
  * file.
  */
 export function settingArguments (extra: Record<string, string>, port: number): string[] {
@@ -33,7 +33,7 @@ export function settingArguments (extra: Record<string, string>, port: number): 
     listen_addresses: '127.0.0.1',
     port: String(port),
     unix_socket_directories: '',
-    // its standard error is the log file that the supervisor reads
+    // The supervisor reads standard error as the log file.
     logging_collector: 'off',
     log_destination: 'stderr',
     lc_messages: 'C'
@@ -41,7 +41,10 @@ export function settingArguments (extra: Record<string, string>, port: number): 
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 
-/** What PostgreSQL's programs see of our environment: nothing that would steer them (PGDATA, PGPORT, LC_ALL, TZ, …). */
+/**
+ * Returns the environment of PostgreSQL's programs, without variables that would affect them (PGDATA, PGPORT, LC_ALL,
+ * TZ, …).
+ */
 export function toolEnvironment (): Record<string, string> {
   return { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 }

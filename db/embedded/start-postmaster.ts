@@ -3,12 +3,13 @@ import { endOrphan } from './orphan.ts'
 import { samePort } from './same-port.ts'
 import { Postmaster, StartError, type PostmasterOptions } from './postmaster.ts'
 
-// for failures that pass: a port that somebody else took first, processes of a killed server that are still ending
+// For temporary failures: a port that another process took first, or processes of a killed server that are still
+// ending.
 const triesMs = 30_000
 
 /**
- * Ends an orphan of the cluster, then starts a server on the port of its last start where that is free, and with
- * another one when it was not free after all.
+ * Stops an orphaned server of the cluster, then starts a server on the port of its last start if that is free,
+ * otherwise on another one.
  */
 export async function startPostmaster (
   options: PostmasterOptions,

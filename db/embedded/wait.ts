@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Asks until the answer is true, at most for `timeoutMs`; answers whether it became true. */
+/** Polls a condition for at most `timeoutMs` and returns whether it became true. */
 export async function becomesTrue (ask: () => boolean | Promise<boolean>, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs
   while (!await ask()) {

@@ -1,9 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * The event log, documents, topics, services, applications, people and keys.
- * `events` is partitioned by time so that retention drops whole partitions; the partitions themselves are made by
- * src/events/partitions.ts.
+ * Creates the event log, documents, topics, services, applications, users and keys. `events` is partitioned by time so
+ * that retention drops whole partitions; src/events/partitions.ts creates them.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)

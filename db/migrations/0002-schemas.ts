@@ -1,6 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
-/** The versions of topics' schemas. They outlive their topic: a topic that comes again goes on counting. */
+/**
+ * Creates the versions of topics' schemas. They outlive their topic: a topic that is created again continues the count.
+ */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw(`create table schemas (
     application_id text not null references applications on delete cascade,

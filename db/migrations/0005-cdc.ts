@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * Connected databases with their readers' leases and positions; mappings with their versions, promotions and
- * subscriptions; delivery logs.
+ * Creates connected databases with their readers' leases and positions; mappings with their versions, promotions and
+ * subscriptions; and delivery logs.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
@@ -25,8 +25,8 @@ const statements = [
     updated_at bigint not null,
     unique (application_id, environment)
   )`,
-  // The reader's lease and position: the row that the writer's transactions compare and set. Its clock is the
-  // database's.
+  // The reader's lease and position: the row that the writer's transactions compare and set. Lease times come from the
+  // database's clock.
   `create table cdc_positions (
     connection_id text primary key references cdc_connections on delete cascade,
     fence bigint not null default 0,
@@ -61,7 +61,7 @@ const statements = [
     created_at bigint not null,
     primary key (mapping_id, version)
   )`,
-  // Which version runs in an environment that is not the mapping's home.
+  // The version that runs in an environment other than the mapping's home.
   `create table mapping_environments (
     mapping_id text not null references mappings on delete cascade,
     environment text not null,
@@ -79,7 +79,7 @@ const statements = [
     unique (mapping_id, environment)
   )`,
   'create index mapping_subscriptions_scope on mapping_subscriptions (application_id, environment)',
-  // One number a scope, raised by whatever changes what its reader is to do.
+  // One number per scope, raised by every change of a reader's work.
   `create table mapping_revisions (
     application_id text not null references applications on delete cascade,
     environment text not null,

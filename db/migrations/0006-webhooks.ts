@@ -1,10 +1,10 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * Endpoints, and what is owed to them. `webhook_outbox` is born in the transaction of its events: one row an endpoint,
- * log and batch, because a row an event would double the price of a publish. The dispatcher turns it into
- * `webhook_deliveries`, a row an event. `position` is the order within a lane (the ordering key of an endpoint that
- * wants one); `webhook_events` keeps what the log is about to drop and somebody is still owed.
+ * Creates endpoints and their deliveries. A transaction that writes events also writes their `webhook_outbox` rows: one
+ * row per endpoint, log and batch, because one per event would double the cost of a publish. The dispatcher turns it
+ * into `webhook_deliveries`, one row per event. `position` is the order within a lane (the ordering key, for endpoints
+ * that use one). `webhook_events` keeps events of pending deliveries that the log is about to drop.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
@@ -75,9 +75,12 @@ const statements = [
     status_code int,
     error text
   ) with (fillfactor = 50)`,
-  "create index webhook_deliveries_due on webhook_deliveries (webhook_id, next_at, position) where state = 'pending' and lane is null",
-  "create index webhook_deliveries_lanes on webhook_deliveries (webhook_id, lane, position) where state = 'pending' and lane is not null",
-  "create index webhook_deliveries_dead on webhook_deliveries (application_id, webhook_id, seq) where state = 'dead'",
+  "create index webhook_deliveries_due on webhook_deliveries (webhook_id, next_at, position) " +
+    "where state = 'pending' and lane is null",
+  "create index webhook_deliveries_lanes on webhook_deliveries (webhook_id, lane, position) " +
+    "where state = 'pending' and lane is not null",
+  "create index webhook_deliveries_dead on webhook_deliveries (application_id, webhook_id, seq) " +
+    "where state = 'dead'",
   'create index webhook_deliveries_application on webhook_deliveries (application_id, seq)',
   'create index webhook_deliveries_event on webhook_deliveries (event_id)',
   `create table webhook_attempts (

@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * Invites, password resets, second factors, and the log of who changed what. The built-in roles' rows say what they
- * hold. `audit_log` only grows: a trigger refuses everything else, but for a retention that says what it is.
+ * Adds invites, password resets, second factors and the audit log. The rows of the built-in roles hold their
+ * permissions. `audit_log` is append-only: a trigger rejects every other change, except by the retention job.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
@@ -19,7 +19,7 @@ const pairs = (resources: string[], allowed = actions) =>
 const viewer = pairs([...entities, 'applications'], ['read'])
 
 /**
- * As they are at this version; test/identity/access/permissions.test.ts compares them with
+ * The built-in roles at this version; test/identity/access/permissions.test.ts compares them with
  * src/identity/access/permission-set.ts.
  */
 const builtInRoles = {

@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * What became of events: runs of them with their steps, what other nodes did with them, who was subscribed when; and
- * replays. Traces are partitioned by time so that retention drops whole partitions (src/events/partitions.ts).
+ * Creates traces (runs of events with their steps, the steps of other nodes, and subscriptions by time) and replays.
+ * Traces are partitioned by time so that retention drops whole partitions (src/events/partitions.ts).
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
@@ -26,7 +26,8 @@ const statements = [
   'create unique index event_traces_id on event_traces (id, created_at)',
   'create index event_traces_newest on event_traces (application_id, environment, created_at, node, n)',
   'create index event_traces_stream on event_traces (application_id, environment, node, n)',
-  "create index event_traces_refused on event_traces (application_id, environment, created_at, node, n) where outcome <> 'stored'",
+  "create index event_traces_refused on event_traces (application_id, environment, created_at, node, n) " +
+    "where outcome <> 'stored'",
   `create table event_trace_parts (
     id text not null,
     created_at bigint not null,

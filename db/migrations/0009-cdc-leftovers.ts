@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * What connections have made in databases that they no longer lead to, until it is dropped: it outlives connection and
- * application.
+ * Records slots and publications of deleted or moved connections until they are dropped. The rows outlive connection
+ * and application.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw(`create table cdc_leftovers (

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 
-/** What the epochs of logs to come follow from, one row. */
+/** Creates the seed of the epochs of later logs, one row. */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw('create table epoch_seed (single boolean primary key default true check (single), seed text not null)')
     .execute(db)

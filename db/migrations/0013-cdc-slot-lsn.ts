@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * How far the slot was acknowledged that a connection has created: a slot of the same name that is further is another
- * program's. Null until the creation is confirmed.
+ * Adds the position up to which a connection's slot was acknowledged. A slot with the same name that is further ahead
+ * belongs to another program. Null until the creation is confirmed.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw('alter table cdc_connections add column slot_lsn pg_lsn').execute(db)

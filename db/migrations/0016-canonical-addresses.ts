@@ -2,10 +2,9 @@ import { domainToASCII } from 'node:url'
 import { sql, type Kysely } from 'kysely'
 
 /**
- * One canonical address for each user, and the networks from which users have logged in.
- *
- * Where two accounts come to the same address, the oldest keeps it. The others get one that nobody can type
- * (`<address> <user id>`): they keep their account, and an administrator of all users gives them another address.
+ * Adds one canonical email address per user, and the networks from which users have logged in. If two accounts have the
+ * same canonical address, the oldest keeps it. The others get one that cannot be entered (`<address> <user id>`): they
+ * keep their account, and an administrator of all users gives them another address.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql`alter table users add column email_canonical text`.execute(db)
@@ -39,7 +38,7 @@ const statements = [
   'alter table users alter column email_canonical set not null',
   'create unique index users_email_canonical on users (email_canonical)',
   'drop index users_email',
-  // Nodes of the version before write no canonical address while they are replaced. Theirs are ASCII.
+  // During a rolling upgrade, nodes of the previous version write no canonical address. Their addresses are ASCII.
   `create function users_email_canonical() returns trigger language plpgsql as $$
   begin
     if new.email_canonical is null or

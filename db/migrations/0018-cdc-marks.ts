@@ -1,12 +1,12 @@
 import { sql, type Kysely } from 'kysely'
 
 const newMark = 'substr(md5(gen_random_uuid()::text), 1, 12)'
-/** The mark that names and comments carried while it followed from the connection's id. */
+/** The mark in names and comments from the time when it was derived from the connection's id. */
 const oldMark = (id: string) => `left(encode(sha256(convert_to(${id}, 'UTF8')), 'hex'), 12)`
 
 /**
- * Stores the mark of what a connection creates, and the identity of the database that these rows were written in: a
- * copy of the platform's database has another identity, and takes new marks. The identity is null until the first
+ * Stores the mark of a connection's slot and publication, and the identity of the database that these rows were written
+ * in. A copy of the platform's database has another identity and takes new marks. The identity is null until the first
  * start.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {

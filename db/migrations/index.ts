@@ -18,7 +18,7 @@ import * as webhookReaders from './0017-webhook-readers.ts'
 import * as cdcMarks from './0018-cdc-marks.ts'
 import * as auditUserAgent from './0020-audit-user-agent.ts'
 
-/** In order of name; forward only. A released migration never changes. */
+/** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
   '0001-spine': spine,
   '0002-schemas': schemas,
