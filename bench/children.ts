@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { extname, join } from 'node:path'
 
 /*
- * Servers and load generators are processes of their own, so that neither pays for the other's garbage; they answer
- * calls by IPC. A child ends when its parent does, however that ends.
+ * Runs servers and load generators as separate processes, so that neither pays for the other's garbage. Parents call
+ * them by IPC. A child ends when its parent does, for whatever reason.
  */
 
 export type Methods = Record<string, (...args: never[]) => unknown>
@@ -21,7 +21,7 @@ const readyTimeoutMs = 30_000
 /** Filling a log with millions of events takes minutes. */
 const callTimeoutMs = 900_000
 
-/** Starts `servers/platform`, `load/sockets`, … with arguments for Node. Resolves when it takes calls. */
+/** Starts `servers/platform`, `load/sockets`, … with arguments for Node. Resolves when it accepts calls. */
 export async function startChild<M extends Methods> (
   module: string, { execArgv = [] }: { execArgv?: string[] } = {}
 ): Promise<Child<M>> {
@@ -67,7 +67,7 @@ async function stop (child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
-/** In a child: answers its parent's calls; `onEnd` runs when the parent has gone. */
+/** In a child: serves its parent's calls; `onEnd` runs when the parent has ended. */
 export function answerCalls<M extends Methods> (methods: M, onEnd: () => Promise<void> | void = () => {}): void {
   process.on('message', ({ id, method, args }: { id: number, method: string, args: unknown[] }) => {
     (async () => methods[method]?.(...args as never[]))().then(

@@ -1,13 +1,13 @@
-/** One line of the table. */
+/** One row of the table. */
 export interface Measurement {
   row: string
   what: string
   unit: string
   platform: number
   bare: number | undefined
-  /** The median of the rounds' own ratios: what disturbs a moment disturbs both sides of it. */
+  /** The median of the rounds' ratios: a disturbance affects both sides of its round. */
   ratio: number | undefined
-  /** What §10 of the design asks for: of the ratio, or of the platform's number where nothing is compared. */
+  /** The goal of §10 of the design: for the ratio, or for the platform's value if there is no counterpart. */
   goal: { ratio: number, isMost?: true } | { most: number }
   note?: string
 }
@@ -20,13 +20,13 @@ export function median (values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
-/** The value below which that share of the sorted values lies. */
+/** Returns the value below which the given share of the sorted values lies. */
 export const percentile = (sorted: ArrayLike<number>, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
 
 export interface Pair { platform: number, bare: number, ratio: number, lowest: number, highest: number }
 
-/** Measures both sides in turn, each round the other one first, after a warm-up of each that does not count. */
+/** Measures both sides in turn, alternating the first, after a warm-up of each that does not count. */
 export async function alternate (
   rounds: number, platform: () => Promise<number>, bare: () => Promise<number>, warmUps = 1
 ): Promise<Pair> {

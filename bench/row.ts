@@ -2,11 +2,11 @@ import type { Measurement } from './measure.ts'
 import { startChild, type Child, type Methods } from './children.ts'
 import type { PlatformServer } from './servers/platform.ts'
 
-/** What every row is given. */
+/** The resources that every row gets. */
 export interface Context {
-  /** One durable PostgreSQL for both sides of every row. */
+  /** One durable PostgreSQL that both sides of every row share. */
   databaseUrl: string
-  /** Arguments of Node for the servers of both sides: as `npm start` gives them, and for profiles. */
+  /** Node arguments of the servers of both sides: those of `npm start`, and those of profiling. */
   serverArgv: string[]
 }
 
@@ -15,7 +15,7 @@ export interface Row {
   run (context: Context): Promise<Measurement[]>
 }
 
-/** Children of a row, ended with it in reverse. */
+/** Child processes of a row, stopped with it in reverse order. */
 export class Cast {
   readonly #children: { stop (): Promise<void> }[] = []
   readonly #context: Context
@@ -48,7 +48,7 @@ export class Cast {
   }
 }
 
-/** Runs work with a cast that is dismissed at the end, whatever the end. */
+/** Runs `work` with a cast, which is always stopped at the end. */
 export async function withCast<T> (context: Context, work: (cast: Cast) => Promise<T>): Promise<T> {
   const cast = new Cast(context)
   try {

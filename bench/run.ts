@@ -51,15 +51,14 @@ const options = {
 } as const
 
 /**
- * `npm run bench`: every row, or those that are named. `--growth` measures instead what things cost as others grow,
- * `--up-to` so many at most. `--save` writes bench/RESULTS.md or bench/GROWTH.md, `--cpu-prof <folder>` profiles the
- * servers.
+ * `npm run bench`: runs every row, or those named as arguments. `--growth` measures how costs grow instead, at sizes up
+ * to `--up-to`. `--save` writes bench/RESULTS.md or bench/GROWTH.md, `--cpu-prof <folder>` profiles the servers.
  */
 async function main (): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options })
   const known = (values.growth ? growths : rows).map(({ name }) => name)
   const unknown = positionals.filter(name => !known.includes(name))
-  if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; there are ${known.join(', ')}`)
+  if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}. The rows are ${known.join(', ')}`)
   const wanted = positionals.length > 0 ? positionals : known
   const profiles = values['cpu-prof']
   const postgres = await startTestPostgres({ isDurable: true })

@@ -4,7 +4,7 @@ import type { Measurement } from './measure.ts'
 
 const header = ['', 'work', 'platform', 'bare', 'unit', 'ratio', 'goal', '', 'range']
 
-/** As Markdown, which is also how a terminal shows it. */
+/** Returns a Markdown table, which a terminal shows as well. */
 export function toTable (measured: readonly Measurement[]): string {
   const lines = [header, ...measured.map(toCells)]
   const widths = header.map((_, column) => Math.max(...lines.map(cells => cells[column]?.length ?? 0)))
@@ -28,7 +28,7 @@ function toCells (one: Measurement): string[] {
 
 const number = (value: number) => value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
 
-/** A table with what it was measured on. */
+/** Adds a description of the machine to a table. */
 export function toResults (table: string, isGrowth: boolean): string {
   const require = createRequire(import.meta.url)
   const version = (name: string) => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`
@@ -52,13 +52,14 @@ const introduction = [
   '',
   '`npm run bench -- --save` writes this file. Platform and counterpart run in turn on the same machine against the ' +
     'same durable',
-  "PostgreSQL; the ratio is the median of the rounds' ratios, the range their extremes. Where it says CPU, work is counted per second of",
-  "the server's own CPU time, because the load generators share its cores. Servers of both sides have the heap that `npm start` gives."
+  "PostgreSQL; the ratio is the median of the rounds' ratios, the range their extremes. Units with CPU count work " +
+    'per second of',
+  "the server's own CPU time, because the load generators share its cores. Both servers have the heap of `npm start`."
 ]
 
 const growthIntroduction = [
   '# Growth',
   '',
-  '`npm run bench -- --growth --save` writes this file: what one thing costs as another grows, on one server and ' +
-    'one durable PostgreSQL.'
+  '`npm run bench -- --growth --save` writes this file: the cost of one operation as a quantity grows, on one server ' +
+    'and one durable PostgreSQL.'
 ]

@@ -1,8 +1,8 @@
 /*
- * What the platform does, in a few seconds: `npm run demo`. It uses nothing but the public API, so that each function
- * can be copied. PLATFORM_URL names a platform to use, DEMO_EMAIL and DEMO_PASSWORD a user of it; without them, it
- * starts one that leaves nothing behind. DEMO_DATABASE_URL names a PostgreSQL to change rows in, if it is not that
- * one's own.
+ * `npm run demo`: shows what the platform does, in a few seconds. It uses only the public API, so that you can copy
+ * each function. PLATFORM_URL names a platform to use, DEMO_EMAIL and DEMO_PASSWORD a user of it; without them, the
+ * demo starts a platform that leaves nothing behind. DEMO_DATABASE_URL names a PostgreSQL to change rows in, instead of
+ * the demo platform's own.
  */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
@@ -21,7 +21,7 @@ const step = (what: string, result: string) => say(`  ${what.padEnd(36)}${result
 const arrived = (who: string, { topic, offset, payload }: RealtimeEvent) =>
   say(`  ${who.padEnd(11)}<- ${topic} #${offset}  ${JSON.stringify(payload)}`)
 
-/** The first user of a new platform; on one that is set up, an ordinary login. Both answer a session token. */
+/** Creates the first user of a new platform, or logs in to one that is set up. Both return a session token. */
 async function logIn ({ url, isOurs }: Platform): Promise<Api> {
   const guest = createApi(url)
   const { setupRequired } = await guest<{ setupRequired: boolean }>('GET', '/api/auth/setup-status')
@@ -34,7 +34,7 @@ async function logIn ({ url, isOurs }: Platform): Promise<Api> {
   return createApi(url, { authorization: sessionToken })
 }
 
-/** An application is a tenant: nobody outside sees its topics, documents and events. */
+/** An application is a tenant: its topics, documents and events are invisible to others. */
 async function createTenant (url: string, admin: Api): Promise<Tenant> {
   const { id: applicationId } = await admin<{ id: string }>('POST', '/api/applications', { name: 'Demo shop' })
   step('POST /api/applications', applicationId)
@@ -45,7 +45,7 @@ async function createTenant (url: string, admin: Api): Promise<Tenant> {
   return { applicationId, token, admin, api: createApi(url, { authorization: `Bearer ${token}` }) }
 }
 
-/** Events go to topics that are registered; documents live in services, whose topics exist by themselves. */
+/** Events go to registered topics. Documents live in services, whose topics exist automatically. */
 async function createTopicAndService ({ api }: Tenant): Promise<void> {
   await api('POST', '/api/topics', { name: 'order.placed', description: 'An order was placed', owner: 'demo' })
   step('POST /api/topics', 'order.placed')
@@ -58,7 +58,7 @@ const placeOrders = ({ api }: Tenant, ...totals: number[]) =>
     events: totals.map(total => ({ payload: { total } }))
   })
 
-/** Three writes of one document. Each is acknowledged when it and its event are committed, together. */
+/** Writes one document three times. Each write is acknowledged when it and its event are committed together. */
 async function writeDocument ({ api }: Tenant): Promise<void> {
   type Document = { id: string, revision: number, data: object }
   const show = ({ revision, data }: Document) => `revision ${revision}  ${JSON.stringify(data)}`
@@ -73,7 +73,7 @@ async function writeDocument ({ api }: Tenant): Promise<void> {
   step('POST  …/mutate', show(mutated))
 }
 
-/** Cut off, events go by; back again, `after` brings them, and the subscription lives on. */
+/** Disconnects while events are published, then resumes with `after`, which delivers them, and stays live. */
 async function resume ({ url }: Platform, tenant: Tenant, last: { offset: number, epoch: string }): Promise<void> {
   const missed = await placeOrders(tenant, 70, 80)
   step('nobody listens', `published order.placed ${missed.map(({ offset }) => `#${offset}`).join(' ')}`)
@@ -99,7 +99,7 @@ async function run (platform: Platform, tenant: Tenant): Promise<void> {
   const events = await placeOrders(tenant, 40, 50, 60)
   step('POST  …/order.placed/events', `a batch, stored as ${events.map(({ offset }) => `#${offset}`).join(' ')}`)
 
-  section('What arrived')
+  section('Received events')
   const received = await orders.received(events.length)
   for (const event of received) arrived('Socket.IO', event)
   for (const event of await carts.received(1)) arrived('/ws', event)
@@ -110,13 +110,13 @@ async function run (platform: Platform, tenant: Tenant): Promise<void> {
   await resume(platform, tenant, { offset: received.at(-1)?.offset ?? offset, epoch })
 }
 
-/** A row changes in a database that knows nothing of the platform, and the domain event arrives. */
+/** Changes a row in a database that has no connection to the platform's code, and receives the domain event. */
 async function followDatabase (
   { url, databaseUrl }: Platform, { api, token }: Tenant, undo: (work: () => Promise<unknown>) => void
 ): Promise<void> {
   section('A row changes in a database')
   if (databaseUrl === undefined) {
-    step('skipped', 'DEMO_DATABASE_URL names a PostgreSQL with wal_level=logical to change rows in')
+    step('skipped', 'set DEMO_DATABASE_URL to a PostgreSQL with wal_level=logical to change rows in')
     return
   }
   const application = new pg.Client({ connectionString: databaseUrl })
@@ -128,10 +128,12 @@ async function followDatabase (
 
   await api('PUT', '/api/database/connection', { connectionString: databaseUrl })
   undo(() => api('DELETE', '/api/database/connection'))
-  while ((await api<{ state: string }>('GET', '/api/database/connection')).state !== 'streaming') { await new Promise(resolve => setTimeout(resolve, 50)) }
+  while ((await api<{ state: string }>('GET', '/api/database/connection')).state !== 'streaming') {
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
   step('PUT  /api/database/connection', 'the platform reads its replication stream')
   await api('POST', '/api/topics', {
-    name: 'session.status', description: 'A session has another status', owner: 'demo'
+    name: 'session.status', description: 'The status of a session has changed', owner: 'demo'
   })
   const { id: mappingId } = await api<{ id: string }>('POST', '/api/database/mappings', {
     table: 'sessions',
@@ -141,7 +143,7 @@ async function followDatabase (
     when: { changed: 'status' }
   })
   await api('POST', '/api/database/subscriptions', { mappingId })
-  step('POST /api/database/mappings', 'rows of sessions -> session.status, when the status has changed')
+  step('POST /api/database/mappings', 'rows of sessions -> session.status, when the status changes')
 
   const subscriber = await connectSocketIo(url, token)
   await subscriber.subscribe({ topic: 'session.status' })
@@ -161,7 +163,7 @@ async function followDatabase (
 const undone: (() => Promise<unknown>)[] = []
 let cleaning: Promise<void> | undefined
 
-/** Undoes everything once, the last thing first. */
+/** Undoes everything once, in reverse order. */
 const cleanUp = () => (cleaning ??= (async () => {
   for (const work of undone.reverse()) await work()
 })())
@@ -180,7 +182,7 @@ async function main (): Promise<void> {
   await cleanUp()
   say(
     `\nDone in ${((Date.now() - began) / 1000).toFixed(1)} s; ${
-      platform.isOurs ? 'the platform and its data are gone' : 'the application is gone again'
+      platform.isOurs ? 'the platform and its data are deleted' : 'the application is deleted'
     }.`
   )
   say('Your own: npm start, then http://127.0.0.1:3000/docs')
@@ -192,8 +194,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 main().catch(async (error: unknown) => {
-  // After a signal, whatever fails does so because it was cut off.
-  if (cleaning === undefined) { process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`) }
+  // After a signal, failures are expected.
+  if (cleaning === undefined) {
+    process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`)
+  }
   await cleanUp()
   process.exitCode = 1
 })

@@ -9,19 +9,19 @@ import { createApi } from './api.ts'
 
 export interface Platform {
   url: string
-  /** Whether it was started here, and goes when the demo does. */
+  /** Whether the demo started the platform, and stops it at the end. */
   isOurs: boolean
-  /** A PostgreSQL database to change rows in; undefined when there is none. */
+  /** A PostgreSQL database to change rows in; undefined without one. */
   databaseUrl: string | undefined
 }
 
-/** Takes what has to be undone at the end, whatever the end is. */
+/** Registers work to be done at the end, in any case. */
 export type Undo = (work: () => Promise<unknown>) => void
 
 const startTimeoutMs = 30_000
 const stopTimeoutMs = 15_000
 
-/** The platform that runs already, if the demo may use it; otherwise one of its own. */
+/** Returns the running platform, if the demo may use it, otherwise starts one. */
 export async function findOrStart (undo: Undo): Promise<Platform> {
   const url = process.env['PLATFORM_URL'] ?? 'http://127.0.0.1:3000'
   return await mayUse(url)
@@ -29,7 +29,7 @@ export async function findOrStart (undo: Undo): Promise<Platform> {
     : { ...await start(undo), isOurs: true }
 }
 
-/** One that nobody has set up yet, or for which there are credentials. */
+/** A platform that is not set up yet, or one with credentials. */
 async function mayUse (url: string): Promise<boolean> {
   try {
     const api = createApi(url)
@@ -42,7 +42,10 @@ async function mayUse (url: string): Promise<boolean> {
   }
 }
 
-/** A server with an embedded PostgreSQL in a temporary folder. It runs in that folder, so that no `.env` steers it. */
+/**
+ * Starts a server with an embedded PostgreSQL in a temporary folder. It runs in that folder, so that it reads no other
+ * `.env`.
+ */
 async function start (undo: Undo): Promise<{ url: string, databaseUrl: string }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'realtime-demo-'))
   undo(() => rm(dataDir, { recursive: true, force: true }))
@@ -51,7 +54,7 @@ async function start (undo: Undo): Promise<{ url: string, databaseUrl: string }>
     cwd: dataDir,
     env: { PATH: process.env['PATH'], PORT: String(port), DATA_DIR: dataDir },
     stdio: ['ignore', 'ignore', 'inherit'],
-    // A group of its own: Ctrl-C reaches the demo, which then stops the server in order.
+    // In a separate process group: Ctrl-C only reaches the demo, which then stops the server.
     detached: true
   })
   undo(() => end(server))
@@ -60,7 +63,7 @@ async function start (undo: Undo): Promise<{ url: string, databaseUrl: string }>
   return { url, databaseUrl: await embeddedUrl(dataDir) }
 }
 
-/** Beside the platform's own database, an embedded PostgreSQL has one by the name of `demo`. */
+/** An embedded PostgreSQL has a database `demo` beside the platform's own. */
 async function embeddedUrl (dataDir: string): Promise<string> {
   const [password, pidFile] = await Promise.all([
     readFile(join(dataDir, 'postgres-password'), 'utf8'), readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8')
@@ -77,7 +80,7 @@ async function freePort (): Promise<number> {
   return port
 }
 
-/** The server listens when its database is there and migrated. */
+/** The server listens once its database exists and is migrated. */
 async function answers (url: string, server: ChildProcess): Promise<void> {
   const deadline = Date.now() + startTimeoutMs
   while (!hasEnded(server) && Date.now() < deadline) {
@@ -86,14 +89,14 @@ async function answers (url: string, server: ChildProcess): Promise<void> {
   }
   throw new Error(
     hasEnded(server)
-      ? 'The server ended while it started'
-      : `The server did not answer within ${startTimeoutMs / 1000} s`
+      ? 'The server ended during its start'
+      : `The server did not respond within ${startTimeoutMs / 1000} s`
   )
 }
 
 const hasEnded = (server: ChildProcess): boolean => server.exitCode !== null || server.signalCode !== null
 
-/** SIGTERM lets it close its sockets, settle its writes and stop PostgreSQL. */
+/** On SIGTERM the server closes its sockets, completes its writes and stops PostgreSQL. */
 async function end (server: ChildProcess): Promise<void> {
   if (hasEnded(server)) return
   const ended = once(server, 'exit')

@@ -1,7 +1,7 @@
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 
-/** What is used here of an event; docs/PROTOCOL.md has the whole envelope. */
+/** The fields of an event that the demo uses; docs/PROTOCOL.md has the whole envelope. */
 export interface RealtimeEvent {
   topic: string
   offset: number
@@ -14,7 +14,7 @@ export interface SubscribeRequest {
   topic: string
   filter?: Record<string, unknown>
   returnMode?: 'full' | 'diff' | 'both'
-  /** The last offset that arrived, and the epoch of the log that it belongs to. */
+  /** The last received offset, and the epoch of its log. */
   after?: number
   epoch?: string
 }
@@ -28,10 +28,10 @@ export interface Subscriber {
   close (): void
 }
 
-/** Socket.IO: the token goes into the handshake, a request is an event with an acknowledgement. */
+/** Socket.IO: the handshake carries the token; a request is an event with an acknowledgement. */
 export async function connectSocketIo (url: string, token: string): Promise<Subscriber> {
-  // Without `transports`, a client begins with long polling and moves to WebSocket; both work. One that is to live on
-  // leaves `reconnection` as it is, and subscribes again, with `after`, at each `connect`.
+  // Without `transports`, a client starts with long polling and upgrades to WebSocket; both work. A long-lived client
+  // keeps the default `reconnection`, and subscribes again with `after` at each `connect`.
   const socket = io(url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false })
   const inbox = new Inbox()
   socket.on('event', (event: RealtimeEvent) => inbox.add(event))
@@ -53,9 +53,9 @@ export async function connectSocketIo (url: string, token: string): Promise<Subs
   }
 }
 
-/** Plain WebSocket: JSON frames with a `type`. The `id` of a request comes back in its answer. */
+/** Plain WebSocket: JSON frames with a `type`. A response has the `id` of its request. */
 export async function connectWebSocket (url: string, token: string): Promise<Subscriber> {
-  // A browser cannot set headers: it sends {"type":"auth","token":…} as its first frame instead.
+  // A browser cannot set headers. It sends {"type":"auth","token":…} as its first frame instead.
   const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, { headers: { authorization: `Bearer ${token}` } })
   const inbox = new Inbox()
   const waiting = new Map<number, { resolve: (answer: Subscribed) => void, reject: (error: Error) => void }>()
@@ -87,13 +87,13 @@ export async function connectWebSocket (url: string, token: string): Promise<Sub
   }
 }
 
-/** Events as they come, and a way to wait for as many as are expected. */
+/** Collects events, and waits until a number of them has arrived. */
 class Inbox {
   readonly #events: RealtimeEvent[] = []
   #wake = () => {}
 
   add (event: RealtimeEvent): void {
-    // Somebody has had it sent again (docs/DEBUGGER.md): it is no part of what is followed.
+    // A replayed event (docs/DEBUGGER.md) does not move the position.
     if (event.meta?.replayOf !== undefined) return
     this.#events.push(event)
     this.#wake()
@@ -102,7 +102,7 @@ class Inbox {
   async received (count: number, timeoutMs = 5000): Promise<RealtimeEvent[]> {
     const deadline = Date.now() + timeoutMs
     while (this.#events.length < count) {
-      if (Date.now() >= deadline) throw new Error(`${count} events were expected; ${this.#events.length} came`)
+      if (Date.now() >= deadline) throw new Error(`expected ${count} events, received ${this.#events.length}`)
       await new Promise<void>(resolve => {
         this.#wake = resolve
         setTimeout(resolve, 100)

@@ -4,7 +4,7 @@ import type { Cast } from '../row.ts'
 import type { Growth } from './growth.ts'
 
 const sizes = [1000, 10_000, 100_000, 1_000_000, 5_000_000]
-/** Documents that are asked for, spread over all. */
+/** Number of requested documents, spread over all. */
 const asked = 1000
 const rounds = 3
 const roundSeconds = 2

@@ -1,22 +1,22 @@
 import type { Cast } from '../row.ts'
 
-/** What one thing costs as another grows. */
+/** Measures what one operation costs as a quantity grows. */
 export interface Growth {
   name: string
   what: string
-  /** What grows. */
+  /** The quantity that grows. */
   of: string
   unit: string
   sizes: number[]
-  /** How the cost is to behave, in words. */
+  /** The expected growth of the cost, in words. */
   claim: string
-  /** Grows from one size to the next, and answers the cost at each. */
+  /** Grows from one size to the next, and returns the cost at each. */
   prepare (cast: Cast): Promise<(size: number) => Promise<number>>
 }
 
 export interface Grown { growth: Growth, costs: number[] }
 
-/** As Markdown, a row a growth: the cost at each size, and the last against the first. */
+/** Returns a Markdown table with one row per growth: the cost at each size, and the ratio of the last to the first. */
 export function toGrowthTable (measured: readonly Grown[]): string {
   const lines = measured.map(({ growth, costs }) => {
     const points = costs.map((cost, i) =>
@@ -29,5 +29,5 @@ export function toGrowthTable (measured: readonly Grown[]): string {
       (last / first).toFixed(2)
     }× | ${growth.claim} |`
   })
-  return ['| | cost | unit | at | last / first | is to be |', '|---|---|---|---|---|---|', ...lines, ''].join('\n')
+  return ['| | cost | unit | at | last / first | expected |', '|---|---|---|---|---|---|', ...lines, ''].join('\n')
 }

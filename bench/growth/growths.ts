@@ -7,7 +7,7 @@ import { subscriptions } from './subscriptions.ts'
 
 export const growths: readonly Growth[] = [sockets, subscriptions, documentReads, documentWrites, logWrites, logReads]
 
-/** Measures those that are wanted, each with servers of its own, at its sizes up to `upTo`. */
+/** Measures the requested growths, each with its own servers, at its sizes up to `upTo`. */
 export async function measureGrowths (context: Context, wanted: readonly string[], upTo: number): Promise<Grown[]> {
   const measured: Grown[] = []
   for (const growth of growths) {

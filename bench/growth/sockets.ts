@@ -3,10 +3,10 @@ import type { Growth } from './growth.ts'
 
 const topic = 'bench.growth'
 const quietTopic = 'bench.quiet'
-/** Sockets of one generator. */
+/** Number of sockets per generator. */
 const clientsMax = 5000
 
-/** The largest size leaves room below the 20,000 files that one process may have open here. */
+/** The largest size stays below the limit of 20,000 open files per process on this machine. */
 export const sockets: Growth = {
   name: 'sockets',
   what: 'deliver one event to every /ws socket',

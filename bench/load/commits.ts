@@ -4,7 +4,7 @@ import { answerCalls } from '../children.ts'
 import { numberAt, Subscriber } from './subscriber.ts'
 
 /*
- * An application that writes to its database, and a client of the platform that hears of it.
+ * An application that writes to its database, and a client of the platform that receives its events.
  */
 
 export const columns =
@@ -12,7 +12,7 @@ export const columns =
 
 let pool: pg.Pool
 let subscriber: Subscriber | undefined
-/** By the number that a row carries, when its commit was acknowledged to the application, and when its event came. */
+/** For each row's number, when its commit was acknowledged to the application and when its event arrived. */
 let committed: number[] = []
 let arrived: number[] = []
 let arrivals = 0
@@ -24,11 +24,12 @@ async function start (url: string, table: string): Promise<void> {
   await pool.query(`create table ${table} (${columns})`)
 }
 
-/** So many transactions of so many rows, as fast as one session can. */
+/** Runs transactions of several rows as fast as one session can. */
 async function write (table: string, transactions: number, rows: number): Promise<void> {
   for (let i = 0; i < transactions; i++) {
     await pool.query(`insert into ${table} (status, amount, note, at)
-      select 'active', n + 0.5, 'The quick brown fox jumps over the lazy dog ' || n, 0 from generate_series(1, ${rows}) n`)
+      select 'active', n + 0.5, 'The quick brown fox jumps over the lazy dog ' || n, 0
+      from generate_series(1, ${rows}) n`)
   }
 }
 
@@ -47,8 +48,8 @@ async function subscribe (url: string, token: string, topic: string): Promise<vo
 }
 
 /**
- * One row a transaction, at an even pace; from the acknowledged commit to the arrival, in milliseconds, sorted. An
- * event may be first.
+ * Runs transactions of one row at an even rate, and returns the sorted times from acknowledged commit to arrival in
+ * milliseconds. An event may arrive before the acknowledgement.
  */
 async function pace (table: string, perSecond: number, seconds: number): Promise<number[]> {
   committed = []

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 
 export interface Response { status: number, body: Buffer }
 
-/** The bytes of a request, made once and sent many times. */
+/** Returns the bytes of a request, which are built once and sent many times. */
 export function encodeRequest (
   url: string, method: string, path: string, { token, body }: { token?: string | undefined, body?: string } = {}
 ): Buffer {
@@ -14,14 +14,14 @@ export function encodeRequest (
 }
 
 /**
- * One keep-alive connection with one request under way: a generator that costs less than what it measures. It only
- * understands answers with a Content-Length, which both sides of every row send.
+ * A keep-alive connection with one request in flight, cheaper than what it measures. It only reads responses with a
+ * Content-Length, which both sides of every row send.
  */
 export class HttpConnection {
   readonly #socket: Socket
   #chunks: Buffer[] = []
   #bytes = 0
-  /** Of the answer that is arriving: its length with its head, once that is known. */
+  /** Length of the current response including its head, once it is known. */
   #expected = 0
   #headBytes = 0
   #waiter: { resolve (response: Response): void, reject (error: Error): void } | undefined
@@ -77,7 +77,7 @@ export class HttpConnection {
     const end = start.indexOf('\r\n\r\n')
     if (end === -1) return false
     const length = /\r\ncontent-length: (\d+)/i.exec(start.toString('latin1', 0, end))?.[1]
-    if (length === undefined) this.#fail(new Error('an answer without a length'))
+    if (length === undefined) this.#fail(new Error('a response without a Content-Length'))
     this.#headBytes = end + 4
     this.#expected = this.#headBytes + Number(length)
     return true

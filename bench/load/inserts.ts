@@ -3,8 +3,8 @@ import { answerCalls } from '../children.ts'
 import type { RequestsRound } from './requests.ts'
 
 /*
- * The rows of the platform's log without the platform: no HTTP, no offsets, no checks, no answers. `pg` alone writes
- * the same bytes by multi-row INSERTs, on as many connections as help it.
+ * Writes the rows of the platform's log without the platform: no HTTP, offsets, checks or responses. `pg` alone writes
+ * the same bytes with multi-row INSERTs, on as many connections as help.
  */
 
 const columns = ['id', 'application_id', 'environment', 'topic', 'type', 'source', 'key', 'payload', 'created_at']
@@ -18,8 +18,9 @@ let batch: number
 async function start (databaseUrl: string, payload: string, rowsPerInsert: number): Promise<void> {
   pool = new pg.Pool({ connectionString: databaseUrl, max: 10 })
   await pool.query(`create table if not exists bare_events (
-    "offset" bigint generated always as identity primary key, id text not null, application_id text not null, environment text not null,
-    topic text not null, type text not null, source text not null, key text, payload json not null, created_at bigint not null)`)
+    "offset" bigint generated always as identity primary key, id text not null,
+    application_id text not null, environment text not null, topic text not null, type text not null,
+    source text not null, key text, payload json not null, created_at bigint not null)`)
   await pool.query('truncate bare_events')
   batch = rowsPerInsert
   row = [

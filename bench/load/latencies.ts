@@ -29,7 +29,8 @@ async function gather ({ clients, topic, ...audience }: Audience): Promise<void>
 }
 
 /**
- * Waits until so many events have come since the last call; answers how long each was on its way from when it was due.
+ * Waits until `count` events have arrived since the last call, and returns the time of each from its due time to its
+ * arrival.
  */
 async function timing (deliveries: number): Promise<Timing> {
   await new Promise<void>((resolve, reject) => {

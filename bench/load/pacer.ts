@@ -14,9 +14,9 @@ export interface Pace {
 const connections = 16
 
 /**
- * Publishes single events at a steady pace, whatever the answers take. Each says when it was due (`{"at": µs}`), not
- * when it was sent, so that a server which falls behind is not measured more kindly for it. Answers how many were
- * acknowledged.
+ * Publishes single events at a steady rate, independent of response times. Each event carries its due time (`{"at":
+ * µs}`), not its send time, so that a server that falls behind is measured in full. Returns the number of acknowledged
+ * events.
  */
 async function publish ({ url, token, topic, perSecond, seconds }: Pace): Promise<number> {
   const publishers = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(url)))

@@ -2,8 +2,8 @@ import { Pool } from 'undici'
 import { answerCalls } from '../children.ts'
 
 /*
- * Webhooks without the platform: undici posts the same bodies, as many at once. Nothing is stored, signed or tried
- * again.
+ * Webhooks without the platform: undici posts the same bodies with the same concurrency. Nothing is stored, signed or
+ * retried.
  */
 
 async function post (url: string, body: string, count: number, connections: number): Promise<void> {

@@ -4,9 +4,8 @@ import { Pool } from 'undici'
 import { answerCalls } from '../children.ts'
 
 /*
- * Webhooks as one would write them without the platform: a table for a queue, claimed with SKIP LOCKED and settled many
- * at once, each request signed, each attempt logged. One endpoint; no retries, no order, no limits, no look at the
- * address.
+ * Webhooks without the platform: a queue table, claimed with SKIP LOCKED and settled in bulk; each request is signed,
+ * each attempt logged. One endpoint, without retries, order, limits or address checks.
  */
 
 const claimedAtOnce = 250
@@ -17,11 +16,13 @@ let pool: pg.Pool
 async function start (databaseUrl: string): Promise<void> {
   pool = new pg.Pool({ connectionString: databaseUrl, max: 10 })
   await pool.query(`create table if not exists bare_jobs (
-    id bigint generated always as identity primary key, webhook_id text not null, body json not null, state text not null default 'pending',
-    attempts int not null default 0, lease_until bigint not null default 0, created_at bigint not null) with (fillfactor = 50)`)
+    id bigint generated always as identity primary key, webhook_id text not null, body json not null,
+    state text not null default 'pending', attempts int not null default 0, lease_until bigint not null default 0,
+    created_at bigint not null) with (fillfactor = 50)`)
   await pool.query("create index if not exists bare_jobs_pending on bare_jobs (webhook_id, id) where state = 'pending'")
   await pool.query(`create table if not exists bare_attempts (
-    id bigint generated always as identity primary key, job_id bigint not null, success boolean not null, status_code int, duration_ms int, attempted_at bigint not null)`)
+    id bigint generated always as identity primary key, job_id bigint not null, success boolean not null,
+    status_code int, duration_ms int, attempted_at bigint not null)`)
   await pool.query('create index if not exists bare_attempts_job on bare_attempts (job_id)')
   await pool.query('truncate bare_jobs, bare_attempts')
 }
@@ -36,7 +37,7 @@ async function fill (body: string, count: number): Promise<void> {
 interface Job { id: string, body: string }
 interface Attempt { id: string, status: number, ms: number }
 
-/** Sends all there is. */
+/** Sends all queued deliveries. */
 async function drain (url: string, connections: number): Promise<void> {
   const { origin, pathname } = new URL(url)
   const requests = new Pool(origin, { connections, pipelining: 1 })
@@ -50,7 +51,9 @@ async function drain (url: string, connections: number): Promise<void> {
     const { rows } = await pool.query<Job>({
       name: 'claim',
       text: `update bare_jobs set attempts = attempts + 1, lease_until = $1
-        where id in (select id from bare_jobs where webhook_id = 'whk_bench' and state = 'pending' and lease_until < $2 order by id limit ${claimedAtOnce} for update skip locked)
+        where id in (
+          select id from bare_jobs where webhook_id = 'whk_bench' and state = 'pending' and lease_until < $2
+          order by id limit ${claimedAtOnce} for update skip locked)
         returning id, body::text as body`,
       values: [Date.now() + 60_000, Date.now()]
     })
@@ -67,7 +70,8 @@ async function drain (url: string, connections: number): Promise<void> {
         name: 'settle',
         text: `with r as (select * from unnest($1::bigint[], $2::int[], $3::int[]) as r(id, status, ms)),
           settled as (update bare_jobs j set state = 'delivered' from r where j.id = r.id)
-          insert into bare_attempts (job_id, success, status_code, duration_ms, attempted_at) select id, true, status, ms, $4 from r`,
+          insert into bare_attempts (job_id, success, status_code, duration_ms, attempted_at)
+          select id, true, status, ms, $4 from r`,
         values: [
           attempts.map(({ id }) => id), attempts.map(({ status }) => status), attempts.map(({ ms }) => ms), Date.now()
         ]

@@ -7,15 +7,15 @@ const pingFrame = 9
 const pongFrame = 10
 
 export interface RawWebSocketOptions {
-  /** Gets a text message as bytes of a chunk that are only good during the call. */
+  /** Receives a text message as bytes of a chunk, valid only during the call. */
   onText (chunk: Buffer, start: number, end: number): void
   onClose (reason: string): void
   headers: Record<string, string>
 }
 
 /**
- * A WebSocket client that does no more than a generator of 2,000 of them can afford: whole unmasked frames in, masked
- * text frames out (RFC 6455 §5.2), nothing decoded.
+ * A minimal WebSocket client, cheap enough for 2,000 of them in one process: it receives whole unmasked frames, sends
+ * masked text frames (RFC 6455 §5.2), and decodes nothing.
  */
 export class RawWebSocket {
   readonly #socket: Socket

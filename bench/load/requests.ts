@@ -5,13 +5,13 @@ export interface Target {
   url: string
   token?: string | undefined
   method: string
-  /** Taken in turn; each request is one of them. */
+  /** Request bodies, used in turn. */
   paths: string[]
   body?: string
   connections: number
-  /** The only status that counts; any other ends the run. */
+  /** The expected status. Any other ends the run. */
   status: number
-  /** What every answer must contain; looked for in one of a hundred. */
+  /** Text that every response must contain; checked in one of a hundred. */
   contains: string
 }
 
@@ -29,7 +29,9 @@ async function aim (wanted: Target): Promise<void> {
   connections = await Promise.all(Array.from({ length: target.connections }, () => HttpConnection.open(target.url)))
 }
 
-/** As many requests as get answered in the time: every connection sends its next one when it has its answer. */
+/**
+ * Sends as many requests as are answered within the time. Each connection sends the next one when it has a response.
+ */
 async function round (seconds: number): Promise<RequestsRound> {
   const start = performance.now()
   const end = start + seconds * 1000

@@ -8,7 +8,7 @@ export interface Audience {
   token: string
   topic: string
   clients: number
-  /** Subscriptions of each client; each has a filter `{group: 0…}` of its own when there are several. */
+  /** Subscriptions per client. Several have a filter `{group: 0…}` each. */
   subscriptionsPerClient?: number
 }
 
@@ -16,7 +16,7 @@ export interface DeliveriesRound { deliveries: number, seconds: number }
 
 const connectingAtOnce = 50
 const roundTimeoutMs = 60_000
-/** With the envelope around it, about 550 bytes. */
+/** About 550 bytes with the envelope. */
 const payload = {
   sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4,
   title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'],
@@ -32,7 +32,7 @@ let onAll: () => void = () => {}
 let fault: Error | undefined
 let published = 0
 
-/** Adds clients. */
+/** Connects more clients. */
 async function gather (wanted: Audience, publisherConnections = 1): Promise<void> {
   audience = wanted
   const { clients, topic, subscriptionsPerClient = 1 } = wanted
@@ -52,7 +52,9 @@ async function gather (wanted: Audience, publisherConnections = 1): Promise<void
   publishers = await Promise.all(Array.from({ length: publisherConnections }, () => HttpConnection.open(wanted.url)))
 }
 
-/** Publishes to a topic that nobody listens to, so that the way to the fan-out is compiled when its clock starts. */
+/**
+ * Publishes to a topic without subscribers, so that the code path to the fan-out is compiled before the measurement.
+ */
 async function warmUp (topic: string, requests: number): Promise<void> {
   const { url, token } = audience
   const bytes = encodeRequest(url, 'POST', `/api/topics/${topic}/events`, { token, body: JSON.stringify({ payload }) })
@@ -61,8 +63,8 @@ async function warmUp (topic: string, requests: number): Promise<void> {
 }
 
 /**
- * Publishes batches of so many events, the next one when the last one has reached every client, or, with several
- * publishing connections, as fast as they are acknowledged. Ends when every client has every event.
+ * Publishes batches of events. The next one follows when the last has reached every client or, with several publishing
+ * connections, as fast as they are acknowledged. Ends when every client has every event.
  */
 async function round (batches: number, batch: number): Promise<DeliveriesRound> {
   const { url, token, topic, clients } = audience
@@ -90,11 +92,13 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
   }))
   await all
   const seconds = (performance.now() - begin) / 1000
-  if (deliveries !== total || subscribers.some(({ events }) => events !== subscribers[0]?.events)) { throw new Error(`lost or doubled: ${deliveries} of ${total}`) }
+  if (deliveries !== total || subscribers.some(({ events }) => events !== subscribers[0]?.events)) {
+    throw new Error(`lost or doubled: ${deliveries} of ${total}`)
+  }
   return { deliveries, seconds }
 }
 
-/** Publishes single events, each when the one before is acknowledged, for clients that other generators may have. */
+/** Publishes single events one after the other, for clients of other generators. */
 async function publish (events: number): Promise<void> {
   const { url, token, topic } = audience
   const bytes = encodeRequest(url, 'POST', `/api/topics/${topic}/events`, { token, body: JSON.stringify({ payload }) })
@@ -104,7 +108,7 @@ async function publish (events: number): Promise<void> {
   }
 }
 
-/** Resolves when every client here has had so many events more than at the last call. */
+/** Resolves when every client of this generator has received `count` more events since the last call. */
 async function reached (events: number): Promise<void> {
   const total = settled + events * subscribers.length
   if (deliveries < total) await arrival(total)
@@ -112,12 +116,12 @@ async function reached (events: number): Promise<void> {
 }
 let settled = 0
 
-/** Ends every client. */
+/** Closes every client. */
 function disperse (): void {
   for (const subscriber of subscribers.splice(0)) subscriber.close()
 }
 
-/** Resolves when that many deliveries have come; rejects when one is wrong, or none come any more. */
+/** Resolves when the expected number of deliveries has arrived. Rejects if one is wrong or no more arrive. */
 function arrival (count: number): Promise<void> {
   expected = count
   return new Promise((resolve, reject) => {

@@ -7,25 +7,25 @@ export interface SubscriberOptions {
   url: string
   transport: TransportName
   token: string
-  /** Called for each event, with its message; an offset that is not the next one calls `onFault` instead. */
+  /** Called with the message of each event. If its offset is not the next one, `onFault` is called instead. */
   onEvent (chunk: Buffer, start: number, end: number): void
   onFault (message: string): void
 }
 
 const offsetField = Buffer.from('"offset":')
-/** Where `event` stands in `42["event",…` and in `{"type":"event",…`. */
+/** Position of `event` in `42["event",…` and in `{"type":"event",…`. */
 const eventPlace = { 'socket.io': 4, '/ws': 9 } as const
-/** Whose event it is gets looked for in one of so many. */
+/** One event in this many is checked for its subscription. */
 const sampledOffsets = 10
 const letterE = 'e'.charCodeAt(0)
-/** After so long the platform takes a client to have slowed down. */
+/** After this time the platform treats a client as slowed down. */
 const pauseMs = 1100
 const letterV = 'v'.charCodeAt(0)
 
-/** A client with subscriptions to one topic that sees to it that every offset comes once and in order. */
+/** A client with subscriptions to one topic. It checks that every offset arrives once and in order. */
 export class Subscriber {
   events = 0
-  /** The subscription that every event has to name; the bare side names none. */
+  /** The subscription that every event must name; the counterpart sends none. */
   #subscription: Buffer | undefined
   #offset = -1
   readonly #socket: RawWebSocket
@@ -38,7 +38,7 @@ export class Subscriber {
     const { url, transport, token, onFault } = options
     this.#options = options
     this.#eventPlace = eventPlace[transport]
-    // Socket.IO: Engine.IO's greeting, then the answer to the namespace's connect packet; /ws: the frame
+    // Socket.IO: the Engine.IO handshake, then the reply to the namespace's connect packet; /ws: the frame
     // `authenticated`.
     this.#isReady = transport === 'socket.io'
       ? this.#answer().then(() => this.#request(`40${JSON.stringify({ token })}`))
@@ -50,7 +50,7 @@ export class Subscriber {
     })
   }
 
-  /** Subscribes; the first event has to be the one after the offset of the answer. */
+  /** Subscribes. The first event must follow the offset of the response. */
   async subscribe (topic: string, filter?: Record<string, unknown>): Promise<void> {
     await this.#isReady
     const fields = { topic, ...(filter !== undefined && { filter }) }
@@ -58,7 +58,8 @@ export class Subscriber {
       ? await this.#request(`420${JSON.stringify(['subscribe', fields])}`)
       : await this.#request(JSON.stringify({ type: 'subscribe', ...fields }))
     const offset = /"offset":(\d+)/.exec(text)?.[1]
-    // Who has a thousand of them on one connection is told to come back, and is closed when it goes on without a pause.
+    // A client that opens a thousand subscriptions on one connection is rate-limited, and is closed if it continues
+    // without a pause.
     if (text.includes('"RATE_LIMITED"')) {
       await sleep(pauseMs)
       return await this.subscribe(topic, filter)
@@ -66,7 +67,9 @@ export class Subscriber {
     if (offset === undefined) throw new Error(`not subscribed: ${text}`)
     this.#offset = Number(offset)
     const subscription = /"subscriptionId":"(\w[\w-]+)"/.exec(text)?.[1]
-    if (filter === undefined && subscription !== undefined) { this.#subscription = Buffer.from(`"subscriptionIds":["${subscription}"]`) }
+    if (filter === undefined && subscription !== undefined) {
+      this.#subscription = Buffer.from(`"subscriptionIds":["${subscription}"]`)
+    }
   }
 
   close (): void {
@@ -85,7 +88,9 @@ export class Subscriber {
 
   #take (chunk: Buffer, start: number, end: number): void {
     const at = start + this.#eventPlace
-    if (end - start > 64 && chunk[at] === letterE && chunk[at + 1] === letterV) { return this.#takeEvent(chunk, start, end) }
+    if (end - start > 64 && chunk[at] === letterE && chunk[at + 1] === letterV) {
+      return this.#takeEvent(chunk, start, end)
+    }
     const text = chunk.toString('latin1', start, end)
     if (text === '2') this.#socket.send('3')
     else this.#answers.shift()?.(text)
@@ -106,9 +111,11 @@ export class Subscriber {
   }
 }
 
-/** The decimal number that starts there. */
+/** Returns the decimal number that starts at a position. */
 export function numberAt (chunk: Buffer, at: number): number {
   let value = 0
-  for (let digit = (chunk[at] as number) - 48; digit >= 0 && digit <= 9; digit = (chunk[++at] as number) - 48) { value = value * 10 + digit }
+  for (let digit = (chunk[at] as number) - 48; digit >= 0 && digit <= 9; digit = (chunk[++at] as number) - 48) {
+    value = value * 10 + digit
+  }
   return value
 }

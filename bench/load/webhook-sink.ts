@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net'
 import { answerCalls } from '../children.ts'
 
 /*
- * The receiver of webhooks, the same for both sides: it reads the body and answers 200. Below `/dead` it answers 500,
- * below `/hanging` never.
+ * The webhook receiver of both sides. It reads the body and returns 200; below `/dead` it returns 500, and below
+ * `/hanging` it never responds.
  */
 
 let came = 0
 let sample = ''
 let wanted: { count: number, resolve: () => void } | undefined
-/** From the write of an event to its arrival, of requests below `/timed`. */
+/** Times from the write of an event to its arrival, of requests below `/timed`. */
 let latencies: number[] = []
 const hanging = new Set<ServerResponse>()
 
@@ -39,13 +39,13 @@ async function start (): Promise<{ url: string }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-/** Forgets what has come. */
+/** Resets the counters. */
 function reset (): void {
   came = 0
   latencies = []
 }
 
-/** Resolves when so many have come since the reset. */
+/** Resolves when `count` requests have arrived since the reset. */
 async function until (count: number): Promise<void> {
   if (came < count) await new Promise<void>(resolve => { wanted = { count, resolve } })
   wanted = undefined

@@ -3,11 +3,11 @@ import { alternate, spread } from '../measure.ts'
 import { withCast, type Row } from '../row.ts'
 
 const connections = 50
-// Many and short: what is looked for is less than what a neighbour on the machine makes of one.
+// Many short rounds: the difference is smaller than the noise of the machine.
 const rounds = 41
 const roundSeconds = 0.4
 
-/** What it costs to know who asks, with a key and a token that were seen before: a minimal route, guarded and open. */
+/** Measures the cost of authentication with a known key and token: a minimal route, with and without it. */
 export const authentication: Row = {
   name: 'authentication',
   run: context =>
@@ -20,7 +20,7 @@ export const authentication: Row = {
           contains: '"ok"'
         })
         return async () => {
-          // The server's own time: where the clients share its cores, theirs is not what is asked for.
+          // CPU time of the server only, because the clients share its cores.
           const before = await platform.child.call('cpuSeconds')
           const { requests } = await load.call('round', roundSeconds)
           return requests / (await platform.child.call('cpuSeconds') - before)

@@ -15,7 +15,7 @@ const payload = { id: '$row.id', status: '$row.status', amount: '$row.amount', a
 
 type Platform = Awaited<ReturnType<Cast['platform']>>
 
-/** A database that the platform is connected to, with one mapped table. */
+/** A connected database with one mapped table. */
 async function connected (context: Context, platform: Platform, name: string) {
   const admin = new pg.Client({ connectionString: context.databaseUrl })
   await admin.connect()
@@ -52,7 +52,8 @@ async function connected (context: Context, platform: Platform, name: string) {
     async close () {
       await request('DELETE', 'connection')
       await admin.query(
-        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = 'bench_bare' and not active"
+        'select pg_drop_replication_slot(slot_name) from pg_replication_slots ' +
+          "where slot_name = 'bench_bare' and not active"
       )
       await admin.end()
     }
@@ -73,14 +74,14 @@ export const cdc: Row = {
       await source.map('numbers')
       const total = transactions * rowsEach
       let written = 0
-      // Both read a backlog that was written while nobody read.
+      // Both sides read a backlog that was written while no reader ran.
       const pair = await alternate(rounds, async () => {
         await platform.child.call('holdReaders', true)
         await load.call('write', 'numbers', transactions, rowsEach)
         written += total
         return await platform.child.call('readingRate', source.topic, written, total)
       }, async () => {
-        // The platform reads what this side is given as well, but before, so that it does not take its time.
+        // The platform reads this side's rows before the measurement, so that it does not compete for CPU.
         await platform.child.call('holdReaders', false)
         await load.call('write', 'numbers', transactions, rowsEach)
         written += total
@@ -89,7 +90,9 @@ export const cdc: Row = {
         return rows / seconds
       })
       const log = await platform.child.call('logTotals', source.topic)
-      if (new Set([written, log.events, log.distinctOffsets, log.head]).size !== 1) { throw new Error(`lost or doubled: ${written} rows committed, but ${JSON.stringify(log)}`) }
+      if (new Set([written, log.events, log.distinctOffsets, log.head]).size !== 1) {
+        throw new Error(`lost or doubled: ${written} rows committed, but ${JSON.stringify(log)}`)
+      }
       const busy = median(await platform.child.call('busyShares'))
       await source.close()
       return [{

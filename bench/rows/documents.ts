@@ -38,7 +38,9 @@ export const merge: Row = {
         throw new Error(`lost or doubled: ${acknowledged} merges acknowledged, but ${JSON.stringify(totals)}`)
       }
       const stored = await bare.child.call('revisions')
-      if (stored !== bare.count()) { throw new Error(`lost or doubled: ${bare.count()} updates acknowledged, ${stored} stored`) }
+      if (stored !== bare.count()) {
+        throw new Error(`lost or doubled: ${bare.count()} updates acknowledged, ${stored} stored`)
+      }
       return [measured]
     })
 }

@@ -7,18 +7,18 @@ import type { BareSockets } from '../servers/bare-sockets.ts'
 const clients = 1000
 const rounds = 7
 const topic = 'bench.fanout'
-/** Nobody listens to it. */
+/** A topic without subscribers. */
 const quietTopic = 'bench.quiet'
 
 interface Shape {
   row: string
   what: string
   goal: number
-  /** Events of one request. */
+  /** Events per request. */
   batch: number
-  /** Requests of a round. */
+  /** Requests per round. */
   batches: number
-  /** One: the next request waits until every client has the last one. */
+  /** With one publisher, the next request waits until every client has the last event. */
   publishers: number
 }
 
@@ -40,7 +40,9 @@ export const burst: Row = {
 
 async function compare (context: Context, shape: Shape): Promise<Measurement[]> {
   const measured: Measurement[] = []
-  for (const transport of ['socket.io', '/ws'] as const) { measured.push(...await withCast(context, cast => compareTransport(cast, transport, shape))) }
+  for (const transport of ['socket.io', '/ws'] as const) {
+    measured.push(...await withCast(context, cast => compareTransport(cast, transport, shape)))
+  }
   return measured
 }
 

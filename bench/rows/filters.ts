@@ -7,12 +7,12 @@ const subscriptionsPerClient = 100
 const rounds = 7
 const batches = 100
 const topic = 'bench.filters'
-/** Nobody listens to it. */
+/** A topic without subscribers. */
 const quietTopic = 'bench.quiet'
 
 /**
- * What subscriptions cost that an event does not match: each client has a hundred with filters of their own, of which
- * one matches.
+ * Measures the cost of subscriptions that an event does not match: each client has a hundred filters, one of which
+ * matches.
  */
 export const filters: Row = {
   name: 'filters',

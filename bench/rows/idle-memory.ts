@@ -8,7 +8,7 @@ const clients = 2000
 const rounds = 3
 const topic = 'bench.idle'
 
-/** What one socket costs that is subscribed and silent: heap and buffers, after a collection. */
+/** Measures the memory of an idle, subscribed socket: heap and buffers, after a collection. */
 export const idleMemory: Row = {
   name: 'idle-memory',
   run: async context => {
@@ -43,7 +43,9 @@ export const idleMemory: Row = {
   }
 }
 
-/** Of so many more, each round's on top of those before it: what was allocated once does not count. */
+/**
+ * Measured over this many more sockets per round, on top of those before, so that one-time allocations do not count.
+ */
 async function bytesASocket (
   cast: Cast,
   server: { call(method: 'memoryBytes'): Promise<number> },

@@ -10,7 +10,7 @@ const secondsARound = 3
 const rounds = 5
 const topic = 'bench.latency'
 
-/** From when an event is due to be published until each of 100 subscribers has it: REST, commit, fan-out. */
+/** Measures the time from an event's due time until each of 100 subscribers has it: REST, commit and fan-out. */
 export const latency: Row = {
   name: 'latency',
   run: async context => {

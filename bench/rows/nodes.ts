@@ -10,15 +10,12 @@ const eventsARound = 200
 const publishSeconds = 2
 const topic = 'bench.nodes'
 const payload = { sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4 }
-/** 1.3× the cost at most. */
+/** At most 1.3 times the cost. */
 const goal = { ratio: 0.77 }
 
 type Platform = Awaited<ReturnType<Cast['platform']>>
 
-/**
- * What two nodes on a Redis do, against one alone: work per second of the processor time of the servers, both of them
- * together.
- */
+/** Compares two nodes that share a Redis with a single node: work per second of CPU time, of both nodes together. */
 export const nodes: Row = {
   name: 'nodes',
   run: async context => {
@@ -56,7 +53,7 @@ const cpuOf = async (platforms: readonly Platform[]) =>
 async function compareFanOut (cast: Cast, redisUrl: string): Promise<Measurement[]> {
   const { one, two } = await startSides(cast, redisUrl)
 
-  /** The clients, and those who publish, are spread over the nodes. */
+  /** Clients and publishers are spread over the nodes. */
   async function side (platforms: readonly Platform[]) {
     const [first] = platforms as [Platform]
     const loads = await Promise.all(platforms.map(() => cast.load<SocketsLoad>('load/sockets')))

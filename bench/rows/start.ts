@@ -7,8 +7,8 @@ const rounds = 5
 const topic = 'bench.start'
 
 /**
- * From the command to the first event that a subscriber gets: the first run of a data folder, with initdb and set-up,
- * and later ones.
+ * Measures the time from the command to the first event that a subscriber receives: the first start of a data folder,
+ * with initdb and setup, and later starts.
  */
 export const start: Row = {
   name: 'start',

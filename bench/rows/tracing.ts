@@ -14,7 +14,7 @@ const payload = {
   owner: { id: 'usr_0123456789abcdef', name: 'Somebody' }
 }
 
-/** What tracing every event costs a publish: the platform beside itself without traces, in turn. */
+/** Measures the cost of tracing every event of a publish: the platform with and without traces, in turn. */
 export const tracing: Row = {
   name: 'tracing',
   run: context =>
@@ -60,6 +60,8 @@ async function measure (
   const pair = await alternate(rounds, traced.round, untraced.round)
   const traces = await traced.platform.child.call('tracedEvents', topic)
   if (traces !== traced.published()) throw new Error(`${traced.published()} events were published, ${traces} traced`)
-  if (await untraced.platform.child.call('tracedEvents', topic) !== 0) { throw new Error('something was traced that was not to be') }
+  if (await untraced.platform.child.call('tracedEvents', topic) !== 0) {
+    throw new Error('an event was traced although tracing was disabled')
+  }
   return { row: 'tracing', what, unit: 'events/s', ...pair, goal: { ratio: 0.9 }, note: spread(pair) }
 }

@@ -8,7 +8,7 @@ import { withCast, type Row } from '../row.ts'
 const rounds = 5
 const roundSeconds = 1.5
 const deliveriesARound = 20_000
-/** What the platform allows one endpoint. */
+/** The platform's concurrency limit per endpoint. */
 const connections = 32
 const payload = {
   sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4,
@@ -16,7 +16,7 @@ const payload = {
   owner: { id: 'usr_0123456789abcdef', name: 'Somebody' }
 }
 
-/** Deliveries a second, from a backlog, against undici posting the same bodies. */
+/** Measures deliveries per second from a backlog, against undici posting the same bodies. */
 export const webhooks: Row = {
   name: 'webhooks',
   run: context => withCast(context, async cast => {
@@ -61,7 +61,9 @@ export const webhooks: Row = {
     const pair = await alternate(rounds, platformRate, bareRate)
     const queuedPair = await alternate(rounds, platformRate, queuedRate)
     const totals = await platform.child.call('webhookTotals')
-    if (totals.delivered !== sent || totals.attempts !== sent) { throw new Error(`lost or doubled: ${sent} events, but ${JSON.stringify(totals)}`) }
+    if (totals.delivered !== sent || totals.attempts !== sent) {
+      throw new Error(`lost or doubled: ${sent} events, but ${JSON.stringify(totals)}`)
+    }
     return [
       {
         row: 'webhooks',
@@ -83,7 +85,7 @@ export const webhooks: Row = {
   })
 }
 
-/** What three webhooks that match add to a publish. */
+/** Measures what three matching webhooks add to the cost of a publish. */
 export const enqueue: Row = {
   name: 'enqueue',
   run: async context => [
@@ -91,7 +93,7 @@ export const enqueue: Row = {
       const measured: Measurement[] = []
       const platform = await cast.platform()
       for (const topic of ['bench.owed', 'bench.free']) await platform.child.call('registerTopic', topic)
-      // Nothing listens at these: what is measured is what it takes to owe, not to send.
+      // No server listens at these URLs: the row measures writing deliveries, not sending them.
       await platform.child.call(
         'makeWebhooks',
         Array.from({ length: 3 }, (_, i) => `http://127.0.0.1:9/${i}`),
@@ -119,7 +121,7 @@ export const enqueue: Row = {
           }
         })) as [() => Promise<number>, () => Promise<number>]
         if (measured.length === 0) {
-          // The writer knows the webhooks from here on.
+          // The writer has loaded the webhooks from here on.
           await platform.child.call('publishMany', 'bench.owed', payload, 1)
           await platform.child.call('stopDispatcher')
         }
@@ -143,7 +145,7 @@ export const enqueue: Row = {
 const events = 1500
 const everyMs = 2
 
-/** What a dead and a hanging endpoint do to a healthy one beside them. */
+/** Measures what a dead and a hanging endpoint do to a healthy one. */
 export const neighbours: Row = {
   name: 'neighbours',
   run: context =>

@@ -2,7 +2,10 @@ import { fastify } from 'fastify'
 import pg from 'pg'
 import { answerCalls } from '../children.ts'
 
-/* What one would write without the platform: Fastify, `pg`, a prepared statement a request. No tenants, no events. */
+/*
+ * A document server without the platform: Fastify, `pg`, one prepared statement per request. It has no tenants and no
+ * events.
+ */
 
 const app = fastify()
 let pool: pg.Pool
@@ -10,7 +13,8 @@ let pool: pg.Pool
 async function start (databaseUrl: string): Promise<{ url: string }> {
   pool = new pg.Pool({ connectionString: databaseUrl, max: 10 })
   await pool.query(`create table if not exists bare_documents (
-    id text primary key, revision bigint not null, data jsonb not null, created_at bigint not null, updated_at bigint not null
+    id text primary key, revision bigint not null, data jsonb not null, created_at bigint not null,
+    updated_at bigint not null
   ) with (fillfactor = 80)`)
   await pool.query('truncate bare_documents')
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }) }

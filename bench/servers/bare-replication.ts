@@ -3,7 +3,7 @@ import { LogicalReplicationService, PgoutputPlugin, type Pgoutput } from 'pg-log
 import { answerCalls } from '../children.ts'
 import { cpuSeconds } from './usage.ts'
 
-/* The library by itself: it decodes every row, drops it, and acknowledges each commit. */
+/* The replication library alone: it decodes every row, drops it, and acknowledges each commit. */
 
 let connectionString: string
 
@@ -16,7 +16,7 @@ async function start (url: string, table: string): Promise<void> {
   await client.end()
 }
 
-/** Reads until so many rows have come; the clock starts with the first. */
+/** Reads until that many rows have arrived; the clock starts with the first. */
 async function round (rows: number): Promise<{ rows: number, seconds: number }> {
   const service = new LogicalReplicationService({ connectionString }, {
     acknowledge: { auto: false, timeoutSeconds: 0 }
@@ -37,7 +37,7 @@ async function round (rows: number): Promise<{ rows: number, seconds: number }> 
       reject
     )
   })
-  // What was acknowledged has to arrive before the end.
+  // The acknowledgement must arrive before the end.
   await new Promise(resolve => setTimeout(resolve, 100))
   await service.destroy().catch(() => {})
   return { rows: count, seconds }

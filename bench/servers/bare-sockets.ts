@@ -5,8 +5,8 @@ import { answerCalls } from '../children.ts'
 import { cpuSeconds, memoryBytes } from './usage.ts'
 
 /*
- * The fan-out that one would write without the platform: what is posted goes to everybody in the room, as it comes. The
- * envelope is as long as the platform's. Nothing is stored, nobody is asked who they are.
+ * A fan-out without the platform: every post goes to all clients in the room as it arrives. The envelope is as long as
+ * the platform's. It stores nothing and does not authenticate.
  */
 
 const app = fastify({ bodyLimit: 16 * 1024 * 1024 })

@@ -9,8 +9,8 @@ import { answerCalls } from '../children.ts'
 import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 
 /*
- * The platform as it is deployed: authentication, tenancy and metrics on; only the rate limit, and that of connections,
- * is off.
+ * The platform as deployed, with authentication, tenancy and metrics. Only the limits of requests and connections are
+ * disabled.
  */
 
 let app: FastifyInstance
@@ -32,7 +32,7 @@ async function start (
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })
-  // As little as a route can do, with and without the question who asks.
+  // Minimal routes, with and without authentication.
   for (const permission of ['public', 'authenticated'] as const) {
     app.get(
       `/bench/${permission === 'public' ? 'open' : 'guarded'}`,
@@ -52,13 +52,17 @@ async function seedDocuments (count: number, data: Record<string, unknown>): Pro
   )
 }
 
-/** More of them, from `d<from>` to below `d<to>`, put straight into the table: millions by the API would take hours. */
+/**
+ * Adds documents from `d<from>` to below `d<to>` directly to the table, because millions would take hours through the
+ * API.
+ */
 async function growDocuments (from: number, to: number): Promise<void> {
   if (from === 0) await app.documents.create(own.scope, 'bench', { id: 'first', data: {} })
   await inSteps(from, to, (first, last) =>
     app.pool.query({
       text:
-        `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
+        `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at,
+        updated_at)
       select $1, $2, 'bench', 'd' || n, 1, $3, false, $4, $4 from generate_series($5::bigint, $6::bigint) n`,
       values: [own.applicationId, own.scope.environment, documentText, Date.now(), first, last]
     }))
@@ -70,7 +74,7 @@ const documentText = JSON.stringify({
   owner: { id: 'usr_0123456789abcdef' }
 })
 
-/** Lets a topic's log have that many events at least, put straight into it. */
+/** Fills a topic's log up to at least that many events, directly in the table. */
 async function growLog (topic: string, to: number): Promise<void> {
   const { head } = await app.eventLog.position(own.scope, topic)
   const key = [own.applicationId, own.scope.environment, topic]
@@ -82,9 +86,11 @@ async function growLog (topic: string, to: number): Promise<void> {
   await inSteps(head + 1, to + 1, (first, last) =>
     app.pool.query({
       text:
-        `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
+        `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload,
+        created_at)
       select l.id, n, $1, $2, $3, 'evt_grown' || n, 'topic.event', 'api', $4, $5
-      from topic_logs l, generate_series($6::bigint, $7::bigint) n where l.application_id = $1 and l.environment = $2 and l.topic = $3`,
+      from topic_logs l, generate_series($6::bigint, $7::bigint) n
+      where l.application_id = $1 and l.environment = $2 and l.topic = $3`,
       values: [...key, documentText, Date.now(), first, last]
     }))
   await app.pool.query(
@@ -95,7 +101,7 @@ async function growLog (topic: string, to: number): Promise<void> {
   await app.pool.query('analyze events')
 }
 
-/** A statement has 15 s. */
+/** A statement has a limit of 15 s. */
 async function inSteps (
   from: number, to: number, insert: (first: number, last: number) => Promise<unknown>
 ): Promise<void> {
@@ -103,7 +109,7 @@ async function inSteps (
   for (let first = from; first < to; first += step) await insert(first, Math.min(first + step, to) - 1)
 }
 
-/** What a row counts to see that nothing was lost. */
+/** Returns the counts that prove that no event was lost. */
 async function documentTotals (): Promise<
   { revisions: number, updates: number, distinctOffsets: number, head: number }
 > {
@@ -115,33 +121,32 @@ async function documentTotals (): Promise<
 
 async function logTotals (topic: string): Promise<{ events: number, distinctOffsets: number, head: number }> {
   const { rows: [log] } = await app.pool.query<{ events: number, distinctOffsets: number, head: number }>(`
-    select count(*)::float as events, count(distinct e."offset")::float as "distinctOffsets", max(l.head_offset)::float as head
+    select count(*)::float as events, count(distinct e."offset")::float as "distinctOffsets",
+      max(l.head_offset)::float as head
     from topic_logs l join events e on e.log_id = l.id and e."offset" between 1 and l.head_offset
     where l.application_id = $1 and l.topic = $2`, [own.applicationId, topic])
   return log ?? { events: NaN, distinctOffsets: NaN, head: NaN }
 }
 
-/** Events with a trace, once all that is known is written down. */
+/** Returns the number of traced events, after pending traces are stored. */
 async function tracedEvents (topic: string): Promise<number> {
   await app.tracing.recorder.flush()
   const { rows: [traces] } = await app.pool.query<{ events: number }>(
-    "select coalesce(sum(events), 0)::float as events from event_traces where application_id = $1 and topic = $2 and outcome = 'stored'",
+    'select coalesce(sum(events), 0)::float as events from event_traces ' +
+      "where application_id = $1 and topic = $2 and outcome = 'stored'",
     [own.applicationId, topic]
   )
   return traces?.events ?? NaN
 }
 
-/** Lets what a round left to do after its last answer happen before the clock of the next one starts. */
+/** Waits for work that a round left after its last response, so that it does not run in the next round. */
 async function settle (): Promise<void> {
   while (app.eventWriter.health().depth > 0) await sleep(1)
   await app.tracing.recorder.flush()
   await sleep(5)
 }
 
-/**
- * Keeps this server's readers from their databases, as if another node held their leases; resolves when they have let
- * go.
- */
+/** Stops this server's readers, as if another node held their leases. Resolves when they have stopped. */
 async function holdReaders (isHeld: boolean): Promise<void> {
   await app.pool.query(isHeld
     ? "update cdc_positions set lease_owner = 'bench', lease_expires_at = 'infinity', fence = fence + 1"
@@ -156,16 +161,18 @@ async function holdReaders (isHeld: boolean): Promise<void> {
 const headSql =
   'select coalesce(max(head_offset), 0)::float as head from topic_logs where application_id = $1 and topic = $2'
 
-/** Resolves when the topic has so many events. */
+/** Resolves when the topic has that many events. */
 async function reached (topic: string, head: number): Promise<void> {
-  while ((await app.pool.query<{ head: number }>(headSql, [own.applicationId, topic])).rows[0]?.head !== head) { await sleep(20) }
+  while ((await app.pool.query<{ head: number }>(headSql, [own.applicationId, topic])).rows[0]?.head !== head) {
+    await sleep(20)
+  }
 }
 
-/** How much of each reading's time this process's main thread was busy. */
+/** The share of each reading's time in which this process's main thread was busy. */
 const busyShares: number[] = []
 
 /**
- * Lets the readers go, and answers how many of the last `total` events a second were stored, from the first to the
+ * Starts the readers, and returns how many of the last `total` events were stored per second, from the first to the
  * last.
  */
 async function readingRate (topic: string, head: number, total: number): Promise<number> {
@@ -174,18 +181,21 @@ async function readingRate (topic: string, head: number, total: number): Promise
   await reached(topic, head)
   busyShares.push(performance.eventLoopUtilization(before).utilization)
   const { rows: [row] } = await app.pool.query<{ ms: number, later: number }>(`
-    select (max(created_at) - min(created_at))::float as ms, (count(*) filter (where created_at > first))::float as later
+    select (max(created_at) - min(created_at))::float as ms,
+      (count(*) filter (where created_at > first))::float as later
     from (select created_at, min(created_at) over () as first from events e join topic_logs l on l.id = e.log_id
       where l.application_id = $1 and l.topic = $2 and e."offset" > $3) e`, [own.applicationId, topic, head - total])
   return row === undefined ? NaN : row.later / row.ms * 1000
 }
 
-/** Webhooks of one topic. */
+/** Creates webhooks for one topic. */
 async function makeWebhooks (urls: string[], topic: string): Promise<void> {
-  for (const url of urls) { await app.webhooks.endpoints.create(own.scope, { url, events: ['topic.event'], topics: [topic] }) }
+  for (const url of urls) {
+    await app.webhooks.endpoints.create(own.scope, { url, events: ['topic.event'], topics: [topic] })
+  }
 }
 
-/** Behind the back of the writer, which goes on to owe them what it did: so that a backlog can gather. */
+/** Disables webhooks without notifying the writer, which continues to write deliveries, so that a backlog builds up. */
 async function holdWebhooks (isHeld: boolean): Promise<void> {
   await app.pool.query('update webhooks set active = $1 where application_id = $2', [!isHeld, own.applicationId])
   if (!isHeld) app.webhooks.dispatcher.wake()
@@ -199,7 +209,7 @@ async function publishMany (topic: string, payload: unknown, count: number): Pro
   }
 }
 
-/** One event every so often, with the time of its sending. */
+/** Publishes events at an interval, each with its send time. */
 async function publishPaced (topic: string, count: number, everyMs: number): Promise<void> {
   const start = performance.now()
   const published: Promise<unknown>[] = []
@@ -214,7 +224,8 @@ async function webhookTotals (): Promise<{ delivered: number, attempts: number, 
   const { rows: [totals] } = await app.pool.query<{ delivered: number, attempts: number, open: number }>(`select
     (select count(*) from webhook_deliveries where application_id = $1 and state = 'delivered') as delivered,
     (select count(*) from webhook_attempts where application_id = $1) as attempts,
-    (select count(*) from webhook_deliveries where application_id = $1 and state = 'pending') + (select count(*) from webhook_outbox) as open`,
+    (select count(*) from webhook_deliveries where application_id = $1 and state = 'pending') +
+      (select count(*) from webhook_outbox) as open`,
   [own.applicationId]
   )
   return totals ?? { delivered: NaN, attempts: NaN, open: NaN }

@@ -1,12 +1,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** User and system time of this process so far. */
+/** Returns the user and system time of this process. */
 export function cpuSeconds (): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e6
 }
 
-/** What lives: heap, buffers and what else V8 knows of, after a collection. Needs `--expose-gc`. */
+/** Returns the live bytes after a collection: heap, buffers and other memory that V8 tracks. Requires `--expose-gc`. */
 export function memoryBytes (): number {
   for (let i = 0; i < 3; i++) globalThis.gc?.()
   const { heapUsed, external } = process.memoryUsage()
@@ -17,7 +17,7 @@ const loopDelay = monitorEventLoopDelay({ resolution: 5 })
 
 export interface Vitals { liveBytes: number, residentBytes: number, resources: number, loopDelayP99Ms: number }
 
-/** How the process is, and how late its event loop was since the last call. Needs `--expose-gc`. */
+/** Returns the vitals of the process, and the delay of its event loop since the last call. Requires `--expose-gc`. */
 export function vitals (): Vitals {
   loopDelay.enable()
   const loopDelayP99Ms = loopDelay.percentile(99) / 1e6
@@ -27,7 +27,7 @@ export function vitals (): Vitals {
     resources: process.getActiveResourcesInfo().length,
     loopDelayP99Ms
   }
-  // The collection above is not to be counted.
+  // Excludes the collection above.
   loopDelay.reset()
   return measured
 }
