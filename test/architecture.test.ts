@@ -3,11 +3,11 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import t from 'tap'
 
 /*
- * Imports run one way (docs/ARCHITECTURE.md): routes -> plugins -> src -> db -> schemas. Read from the sources' import
- * lines.
+ * Imports run one way (docs/ARCHITECTURE.md): routes -> plugins -> src -> db -> schemas. The tests read the import
+ * lines of the sources.
  */
 
-// Compiled tests run in dist/test; the sources are a floor below.
+// Compiled tests run in dist/test, one level below the root.
 const root = [join(import.meta.dirname, '..'), join(import.meta.dirname, '../..')].find(dir =>
   readdirSync(dir).includes('package.json')
 ) as string
@@ -39,28 +39,28 @@ const ours = imports.filter(({ target }) => layers.includes(target.split('/')[0]
 const said = ({ from, target }: Import) => `${from} imports ${target}`
 const layerOf = (file: string) => file.split('/')[0] as Layer
 
-t.test('the reading itself sees what is there', async t => {
+t.test('the import scanner finds all imports', async t => {
   t.ok(files.length > 100, `${files.length} files`)
-  t.ok(ours.length > 300, `${ours.length} imports of our own`)
+  t.ok(ours.length > 300, `${ours.length} internal imports`)
   const missing = ours.filter(({ target }) => !files.includes(target))
-  t.same(missing.map(said), [], 'each leads to a file')
+  t.same(missing.map(said), [], 'each resolves to a file')
   t.same(imports.filter(({ target }) => /^\.|^\//.test(target)).map(said), [], 'and none out of the layers')
 })
 
-t.test('schemas import nothing of ours, db only schemas', async t => {
+t.test('schemas import nothing internal, db only schemas', async t => {
   t.same(ours.filter(({ layer, target }) => layer === 'schemas' && layerOf(target) !== 'schemas').map(said), [])
   t.same(
     ours.filter(({ layer, target }) => layer === 'db' && !['db', 'schemas'].includes(layerOf(target))).map(said), []
   )
 })
 
-t.test('src knows no plugin and no route', async t => {
+t.test('src imports no plugin and no route', async t => {
   t.same(
     ours.filter(({ layer, target }) => layer === 'src' && ['plugins', 'routes'].includes(layerOf(target))).map(said), []
   )
 })
 
-t.test('delivery knows no socket: only its folder sockets/ does', async t => {
+t.test('delivery imports no sockets, except in its folder sockets/', async t => {
   const isOfSockets = (file: string) => file.startsWith('src/delivery/sockets/')
   const others = ours.filter(({ from }) => from.startsWith('src/delivery/') && !isOfSockets(from))
   const found = others.filter(({ target }) => isOfSockets(target))
@@ -68,7 +68,7 @@ t.test('delivery knows no socket: only its folder sockets/ does', async t => {
   t.same(found.map(said), [])
 })
 
-t.test('src knows no HTTP: fastify is imported where the app is put together, elsewhere as a type at most', async t => {
+t.test('src imports fastify only where the app is built, elsewhere at most as a type', async t => {
   const builders = ['src/app.ts', 'src/server.ts', 'src/cli/print-openapi.ts']
   const typesOnly = [
     'src/foundation/http/assets.ts', 'src/cli/banner.ts', 'src/foundation/http/openapi.ts',
@@ -81,7 +81,7 @@ t.test('src knows no HTTP: fastify is imported where the app is put together, el
   t.same(found.filter(({ from, isTypeOnly }) => typesOnly.includes(from) && !isTypeOnly).map(said), [])
 })
 
-t.test("a plugin imports no other plugin's file and no route", async t => {
+t.test('a plugin imports no other plugin and no route', async t => {
   t.same(
     ours.filter(({ layer, target }) => layer === 'plugins' && ['plugins', 'routes'].includes(layerOf(target))).map(
       said
@@ -90,7 +90,7 @@ t.test("a plugin imports no other plugin's file and no route", async t => {
   )
 })
 
-t.test('a route imports schemas, and of the rest types only', async t => {
+t.test('a route imports schemas, and otherwise only types', async t => {
   t.same(
     ours.filter(({ layer, target, isTypeOnly }) => layer === 'routes' && layerOf(target) !== 'schemas' && !isTypeOnly)
       .map(said),
@@ -102,8 +102,8 @@ t.test('every folder below routes is a section, with its handlers in index.ts', 
   t.same(files.filter(file => layerOf(file) === 'routes' && !file.endsWith('/index.ts')), [])
 })
 
-t.test('the environment is read in src/config.ts alone', async t => {
-  // What PostgreSQL's own programs see of ours is passed on, not read.
+t.test('only src/config.ts reads the environment', async t => {
+  // PostgreSQL's programs get part of the environment; it is not read.
   const passing = ['db/embedded/settings.ts', 'db/embedded/processes.ts']
   const readers = files.filter(file =>
     /\bprocess\s*\.\s*env\b|\bimport\.meta\.env\b/.test(text(file)) && file !== 'src/config.ts' &&
@@ -112,18 +112,20 @@ t.test('the environment is read in src/config.ts alone', async t => {
   t.same(readers, [])
 })
 
-/* The folders of src/, and cycles. */
+/* The folders of src/, and import cycles. */
 
 const inSrc = ours.filter(({ layer, target }) => layer === 'src' && layerOf(target) === 'src')
 const edges = inSrc.map(({ from, target }) => [from.slice('src/'.length), target.slice('src/'.length)] as const)
 
-/** The order of `src/`, from the table of docs/ARCHITECTURE.md: each row may import the rows below it. */
+/**
+ * The order of the folders of `src/`, from the table of docs/ARCHITECTURE.md: each row may import the rows below it.
+ */
 const order = [...text('docs/ARCHITECTURE.md').matchAll(/^\| \[`([a-z-]+(?:\/|\.ts))`\]\(\.\.\/src\//gm)].map((
   [, name]
 ) => name ?? '')
 const room = (file: string) => file.includes('/') ? `${file.split('/')[0]}/` : file
 
-/** Groups of two or more that lead to each other (Tarjan's algorithm). */
+/** Returns groups of two or more that import each other in a cycle (Tarjan's algorithm). */
 function cycles (pairs: Iterable<readonly [string, string]>): string[] {
   const next = new Map<string, Set<string>>()
   for (const [from, to] of pairs) if (from !== to) next.set(from, (next.get(from) ?? new Set()).add(to))
@@ -161,22 +163,22 @@ t.test('the table of ARCHITECTURE.md lists every folder and file of src', async 
   )
 })
 
-t.test('a folder of src imports only those below it in the table', async t => {
+t.test('a folder of src imports only folders below it in the table', async t => {
   const upward = edges.filter(([from, to]) => order.indexOf(room(from)) > order.indexOf(room(to)))
   t.same(upward.map(([from, to]) => `${from} imports ${to}`), [])
 })
 
-t.test('no files of src import each other in a circle', async t => {
+t.test('the files of src have no import cycles', async t => {
   t.same(cycles(edges), [])
 })
 
-t.test('no folders within a folder of src import each other in a circle', async t => {
+t.test('the folders within a folder of src have no import cycles', async t => {
   const folders = new Set(files.filter(file => layerOf(file) === 'src').flatMap(file => {
     const parts = dirname(file).split('/')
     return parts.slice(1).map((_, i) => parts.slice(1, i + 2).join('/'))
   }))
   for (const folder of folders) {
-    // The folder's own files are the parts that it is put together from; they are covered by the circles of files.
+    // The files directly in a folder are covered by the test of files.
     const within = (file: string) => {
       const rest = file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : ''
       return rest.includes('/') ? rest.split('/')[0] : undefined

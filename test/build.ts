@@ -11,27 +11,29 @@ import { migrations } from '../db/migrations/index.ts'
 import { buildApp } from '../src/app.ts'
 import { createConfig, type Config } from '../src/config.ts'
 
-// autoload refuses TypeScript files under `node --import tsx` unless told that they can be loaded.
+// @fastify/autoload rejects TypeScript files under `node --import tsx` unless this variable is set.
 if (import.meta.filename.endsWith('.ts')) process.env['FASTIFY_AUTOLOAD_TYPESCRIPT'] = '1'
 
-/** The part of tap's test object that is needed to clean up. */
+/** The part of tap's test object that clean-up requires. */
 export interface Teardown { teardown (work: () => Promise<void> | void): void }
 
 export interface BuildOptions {
   variables?: Record<string, string>
-  /** Changes what no variable can. */
+  /** Changes settings that have no variable. */
   adapt?: (config: Config) => void
-  /** A database made before, so that several apps share it. */
+  /** An existing database, so that several apps can share it. */
   databaseUrl?: string
   logger?: FastifyBaseLogger
 }
 
-/** `TEST_LOG=debug` shows what the app says. */
+/** `TEST_LOG=debug` shows the app's log. */
 const testLogger = process.env['TEST_LOG'] === undefined ? undefined : pino({ level: process.env['TEST_LOG'] })
 
 export const testKey = Buffer.alloc(32, 7).toString('base64')
 
-/** An app on a database of its own, copied from a migrated template; one hook closes the one and drops the other. */
+/**
+ * Builds an app with its own database, copied from a migrated template. One hook closes the app and drops the database.
+ */
 export async function build (
   t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}
 ) {
@@ -46,12 +48,12 @@ export async function build (
     LOG_LEVEL: 'silent',
     ...variables
   })
-  // Tests are faster than clients may be; those of the limits set their own.
+  // Tests send faster than the limits allow; tests of the limits set their own.
   Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
-  // No test is shed for the memory of a process that it shares with the server; the tests of the limits set their own.
+  // Tests share a process with the server, so memory limits are off; tests of the limits set their own.
   Object.assign(config.http, { heapUsedBytesMax: Infinity, rssBytesMax: Infinity, externalBytesMax: Infinity })
-  // Webhooks of tests have no business outside: names are only known where a test gives them an address.
-  config.webhooks.resolve = async hostname => { throw new Error(`no test has given ${hostname} an address`) }
+  // Webhooks of tests must not leave the machine: only names that a test defines resolve.
+  config.webhooks.resolve = async hostname => { throw new Error(`no test has defined an address for ${hostname}`) }
   adapt?.(config)
   const app = await buildApp({ config, ...(logger !== undefined && { logger }) })
   t.teardown(() => app.close())
@@ -59,14 +61,14 @@ export async function build (
   return { app, databaseUrl: url }
 }
 
-/** Starts to listen; answers the URL. */
+/** Starts to listen and returns the URL. */
 export async function listen (app: FastifyInstance): Promise<string> {
   return await app.listen({ host: '127.0.0.1', port: 0 })
 }
 
 /**
- * A migrated database that is dropped after the test: after everything that was registered later, because tap tears
- * down in reverse.
+ * Creates a migrated database, which is dropped after the test: after all later teardowns, because tap runs them in
+ * reverse.
  */
 export async function createDatabase (t: Teardown): Promise<string> {
   const server = await serverUrl(t)
@@ -95,7 +97,7 @@ async function withClient<T> (url: string, work: (client: pg.Client) => Promise<
 
 let ownServer: Promise<string> | undefined
 
-/** The server that `npm test` started for all files; a file that is run alone starts one. */
+/** Returns the server that `npm test` started for all files; a file that runs alone starts one. */
 function serverUrl (t: Teardown): Promise<string> {
   const given = process.env['TEST_DATABASE_URL']
   if (given !== undefined) return Promise.resolve(given)
@@ -105,13 +107,13 @@ function serverUrl (t: Teardown): Promise<string> {
 
 async function startServer (t: Teardown): Promise<string> {
   const server = await startTestPostgres()
-  // A file may build several apps, one after the other: the server ends with the process.
+  // A file may build several apps one after the other, so the server ends with the process.
   let users = 0
   t.teardown(() => { if (users++ === 0) process.once('beforeExit', () => { void server.stop() }) })
   return server.url
 }
 
-/** A cluster in a temporary folder. Tests that kill it keep it durable. */
+/** Starts a cluster in a temporary folder. Tests that kill it keep it durable. */
 export async function startTestPostgres (
   { isDurable = false, settings = {} }: { isDurable?: boolean, settings?: Record<string, string> } = {}
 ) {
@@ -134,7 +136,7 @@ export async function startTestPostgres (
 
 let template: Promise<string> | undefined
 
-/** One template a state of the migrations, made by the first who needs it. */
+/** Returns the template for the current migrations, created by its first user. */
 function ensureTemplate (server: string): Promise<string> {
   template ??= createTemplate(server)
   return template

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws'
 import type { RealtimeEvent } from '../schemas/events.ts'
 
 /*
- * Real clients with one face, so that a promise about sockets is tested over both transports by the same lines.
+ * Real clients with one interface, so that the same test runs over both transports.
  */
 
 export type Received = RealtimeEvent & { subscriptionIds: string[] }
@@ -24,15 +24,15 @@ export interface Client {
   readonly kind: 'socket.io' | 'ws'
   readonly events: Received[]
   readonly messages: { name: string, body: Record<string, unknown> }[]
-  /** Sends a request; `onAnswer` runs in the very turn in which the answer arrives. */
+  /** Sends a request. `onAnswer` runs in the same turn in which the response arrives. */
   request (name: string, fields: object, onAnswer?: (answer: Answer) => void): Promise<Answer>
-  /** Resolves when that many events have arrived. */
+  /** Resolves when `count` events have arrived. */
   received (count: number, timeoutMs?: number): Promise<Received[]>
-  /** Resolves with the first message of that name. */
+  /** Resolves with the first message with this name. */
   message (name: string, timeoutMs?: number): Promise<Record<string, unknown>>
-  /** Resolves when the server, or `cut`, has ended it. */
+  /** Resolves when the server, or `cut`, has ended the connection. */
   readonly closed: Promise<{ code: number, reason: string }>
-  /** Cuts the TCP connection without a goodbye. */
+  /** Cuts the TCP connection without a close. */
   cut (): void
   close (): void
   /** Stops reading from the TCP socket. */
@@ -67,7 +67,8 @@ class Inbox {
   }
 
   async received (count: number, timeoutMs = 10_000) {
-    await this.until(() => this.events.length >= count, timeoutMs, () => `${count} events; ${this.events.length} came`)
+    await this.until(() => this.events.length >= count, timeoutMs, () =>
+      `${count} events; ${this.events.length} arrived`)
     return this.events
   }
 
@@ -78,7 +79,7 @@ class Inbox {
   }
 }
 
-/** Rejects with the refusal when the handshake fails. */
+/** Rejects with the error body if the handshake fails. */
 export async function connectSocketIo (
   url: string, options: ConnectOptions = {}
 ): Promise<Client & { socket: Socket }> {
@@ -111,7 +112,7 @@ export async function connectSocketIo (
     messages: inbox.messages,
     closed,
     request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000).unref()
+      const timer = setTimeout(() => reject(new Error(`no response to ${name}`)), 15_000).unref()
       socket.emit(name, fields, (answer: Answer) => {
         clearTimeout(timer)
         onAnswer?.(answer)
@@ -137,8 +138,8 @@ export async function connectSocketIo (
 }
 
 /**
- * With a token, resolves when the server has checked it, as over Socket.IO, or has closed the link for it: until then
- * only so many frames may wait. Without one, resolves when the link is open.
+ * With a token, resolves when the server has authenticated the client, as over Socket.IO, or has closed the connection:
+ * until then only a few frames may wait. Without one, resolves when the connection is open.
  */
 export async function connectWs (url: string, options: ConnectOptions = {}): Promise<Client & { socket: WebSocket }> {
   const headers: Record<string, string> = { ...options.headers }
@@ -175,7 +176,7 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
     closed,
     request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
       const id = ++lastId
-      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000).unref()
+      const timer = setTimeout(() => reject(new Error(`no response to ${name}`)), 15_000).unref()
       waiting.set(id, answer => {
         clearTimeout(timer)
         waiting.delete(id)

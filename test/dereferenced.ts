@@ -1,9 +1,6 @@
 const shared = /^#\/components\/(parameters|responses)\/(\w+)$/
 
-/**
- * Returns the OpenAPI document with its shared parameters and responses where they are used. References to schemas
- * stay.
- */
+/** Returns the OpenAPI document with shared parameters and responses inlined. References to schemas stay. */
 export function dereferenced<T> (document: object): T {
   const { components } = document as { components: Record<string, Record<string, unknown>> }
   return JSON.parse(JSON.stringify(document), (_key, value: unknown) => {

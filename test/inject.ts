@@ -1,6 +1,6 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 
-/** As `app.inject`; of an answer that has no end, its beginning. */
+/** Like `app.inject`, but returns the beginning of an endless response. */
 export async function inject (app: FastifyInstance, options: InjectOptions) {
   const response = await app.inject({ ...options, payloadAsStream: true })
   const stream = response.stream()

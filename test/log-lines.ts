@@ -3,7 +3,7 @@ import { pino, type Logger } from 'pino'
 
 export interface LogLine { level: number, msg: string, [field: string]: unknown }
 
-/** A logger whose lines can be read. */
+/** Returns a logger and its lines. */
 export function readableLog (level = 'info'): { logger: Logger, lines: () => LogLine[], text: () => string } {
   let text = ''
   const logger = pino(

@@ -1,7 +1,7 @@
 import { SMTPServer } from 'smtp-server'
 import type { Teardown } from './build.ts'
 
-/** A mail server that keeps what it gets; `refuses` says how often it is out of order first. */
+/** A mail server that keeps its mail; `refuses` is the number of deliveries that it rejects first. */
 export async function mailServer (t: Teardown, { refuses = 0 } = {}) {
   const mails: { from: string, to: string[], text: string }[] = []
   let refused = 0
@@ -9,7 +9,7 @@ export async function mailServer (t: Teardown, { refuses = 0 } = {}) {
     authOptional: true,
     disabledCommands: ['STARTTLS'],
     onMailFrom (_address, _session, done) {
-      if (refused++ < refuses) return done(Object.assign(new Error('come back later'), { responseCode: 451 }))
+      if (refused++ < refuses) return done(Object.assign(new Error('try again later'), { responseCode: 451 }))
       done()
     },
     onData (stream, { envelope }, done) {

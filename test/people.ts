@@ -5,10 +5,10 @@ import { randomId } from '../src/foundation/ids.ts'
 export const password = 'a long pass phrase'
 let passwordHash: Promise<string> | undefined
 
-/** Roles as `name` (held everywhere) or `[name, applicationId]`. */
+/** Roles as `name` (everywhere) or `[name, applicationId]`. */
 export type RoleOf = string | [string, string]
 
-/** A user with a session, and requests made with it. */
+/** A user with a session, and requests with it. */
 export async function person (app: FastifyInstance, ...roles: RoleOf[]) {
   const id = randomId('usr')
   const email = `${id}@example.com`
@@ -29,7 +29,7 @@ export async function person (app: FastifyInstance, ...roles: RoleOf[]) {
 }
 export type Person = Awaited<ReturnType<typeof person>>
 
-/** Requests with a credential; each from an address of its own, so that limits by address are not met by chance. */
+/** Sends requests with a credential, each from another address, so that limits by address do not apply. */
 export function requests (app: FastifyInstance, authorization?: string) {
   async function request (
     method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', url: string, body?: unknown,
@@ -63,14 +63,14 @@ export function requests (app: FastifyInstance, authorization?: string) {
 
 const byte = () => Math.floor(Math.random() * 254) + 1
 
-/** Waits until it holds: for a poll, a mail, a message. */
+/** Waits until a condition holds, for a poll, a mail or a message. */
 export async function eventually<T> (
   find: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 20_000
 ): Promise<T> {
   for (const deadline = Date.now() + timeoutMs; ;) {
     const found = await find()
     if (found !== undefined && found !== false) return found
-    if (Date.now() > deadline) throw new Error('it never came to hold')
+    if (Date.now() > deadline) throw new Error('the condition never held')
     await new Promise(resolve => setTimeout(resolve, 20))
   }
 }

@@ -2,9 +2,9 @@ import childProcess, { type ChildProcess, type SpawnOptions } from 'node:child_p
 import { syncBuiltinESMExports } from 'node:module'
 
 /*
- * Loaded into tap's runner before tap. Its loaders for TypeScript, mocks and coverage are not used here, and take two
- * thirds of the CPU time in which a file with an app is loaded. tap has no setting for it but a list of plugins, by
- * which it rebuilds itself within node_modules: so its files are started without them.
+ * Loaded into tap's runner before tap. Tap's loaders for TypeScript, mocks and coverage are not used here, and take two
+ * thirds of the CPU time of loading a file with an app. The only setting for it is a list of plugins, by which tap
+ * rebuilds itself within node_modules, so this starts its files without the loaders.
  */
 
 const { spawn } = childProcess
@@ -20,5 +20,5 @@ childProcess.spawn = ((command: string, args: readonly string[], options: SpawnO
 }) as typeof spawn
 syncBuiltinESMExports()
 
-// Only so does the reporter for people write a line a file, rather than what a terminal would draw over.
+// Makes the human-readable reporter write one line per file, instead of redrawing a terminal.
 if (process.stdout.isTTY !== true) process.env['CI'] ??= '1'

@@ -1,4 +1,4 @@
-/** A seeded source of choices (mulberry32), so that every failure can be had again. */
+/** A seeded random generator (mulberry32), so that every failure can be reproduced. */
 export class Random {
   #state: number
 

@@ -1,12 +1,12 @@
 import type { Socket } from 'socket.io-client'
 import { read } from './docs/generated.ts'
 
-/** The code of the section "Resuming" of docs/PROTOCOL.md, as it is printed there. */
+/** Returns the code of the section "Resuming" of docs/PROTOCOL.md as printed. */
 const printed = /^## Resuming$[\s\S]*?^```js$\n([\s\S]*?)^```$/m.exec(read('docs/PROTOCOL.md'))?.[1]
 
 interface Printed { offset: number, payload: unknown }
 
-/** Runs the printed code. Returns the offsets that it handles, in order, and counts its reloads. */
+/** Runs the printed code. Returns the handled offsets in order, and counts the reloads. */
 export function follow (socket: Socket): { offsets: number[], reloads: number } {
   if (printed === undefined) throw new Error('docs/PROTOCOL.md has no code under "Resuming"')
   const seen = { offsets: [] as number[], reloads: 0 }

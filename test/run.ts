@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { startTestPostgres } from './build.ts'
 
 /**
- * `npm test`: one PostgreSQL for all files, then tap with whatever arguments were given. It writes a line a file, also
- * into a pipe.
+ * `npm test`: starts one PostgreSQL for all files, then runs tap with the given arguments. Writes one line per file,
+ * also into a pipe.
  */
 const server = await startTestPostgres()
 const preloaded = new URL('plain-files.js', import.meta.url).href

@@ -4,7 +4,7 @@ import type { Environment } from '../schemas/scope.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-/** An application of its own, with tokens for it, and requests made with one of them. */
+/** Creates an application with tokens for it, and sends requests with one of them. */
 export async function tenant (
   app: FastifyInstance,
   { permissions = ['admin'], environment }: { permissions?: string[], environment?: Environment } = {}
@@ -49,7 +49,7 @@ export async function tenant (
       if (status !== 201) throw new Error(text)
       return name
     },
-    /** In batches of as many as one request takes. */
+    /** In batches of the maximum size of a request. */
     async publish (topic: string, ...payloads: unknown[]) {
       const published: { id: string, offset: number, epoch: string }[] = []
       for (let i = 0; i < payloads.length; i += 1000) {

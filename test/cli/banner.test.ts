@@ -3,7 +3,7 @@ import { banner } from '../../src/cli/banner.ts'
 import { build, listen } from '../build.ts'
 import { person } from '../people.ts'
 
-t.test('the banner gives the addresses, and the commands of the first steps by the local one', async t => {
+t.test('the banner has the URLs, and the commands of the first steps with the local URL', async t => {
   const { app } = await build(t)
   const url = await listen(app)
   const text = await banner(app)
@@ -17,10 +17,10 @@ t.test('the banner gives the addresses, and the commands of the first steps by t
     ]
   ) t.ok(text.includes(line), line)
   await person(app, 'super_admin')
-  t.match(await banner(app), `Log in          POST ${url}/api/auth/login`, 'once it is set up')
+  t.match(await banner(app), `Log in          POST ${url}/api/auth/login`, 'after setup')
 })
 
-t.test('behind a proxy the suggested commands work: they go to this machine and carry the set-up token', async t => {
+t.test('behind a proxy the suggested commands work locally, with the setup token', async t => {
   const { app } = await build(t, {
     variables: { PUBLIC_URL: 'https://realtime.example.com', TRUST_PROXY: '127.0.0.1' }
   })

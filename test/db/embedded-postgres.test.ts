@@ -23,7 +23,7 @@ import {
   startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions
 } from '../../db/embedded-postgres.ts'
 
-// real servers, made from nothing again and again
+// Creates and starts real servers.
 t.setTimeout(180_000)
 
 const isRoot = process.geteuid?.() === 0
@@ -32,9 +32,9 @@ const nobody = isRoot
   ? (await readFile('/etc/passwd', 'utf8')).split('\n').filter((line) => line.startsWith('nobody:'))
       .map((line) => ({ uid: Number(line.split(':')[2]), gid: Number(line.split(':')[3]) }))[0]
   : undefined
-const needsNobody = nobody === undefined ? { skip: 'needs root, and a user nobody' } : {}
+const needsNobody = nobody === undefined ? { skip: 'requires root, and a user nobody' } : {}
 
-await t.test('a first start makes the cluster, a second one keeps its data', async (t) => {
+await t.test('a first start creates the cluster, a second one keeps its data', async (t) => {
   const { dataDir } = await world(t)
   const first = await start(dataDir, { databases: ['realtime', 'demo'] })
   await query(first, 'create table notes (text text)')
@@ -48,7 +48,7 @@ await t.test('a first start makes the cluster, a second one keeps its data', asy
   await second.stop()
 })
 
-await t.test('the password is random, in a file for the owner only, and wanted from everybody', async (t) => {
+await t.test('the password is random, readable by the owner only, and required from every client', async (t) => {
   const { dataDir } = await world(t)
   const postgres = await start(dataDir)
   const { mode } = await stat(join(dataDir, 'postgres-password'))
@@ -66,7 +66,7 @@ await t.test('the password is random, in a file for the owner only, and wanted f
   await postgres.stop()
 })
 
-await t.test('our settings are in force, whatever the files of an older cluster say', async (t) => {
+await t.test('our settings apply, whatever the files of an older cluster contain', async (t) => {
   const { dataDir } = await world(t)
   const older = await start(dataDir, { settings: {} })
   await query(older, "alter system set wal_level = 'replica'")
@@ -101,15 +101,15 @@ await t.test('our settings are in force, whatever the files of an older cluster 
   await postgres.stop()
 
   const quick = await start(dataDir, { settings: { fsync: 'off', work_mem: '8MB', port: '1', listen_addresses: '*' } })
-  t.same(await query(quick, 'show fsync'), [{ fsync: 'off' }], 'a setting of the caller wins')
+  t.same(await query(quick, 'show fsync'), [{ fsync: 'off' }], 'a setting of the caller overrides ours')
   t.same(await query(quick, 'show work_mem'), [{ work_mem: '8MB' }])
   t.same(
-    await query(quick, 'show listen_addresses'), [{ listen_addresses: '127.0.0.1' }], 'but for where the server listens'
+    await query(quick, 'show listen_addresses'), [{ listen_addresses: '127.0.0.1' }], 'except where the server listens'
   )
   await quick.stop()
 })
 
-await t.test('the port stays the same from start to start, however the last one ended, as long as it is free', async (t) => {
+await t.test('the port stays the same while it is free, however the last start ended', async (t) => {
   const { dataDir, clusterDir, run } = await world(t)
   const first = await start(dataDir)
   await first.stop()
@@ -144,7 +144,7 @@ await t.test('the port stays the same from start to start, however the last one 
   }
 })
 
-await t.test('stop leaves no process and no lock, and may be called again', async (t) => {
+await t.test('stop leaves no process and no lock, and can be repeated', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   const exits: unknown[] = []
   const postgres = await start(dataDir, { onExit: (...how) => exits.push(how) })
@@ -154,10 +154,10 @@ await t.test('stop leaves no process and no lock, and may be called again', asyn
   await postgres.stop()
   t.notOk(await inspectProcess(pid))
   t.same((await readdir(dataDir)).sort(), ['postgres', 'postgres-password', 'postgres.log'])
-  t.same(exits, [], 'an end that was asked for is not reported')
+  t.same(exits, [], 'a requested stop is not reported')
 })
 
-await t.test('an end that nobody asked for is reported', async (t) => {
+await t.test('an unexpected end is reported', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   const exits: unknown[] = []
   const postgres = await start(dataDir, { onExit: (...how) => exits.push(how) })
@@ -171,7 +171,7 @@ await t.test('an end that nobody asked for is reported', async (t) => {
   await next.stop()
 })
 
-await t.test('after kill -9 of the platform, a start ends the server it left and keeps what was committed', async (t) => {
+await t.test('after kill -9 of the platform, a start stops the orphaned server and keeps committed data', async (t) => {
   const { dataDir, clusterDir, run } = await world(t)
   const platform = run('hold', dataDir)
   const { url } = await platform.says()
@@ -179,7 +179,7 @@ await t.test('after kill -9 of the platform, a start ends the server it left and
   const orphan = await serverPid(clusterDir)
   platform.child.kill('SIGKILL')
   await platform.ended
-  t.ok(await isServerOf(clusterDir, orphan), 'the server outlives its platform')
+  t.ok(await isServerOf(clusterDir, orphan), 'the server outlives the platform')
 
   const postgres = await start(dataDir)
   t.notOk(await inspectProcess(orphan))
@@ -204,11 +204,11 @@ await t.test('after kill -9 of the platform and its server, a start recovers', a
   await postgres.stop()
 })
 
-await t.test('a stale pid file is no obstacle, and the stranger it names is left alone', async (t) => {
+await t.test('a stale pid file does not block a start, and the unrelated process in it is unharmed', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   const pidFile = join(clusterDir, 'postmaster.pid')
   await (await start(dataDir)).stop()
-  // PostgreSQL itself takes only processes of its own user for a rival
+  // PostgreSQL itself only regards processes of its own user as rivals.
   const { uid, gid } = await stat(clusterDir)
   const rest = `\n${clusterDir}\n1700000000\n1\n\n127.0.0.1\n         0         0\nready   \n`
   for (const name of ['sleep', '/usr/bin/postgres']) {
@@ -231,7 +231,7 @@ await t.test('a stale pid file is no obstacle, and the stranger it names is left
   }
 })
 
-await t.test('a start waits for what an earlier server left at work, instead of working beside it', async (t) => {
+await t.test('a start waits until the processes of an earlier server have ended', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   const first = await start(dataDir)
   const client = new pg.Client(first.connectionString('realtime'))
@@ -274,13 +274,13 @@ await t.test(
   }
 )
 
-await t.test('an initdb that was killed half-way is done again', async (t) => {
+await t.test('an initdb that was killed half-way is repeated', async (t) => {
   const { dataDir, clusterDir, run } = await world(t)
   const platform = run('hold', dataDir)
   t.ok(await becomesTrue(async () => await isInitdbAtWork(dataDir), 20_000))
   platform.child.kill('SIGKILL')
   await platform.ended
-  t.ok((await readdir(dataDir)).some((name) => name.startsWith('postgres.init-')), 'it left half a cluster')
+  t.ok((await readdir(dataDir)).some((name) => name.startsWith('postgres.init-')), 'it left a partial cluster')
   t.same((await readdir(dataDir)).includes('postgres'), false)
 
   const postgres = await start(dataDir)
@@ -292,10 +292,10 @@ await t.test('an initdb that was killed half-way is done again', async (t) => {
     await (await start(dataDir)).stop()
     return !(await readdir(dataDir)).some((name) => name.startsWith('postgres.init-'))
   }
-  t.ok(await becomesTrue(isSwept, 20_000), 'and the half is swept up')
+  t.ok(await becomesTrue(isSwept, 20_000), 'the partial cluster is removed')
 })
 
-await t.test('two processes on one data folder: the second is told whose it is', async (t) => {
+await t.test('two processes cannot use one data folder: the second fails and names the first', async (t) => {
   const { dataDir, run } = await world(t)
   const platform = run('hold', dataDir)
   const { url } = await platform.says()
@@ -303,7 +303,7 @@ await t.test('two processes on one data folder: the second is told whose it is',
     message: new RegExp(`another platform process \\(pid ${platform.child.pid}\\) uses DATA_DIR`)
   })
   t.same(
-    await query({ connectionString: () => url }, 'select 1 as one'), [{ one: 1 }], 'and the first is not disturbed'
+    await query({ connectionString: () => url }, 'select 1 as one'), [{ one: 1 }], 'the first is unaffected'
   )
   platform.child.kill('SIGTERM')
   t.same(await platform.ended, [0, null])
@@ -311,12 +311,12 @@ await t.test('two processes on one data folder: the second is told whose it is',
   await t.rejects(
     start(dataDir),
     { message: new RegExp(`another platform process \\(pid ${process.pid}\\)`) },
-    'also within one process'
+    'the same within one process'
   )
   await postgres.stop()
 })
 
-await t.test('of many processes at once on a dead one\'s folder, one gets it', async (t) => {
+await t.test('many processes start at once on the folder of a dead one, and one gets it', async (t) => {
   const { dataDir, run } = await world(t)
   await (await start(dataDir)).stop()
   await writeFile(
@@ -332,7 +332,7 @@ await t.test('of many processes at once on a dead one\'s folder, one gets it', a
   )
 })
 
-await t.test('a Ctrl-C in the terminal reaches the platform, not its server', async (t) => {
+await t.test('a Ctrl-C in the terminal reaches the platform, not the server', async (t) => {
   const { dataDir, clusterDir, run } = await world(t)
   const platform = run('hold', dataDir, { detached: true })
   const { url } = await platform.says()
@@ -344,14 +344,14 @@ await t.test('a Ctrl-C in the terminal reaches the platform, not its server', as
   t.notOk(await inspectProcess(server))
 })
 
-await t.test('the server does not keep a process alive that has nothing more to do', async (t) => {
+await t.test('the server does not keep an idle process alive', async (t) => {
   const { dataDir, run } = await world(t)
   const platform = run('leave', dataDir)
   t.ok((await platform.says()).url)
   t.same(await platform.ended, [0, null])
 })
 
-await t.test('a port that somebody else took first is replaced by another', async (t) => {
+await t.test('a port that another process took first is replaced', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   await (await start(dataDir)).stop()
   const rival = createServer().listen(0, '127.0.0.1')
@@ -373,7 +373,7 @@ await t.test('a port that somebody else took first is replaced by another', asyn
   await postmaster.stop()
 })
 
-await t.test('a start that fails says why in PostgreSQL\'s own words, and leaves nothing behind', async (t) => {
+await t.test("a failed start reports PostgreSQL's own reason, and leaves nothing behind", async (t) => {
   const { dataDir } = await world(t)
   await t.rejects(start(dataDir, { settings: { shared_buffers: 'plenty' } }), {
     message: /invalid value for parameter "shared_buffers"/
@@ -383,7 +383,7 @@ await t.test('a start that fails says why in PostgreSQL\'s own words, and leaves
   t.notOk((await readdir(dataDir)).includes('postgres.lock'))
 })
 
-await t.test('a password file that is lost or wrong is named', async (t) => {
+await t.test('the error of a missing or wrong password file names the file', async (t) => {
   const { dataDir } = await world(t)
   await (await start(dataDir)).stop()
   await writeFile(join(dataDir, 'postgres-password'), 'wrong\n')
@@ -392,11 +392,11 @@ await t.test('a password file that is lost or wrong is named', async (t) => {
   await t.rejects(start(dataDir), { message: /postgres-password is missing/ })
 })
 
-await t.test('a folder called postgres that is something else is not touched', async (t) => {
+await t.test('a folder named postgres without a cluster is not changed', async (t) => {
   const { dataDir } = await world(t)
   await mkdir(join(dataDir, 'postgres'), { recursive: true })
   await writeFile(join(dataDir, 'postgres', 'thesis.txt'), 'years of work')
-  await t.rejects(start(dataDir), { message: /exists but is no PostgreSQL data folder/ })
+  await t.rejects(start(dataDir), { message: /exists but is not a PostgreSQL data folder/ })
   t.same((await readdir(dataDir)).sort(), ['postgres', 'postgres-password'])
   t.equal(await readFile(join(dataDir, 'postgres', 'thesis.txt'), 'utf8'), 'years of work')
 })
@@ -410,7 +410,7 @@ await t.test('a log past 10 MB is emptied at the next start', async (t) => {
   await (await start(dataDir)).stop()
   t.equal(
     (await readFile(join(dataDir, 'postgres.log'), 'utf8')).match(/starting PostgreSQL/g)?.length, 2,
-    'and appended to otherwise'
+    'a smaller log is appended to'
   )
 })
 
@@ -423,7 +423,7 @@ await t.test('as an ordinary user the server runs as that user', needsNobody, as
   t.equal((await stat(`/proc/${await serverPid(clusterDir)}`)).uid, nobody?.uid)
   platform.child.kill('SIGKILL')
   await platform.ended
-  t.ok((await run('cycle', dataDir, nobody).says()).url, 'also after a kill -9')
+  t.ok((await run('cycle', dataDir, nobody).says()).url, 'the same after a kill -9')
 })
 
 await t.test('as root the server runs as another user', needsRoot, async (t) => {
@@ -435,7 +435,7 @@ await t.test('as root the server runs as another user', needsRoot, async (t) => 
   await postgres.stop()
 })
 
-await t.test('root takes over what a user began, and the user goes on after', needsNobody, async (t) => {
+await t.test('root can use a cluster that a user created, and the user can use it later', needsNobody, async (t) => {
   const { dataDir, clusterDir, run } = await world(t, nobody)
   t.ok((await run('cycle', dataDir, nobody).says()).url)
   const postgres = await start(dataDir)
@@ -445,15 +445,16 @@ await t.test('root takes over what a user began, and the user goes on after', ne
   t.ok((await run('cycle', dataDir, nobody).says()).url)
 })
 
-await t.test('a user is told that what root began is not theirs', needsNobody, async (t) => {
+await t.test('a user gets an error for a cluster that root created', needsNobody, async (t) => {
   const { dataDir, run } = await world(t, nobody)
   await (await start(dataDir)).stop()
   t.match(
-    (await run('cycle', dataDir, nobody).says()).error, /is not uid \d+'s to use, it belongs to uid \d+ .*DATABASE_URL/
+    (await run('cycle', dataDir, nobody).says()).error,
+    /is not accessible to uid \d+; it belongs to uid \d+ .*DATABASE_URL/
   )
 })
 
-await t.test('a user without a name is told to set DATABASE_URL', needsRoot, async (t) => {
+await t.test('a user without a passwd entry gets an error that names DATABASE_URL', needsRoot, async (t) => {
   const unnamed = { uid: 54_321, gid: 54_321 }
   const { dataDir, run } = await world(t, unnamed)
   t.match(
@@ -463,7 +464,7 @@ await t.test('a user without a name is told to set DATABASE_URL', needsRoot, asy
 })
 
 await t.test(
-  'as root, a data folder behind a closed one is refused by name, a closed one itself is opened',
+  'as root, a data folder inside a closed one is rejected by name; a closed data folder is opened',
   needsRoot,
   async (t) => {
     const { folder, dataDir } = await world(t)
@@ -475,7 +476,7 @@ await t.test(
   }
 )
 
-await t.test('links that npm was not allowed to make are made', async (t) => {
+await t.test('links that npm was not allowed to create are created', async (t) => {
   const { folder, dataDir } = await world(t)
   await mkdir(dataDir)
   const packageDir = await packageWithoutLinks(folder)
@@ -485,7 +486,7 @@ await t.test('links that npm was not allowed to make are made', async (t) => {
 })
 
 await t.test(
-  'binaries that the server cannot reach, or whose links cannot be made, are copied',
+  'binaries that the server cannot reach, or whose links cannot be created, are copied',
   needsNobody,
   async (t) => {
     const { folder, dataDir, run } = await world(t, nobody)
@@ -513,7 +514,7 @@ await t.test(
   }
 )
 
-await t.test('a server that does not listen is ended by force', async (t) => {
+await t.test('a server that ignores signals is stopped by force', async (t) => {
   const deaf = spawn('sh', ['-c', 'trap "" INT QUIT; echo ready; while :; do sleep 0.05; done'])
   await once(deaf.stdout, 'data')
   const signals: string[] = []
@@ -525,7 +526,7 @@ await t.test('a server that does not listen is ended by force', async (t) => {
   t.equal(deaf.signalCode, 'SIGKILL')
 })
 
-await t.test('processes are told apart where there is no /proc too', async (t) => {
+await t.test('processes are distinguished without /proc as well', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   const postgres = await start(dataDir)
   const pid = await serverPid(clusterDir)
@@ -562,7 +563,7 @@ async function query (
 
 interface Said { url: string, error?: string, binDir: string }
 
-/** A folder of the test's own, and processes in it; both are gone after the test. */
+/** A temporary folder and the processes in it, both removed after the test. */
 async function world (t: Test, owner?: { uid: number, gid: number }) {
   const folder = await mkdtemp(join(tmpdir(), 'embedded-postgres-'))
   await chmod(folder, 0o755)
@@ -585,7 +586,7 @@ async function world (t: Test, owner?: { uid: number, gid: number }) {
   ) {
     const isSource = import.meta.url.endsWith('.ts')
     const fixture = fileURLToPath(new URL(`./fixtures/embedded-process.${isSource ? 'ts' : 'js'}`, import.meta.url))
-    // without tap's loader, neither from our arguments nor from NODE_OPTIONS: it cannot write its notes as another user
+    // Without tap's loader, from our arguments or from NODE_OPTIONS: it cannot write its notes as another user.
     const loader = isSource ? ['--import', import.meta.resolve('tsx')] : []
     const child = spawn('/usr/bin/env', [
       '-u',
@@ -605,7 +606,7 @@ async function world (t: Test, owner?: { uid: number, gid: number }) {
       const [text] = await Promise.race([
         line,
         ended.then(async () => {
-          throw new Error(`${task} ended without a word`)
+          throw new Error(`${task} ended without output`)
         })
       ]) as [string]
       return JSON.parse(text) as Said

@@ -4,7 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { read, root } from './generated.ts'
 
-/* Every alert rule is tried with promtool: series for which it fires, and series for which it does not. */
+/* promtool tests every alert rule with series for which it fires and series for which it does not. */
 
 interface Case { name: string, alert_rule_test: { alertname: string, exp_alerts: unknown[] }[] }
 
@@ -22,19 +22,19 @@ t.test('every rule has a case in which it fires, and one in which it does not', 
   for (const alert of alerts) {
     const own = cases.filter(({ alertname }) => alertname === alert)
     t.ok(own.some(({ exp_alerts: expected }) => expected.length > 0), `${alert} fires`)
-    t.ok(own.some(({ exp_alerts: expected }) => expected.length === 0), `${alert} is quiet`)
+    t.ok(own.some(({ exp_alerts: expected }) => expected.length === 0), `${alert} has a case in which it does not fire`)
   }
-  t.same(new Set(cases.map(({ alertname }) => alertname)), new Set(alerts), 'no case is of a rule that is gone')
+  t.same(new Set(cases.map(({ alertname }) => alertname)), new Set(alerts), 'no case is for a missing rule')
 })
 
-t.test('promtool accepts the rules, and each case comes out as expected', { skip }, async t => {
+t.test('promtool accepts the rules, and each case has the expected result', { skip }, async t => {
   for (
     const args of [['check', 'rules', join(root, 'docs/grafana/alerts.yaml')], [
       'test', 'rules', join(root, 'docs/grafana/alerts.test.yaml')
     ]]
   ) {
     const { status, stdout, stderr, error } = promtool(...args)
-    t.equal(error, undefined, 'promtool is there')
+    t.equal(error, undefined, 'promtool is installed')
     t.equal(status, 0, `${stdout}${stderr}`)
   }
 })

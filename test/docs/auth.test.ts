@@ -2,7 +2,7 @@ import t from 'tap'
 import { actions, parsePermissions, permissionsOfRole, resources } from '../../src/identity/access/permission-set.ts'
 import { generatedPart, table } from './generated.ts'
 
-t.test('docs/AUTH.md has what every role and level holds', async t => {
+t.test('docs/AUTH.md has the permissions of every role and level', async t => {
   const roles = ['super_admin', 'admin', 'editor', 'viewer']
   const levels = ['admin', 'service', 'client']
   const sets = [
@@ -15,5 +15,5 @@ t.test('docs/AUTH.md has what every role and level holds', async t => {
   ])
   const head = ['', ...roles.map(name => `\`${name}\``), ...levels.map(level => `token: \`${level}\``)]
   const { found, wanted } = generatedPart('docs/AUTH.md', 'permissions', table(head, rows))
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })

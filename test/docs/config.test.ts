@@ -32,9 +32,9 @@ const rowOf = ([name, variable]: [string, Variable]) => [
 ]
 const head = ['name', 'default', 'values', 'meaning']
 
-t.test('docs/CONFIG.md has every variable with its default, bounds and description', async t => {
+t.test('docs/CONFIG.md has every variable with its default, limits and description', async t => {
   const { found, wanted } = generatedPart('docs/CONFIG.md', 'variables', table(head, variables.map(rowOf)))
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })
 
 t.test('every variable is read', async t => {
@@ -46,11 +46,11 @@ t.test('.env.example has every variable with its meaning and its default, commen
   const lines = variables.flatMap((
     [name, { description, default: value = '' }]
   ) => [`# ${description ?? ''}`, `#${name}=${String(value)}`, ''])
-  const wanted = ['# Copy to .env, and take the # off what is to be different. docs/CONFIG.md says more.', '', ...lines]
+  const wanted = ['# Copy to .env, and uncomment what you change. docs/CONFIG.md explains each variable.', '', ...lines]
     .join('\n')
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(join(root, '.env.example'), wanted)
   const text = read('.env.example')
-  t.equal(text, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(text, wanted, 'run the test with UPDATE_DOCS=1 to update it')
   const given = Object.fromEntries(
     [...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value])
   )
@@ -61,6 +61,6 @@ t.test('.env.example has every variable with its meaning and its default, commen
       ...(given['ENCRYPTION_KEY'] === '' && { ENCRYPTION_KEY: testKey })
     }),
     createConfig({ ENCRYPTION_KEY: testKey }),
-    'uncommented as it is, it changes nothing'
+    'uncommented, .env.example changes nothing'
   )
 })

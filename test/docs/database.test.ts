@@ -16,10 +16,10 @@ t.test('docs/DATABASE.md has every problem of a connection', async t => {
   const { found, wanted } = generatedPart(
     'docs/DATABASE.md', 'source-problems', table(['code', 'meaning', 'changes are lost'], rows)
   )
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })
 
-t.test('each of them is given somewhere', async t => {
+t.test('the source uses every problem', async t => {
   const text = [...sources('src/cdc').values()].join('\n')
   for (const code of Object.keys(sourceProblems)) t.ok(text.split(`'${code}'`).length > 1, code)
 })
@@ -78,7 +78,7 @@ t.test('the example from a table to a promoted mapping runs as it is printed', {
   ])
 })
 
-t.test('its example is a mapping', async t => {
+t.test('the example in docs/DATABASE.md is a valid mapping', async t => {
   const { compileMapping } = await import('../../src/cdc/mappings/compiled-mapping.ts')
   const example = /```json\n([\s\S]*?)\n```/.exec(read('docs/DATABASE.md'))?.[1] ?? ''
   t.same([...compileMapping(JSON.parse(example)).columns.keys()].sort(), ['ended_at', 'id', 'status'])

@@ -10,7 +10,7 @@ t.test('docs/DEBUGGER.md lists every cause, and the code uses every cause', asyn
     'causes',
     table(['`cause`', 'meaning'], Object.entries(causes).map(([code, meaning]) => [`\`${code}\``, meaning]))
   )
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
   const declaration = /export const causes = \{[\s\S]*?\n\}/
   const texts = [...sources('src/debugger').values()]
   t.equal(texts.filter(text => declaration.test(text)).length, 1)

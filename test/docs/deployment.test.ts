@@ -12,7 +12,7 @@ import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 import { read, root } from './generated.ts'
 
-/* What is deployed by is read here, since no test starts a container: that its pieces exist and fit each other. */
+/* Reads the deployment files, because no test starts a container: checks that their parts exist and fit together. */
 
 interface Service {
   build?: string
@@ -46,7 +46,7 @@ const page = read('docs/DEPLOYMENT.md')
 const nodes = Object.entries(compose.services).filter(([, { build }]) => build !== undefined)
 const names = new Set(Object.keys(EnvironmentVariables.properties))
 
-/** As a shell would, with something for what has to be given. */
+/** Expands variables like a shell, with a value for each required one. */
 const substituted = (text: string) =>
   text.replaceAll(
     /\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}/g,
@@ -63,7 +63,7 @@ t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decodin
       const needed = compose.services[other]
       t.ok(
         needed !== undefined && (needed.build !== undefined || needed.healthcheck !== undefined),
-        `${name} waits for ${other}, whose health is known`
+        `${name} waits for ${other}, which has a health check`
       )
       t.equal(condition, 'service_healthy')
     }
@@ -74,10 +74,12 @@ t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decodin
   }
 })
 
-t.test('its nodes have variables that there are, with values that a node starts with', async t => {
+t.test('the nodes of the compose file have known variables, with values that a node starts with', async t => {
   for (const [name, { build, environment = {}, stop_grace_period: grace = '' }] of nodes) {
     t.ok(existsSync(join(root, String(build), 'Dockerfile')), name)
-    for (const variable of Object.keys(environment)) { t.ok(names.has(variable) || variable === 'NODE_OPTIONS', `${name}: ${variable}`) }
+    for (const variable of Object.keys(environment)) {
+      t.ok(names.has(variable) || variable === 'NODE_OPTIONS', `${name}: ${variable}`)
+    }
     const config = createConfig(
       Object.fromEntries(Object.entries(environment).map(([variable, value]) => [variable, substituted(value)]))
     )
@@ -86,13 +88,13 @@ t.test('its nodes have variables that there are, with values that a node starts 
     t.equal(new URL(String(config.redis.url)).hostname, 'redis')
     t.same(
       config.http.trustProxy, compose.networks.platform.ipam.config.map(({ subnet }) => subnet),
-      'the proxy is in the network that is trusted'
+      'the proxy is in the trusted network'
     )
-    t.ok(Number.parseInt(grace) * 1000 > config.shutdownTimeoutMs, 'a stop is not broken off')
+    t.ok(Number.parseInt(grace) * 1000 > config.shutdownTimeoutMs, 'the stop has enough time')
   }
 })
 
-t.test('the proxy sends to the nodes, passes upgrades on, and believes no client', async t => {
+t.test('the proxy balances over the nodes, forwards upgrades, and overwrites forwarded headers of clients', async t => {
   const upstreams = [...nginx.matchAll(/^upstream (\w+) \{([^}]*)\}/gm)].map(([, name = '', body = '']) => ({
     name, servers: [...body.matchAll(/server (\S+?):(\d+)/g)].map(([, host, port]) => ({ host, port }))
   }))
@@ -112,16 +114,16 @@ t.test('the proxy sends to the nodes, passes upgrades on, and believes no client
   ) t.ok(nginx.includes(line), line)
   t.match(
     nginx, /^ *proxy_next_upstream [a-z ]+;$/m,
-    'no status: one tenant whose database is away must not take a node from all others'
+    'no status codes: an unreachable database of one tenant must not remove a node for all others'
   )
   const [, listens] = /listen (\d+);/.exec(nginx) ?? []
   t.same(compose.services['proxy']?.ports?.map(port => port.split(':')[1]), [listens])
   const { pingIntervalMs } = createConfig({}).delivery
-  t.ok(Number(/proxy_read_timeout (\d+)s/.exec(nginx)?.[1]) * 1000 > pingIntervalMs * 2, 'silent sockets are kept')
+  t.ok(Number(/proxy_read_timeout (\d+)s/.exec(nginx)?.[1]) * 1000 > pingIntervalMs * 2, 'idle sockets are kept')
   t.equal([...nginx].filter(one => one === '{').length, [...nginx].filter(one => one === '}').length)
 })
 
-t.test('the pieces of the Dockerfile exist, and no others get in', async t => {
+t.test('the files that the Dockerfile copies exist, and no others are in the context', async t => {
   const allowed = read('.dockerignore').split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1))
   t.match(read('.dockerignore'), /^\*$/m)
   const stages = dockerfile.split(/^FROM /m).slice(1)
@@ -129,7 +131,7 @@ t.test('the pieces of the Dockerfile exist, and no others get in', async t => {
   for (const [, from = ''] of dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)) {
     for (const piece of from.split(' ').map(path => path.replace('./', ''))) {
       t.ok(existsSync(join(root, piece)), piece)
-      t.ok(allowed.includes(piece), `${piece} is let in`)
+      t.ok(allowed.includes(piece), `${piece} is in the context`)
     }
   }
   const last = stages[1] ?? ''
@@ -151,13 +153,13 @@ t.test('every dependency is pinned by its digest', async t => {
   t.notMatch(dockerfile, /npm install/)
 })
 
-t.test('the Kubernetes manifests are valid, and have variables and probes that there are, and time to stop', async t => {
+t.test('the Kubernetes manifests are valid, with known variables and probes, and time to stop', async t => {
   const objects = parseAllDocuments(read('deploy/kubernetes/realtime.yaml')).map(document =>
     document.toJS() as { kind: string }
   )
   t.same(objects.map(({ kind }) => kind), ['Deployment', 'Service', 'PodDisruptionBudget'])
   const [deployment, service, budget] = objects
-  // Each throws at what its JSON Schema does not allow.
+  // Each throws if its JSON Schema is violated.
   for (
     const model of [
       new Deployment(deployment as never), new KubernetesService(service as never),
@@ -185,7 +187,7 @@ t.test('the Kubernetes manifests are valid, and have variables and probes that t
   t.ok(spec.terminationGracePeriodSeconds * 1000 > sleepS * 1000 + timeoutMs)
 })
 
-t.test('the systemd unit is valid, and has variables that there are, and time to stop', async t => {
+t.test('the systemd unit is valid, with known variables, and time to stop', async t => {
   const path = 'deploy/systemd/realtime-platform.service'
   const unit = read(path)
   const variables = [...unit.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line = '']) => line.split(' ')).map(pair =>
@@ -206,21 +208,25 @@ t.test('the systemd unit is valid, and has variables that there are, and time to
   if (complaints.length === 0 && status !== 0) t.comment(`systemd-analyze ended with ${status}: ${stderr}`)
 })
 
-t.test('memory limits and Node\'s heap agree: three quarters of a node\'s memory', async t => {
+t.test("Node's heap is three quarters of a node's memory limit", async t => {
   const heapMb = (text: string) => Number(/--max-old-space-size=(\d+)/.exec(text)?.[1])
   for (const [name, node] of nodes) {
     t.equal(node.mem_limit, '2g', name)
     t.equal(heapMb(node.environment?.['NODE_OPTIONS'] ?? ''), 2048 * 0.75, name)
   }
-  for (const [name, service] of Object.entries(compose.services)) { t.ok(service.mem_limit !== undefined, `${name} has a memory limit`) }
+  for (const [name, service] of Object.entries(compose.services)) {
+    t.ok(service.mem_limit !== undefined, `${name} has a memory limit`)
+  }
   t.equal(heapMb(read('deploy/kubernetes/realtime.yaml')), 2048 * 0.75)
   t.match(read('deploy/kubernetes/realtime.yaml'), 'limits: { memory: 2Gi }')
   t.equal(heapMb(read('deploy/systemd/realtime-platform.service')), 2048 * 0.75)
   t.match(read('deploy/systemd/realtime-platform.service'), /^MemoryMax=2G$/m)
 })
 
-t.test('whatever variable or metric the page names is there', async t => {
-  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) { t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM', 'SLOT_FOREIGN'].includes(name), name) }
+t.test('every variable and metric that docs/DEPLOYMENT.md names exists', async t => {
+  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) {
+    t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM', 'SLOT_FOREIGN'].includes(name), name)
+  }
   const { app } = await build(t)
   const known = new Set(
     [...(await app.inject('/api/metrics/prometheus')).body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name)
@@ -228,7 +234,7 @@ t.test('whatever variable or metric the page names is there', async t => {
   for (const [, name = ''] of page.matchAll(/`((?:realtime|process|nodejs)_[a-z0-9_]+)`/g)) t.ok(known.has(name), name)
 })
 
-t.test('after a restore, the statements of the page let every client begin anew, and know it', async t => {
+t.test('after a restore, the statements of docs/DEPLOYMENT.md make every client reload, and tell it so', async t => {
   const [, statements = ''] = /```sql\n([\s\S]*?)\n```/.exec(page) ?? []
   const { app: before, databaseUrl } = await build(t)
   const shop = await tenant(before)

@@ -6,7 +6,7 @@ export { root } from '../root.ts'
 
 export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
-/** Every TypeScript file below some folders, by its path from the root. */
+/** Returns every TypeScript file below some folders, by its path from the root. */
 export function sources (...folders: string[]): Map<string, string> {
   const paths = folders.flatMap(folder =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path))
@@ -20,8 +20,8 @@ export function table (head: string[], rows: string[][]): string {
 }
 
 /**
- * What stands between `<!-- generated: name -->` and `<!-- end -->` in a document, and what ought to. With
- * UPDATE_DOCS=1 the document is brought into line first.
+ * Returns the text between `<!-- generated: name -->` and `<!-- end -->` in a document, and the expected text. With
+ * UPDATE_DOCS=1 it updates the document first.
  */
 export function generatedPart (
   path: string, name: string, wanted: string

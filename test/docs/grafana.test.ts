@@ -5,7 +5,7 @@ import { build, listen } from '../build.ts'
 import { tenant } from '../tenant.ts'
 import { read } from './generated.ts'
 
-/* The dashboard and the alert rules name what is exported, and nothing else. */
+/* The dashboard and the alert rules only name exported metrics. */
 
 const token = 'a-token-of-the-operator'
 const { app } = await build(t, { variables: { METRICS_TOKEN: token } })
@@ -16,16 +16,15 @@ await shop.publish('order.placed', 1)
 await shop.request('POST', '/api/schemas/order.placed', { schema: { type: 'number' } })
 await shop.request('POST', '/api/topics/order.placed/events', { payload: 'text' })
 
-/**
- * Every series of a scrape by its name, with its labels; of a metric without a series yet, the labels that it is
- * declared with.
- */
+/** Returns the label names of every series of a scrape, by name. A metric without series has its declared labels. */
 async function scrape (headers: Record<string, string>): Promise<Map<string, Set<string>>> {
   const text = await (await fetch(`${url}/api/metrics/prometheus`, { headers })).text()
   const found = new Map<string, Set<string>>()
   for (const [, name = '', type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
     const { labelNames = [] } = app.instruments.registry.getSingleMetric(name) as unknown as { labelNames?: string[] }
-    for (const suffix of type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']) { found.set(name + suffix, new Set([...labelNames, ...(suffix === '_bucket' ? ['le'] : [])])) }
+    for (const suffix of type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']) {
+      found.set(name + suffix, new Set([...labelNames, ...(suffix === '_bucket' ? ['le'] : [])]))
+    }
   }
   for (const [, name = '', labels = ''] of text.matchAll(/^([a-z]\w*)(?:\{(.*)\})? \S+$/gm)) {
     for (const [, label = ''] of labels.matchAll(/(\w+)="/g)) found.get(name)?.add(label)
@@ -36,14 +35,14 @@ const scrapes = {
   anonymous: await scrape({}),
   'with METRICS_TOKEN': await scrape({ authorization: `Bearer ${token}` })
 }
-/** What Prometheus adds to what it scrapes. */
+/** Labels that Prometheus adds. */
 const added = ['job', 'instance']
 
 const named = (expression: string) => expression.match(/\b(?:realtime|http|process|nodejs)_[a-z0-9_]+/g) ?? []
 const labelsOf = (name: string): Set<string> =>
   new Set([...[...Object.values(scrapes)].flatMap(found => [...found.get(name) ?? []]), ...added])
 
-/** Whether each selector of an expression names a metric of both scrapes, and labels that it has. */
+/** Checks that each selector of an expression names a metric of both scrapes and labels that it has. */
 function check (t: Tap.Test, what: string, expression: string): void {
   for (const [form, found] of Object.entries(scrapes)) {
     for (
@@ -53,7 +52,9 @@ function check (t: Tap.Test, what: string, expression: string): void {
     ) {
       const labels = found.get(name)
       t.ok(labels !== undefined, `${what}: ${name} is scraped ${form}`)
-      for (const [, label = ''] of matchers.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)) { t.ok(labels?.has(label) === true || added.includes(label), `${what}: ${name} has the label ${label}`) }
+      for (const [, label = ''] of matchers.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)) {
+        t.ok(labels?.has(label) === true || added.includes(label), `${what}: ${name} has the label ${label}`)
+      }
     }
   }
 }
@@ -72,13 +73,15 @@ t.test('every metric of the dashboard is exported, with its labels', async t => 
       t.ok(named(expr).length > 0, expr)
       check(t, title, expr)
       const [name = ''] = named(expr)
-      for (const [, label = ''] of expr.matchAll(/by \(([\w, ]+)\)/g)) { for (const one of label.split(/,\s*/)) t.ok(labelsOf(name).has(one), `${title}: ${name} has no label ${one}`) }
+      for (const [, label = ''] of expr.matchAll(/by \(([\w, ]+)\)/g)) {
+        for (const one of label.split(/,\s*/)) t.ok(labelsOf(name).has(one), `${title}: ${name} has no label ${one}`)
+      }
     }
   }
   for (const name of named(JSON.stringify(dashboard.templating))) check(t, 'a variable', name)
 })
 
-t.test('and every metric of the alert rules', async t => {
+t.test('every metric of the alert rules is exported, with its labels', async t => {
   const { groups } = parse(read('docs/grafana/alerts.yaml')) as {
     groups: {
       name: string
@@ -96,9 +99,13 @@ t.test('and every metric of the alert rules', async t => {
   for (const { alert, expr, labels, annotations } of rules) {
     t.ok(named(expr).length > 0 || expr.startsWith('up{'), expr)
     check(t, alert, expr)
-    for (const [, label = ''] of expr.matchAll(/by \(([\w, ]+)\)/g)) { for (const one of label.split(/,\s*/)) t.ok(labelsOf(named(expr)[0] ?? '').has(one), `${alert}: no label ${one}`) }
+    for (const [, label = ''] of expr.matchAll(/by \(([\w, ]+)\)/g)) {
+      for (const one of label.split(/,\s*/)) t.ok(labelsOf(named(expr)[0] ?? '').has(one), `${alert}: no label ${one}`)
+    }
     const known = new Set([...named(expr).flatMap(name => [...labelsOf(name)]), ...added, 'value'])
-    for (const [, label = ''] of JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)) { t.ok(known.has(label), `${alert}: no label ${label}`) }
+    for (const [, label = ''] of JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)) {
+      t.ok(known.has(label), `${alert}: no label ${label}`)
+    }
     // A scrape without a credential has `topic="all"` only.
     t.notMatch(expr, /topic\s*(=|!)/, alert)
     t.match(labels.severity, /^(info|warning|critical)$/)

@@ -11,12 +11,12 @@ const pages = [
 ]
 const link = /\]\((?!https?:|mailto:)([^)\s#]*)(?:#([^)\s]*))?\)/g
 
-/** As GitHub makes it of a heading. */
+/** Returns the anchor that GitHub generates for a heading. */
 const anchorOf = (heading: string) =>
   heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').trim().replace(/\s/g, '-')
 const anchorsOf = (page: string) => [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading))
 
-t.test('every link of the documents leads somewhere', async t => {
+t.test('every link in the documents has a target', async t => {
   for (const page of pages) {
     for (const [all, path = '', anchor] of read(page).matchAll(link)) {
       const target = path === '' ? page : join(dirname(page), path)
@@ -26,7 +26,7 @@ t.test('every link of the documents leads somewhere', async t => {
   }
 })
 
-t.test('the README is short, and begins with the two commands', async t => {
+t.test('the README has 60 to 120 lines and starts with the two commands', async t => {
   const readme = read('README.md')
   const lines = readme.split('\n').length
   t.ok(lines >= 60 && lines <= 120, `${lines} lines`)

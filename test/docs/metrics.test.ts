@@ -6,7 +6,7 @@ import { labelValues } from '../../src/foundation/observability/metric-labels.ts
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { generatedPart, sources, table } from './generated.ts'
 
-/** What prom-client knows of a metric beside its public type. */
+/** Members of prom-client's metrics beside its public type. */
 interface Described { name: string, help: string, labelNames: string[], get (): Promise<{ type: string }> }
 
 t.test('docs/METRICS.md has every metric of the registry, with its type, labels and help', async t => {
@@ -22,7 +22,7 @@ t.test('docs/METRICS.md has every metric of the registry, with its type, labels 
   const { found, wanted } = generatedPart(
     'docs/METRICS.md', 'metrics', table(['name', 'type', 'labels', 'meaning'], rows)
   )
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })
 
 const declared = Object.entries(labelValues as Record<string, Record<string, readonly string[] | { open: string }>>)
@@ -31,11 +31,11 @@ t.test('docs/METRICS.md names every value of every label', async t => {
   const rows = declared.flatMap(([name, labels]) => Object.entries(labels).map(([label, values]) =>
     [`\`${name}\``, `\`${label}\``, 'open' in values ? values.open : values.map(value => `\`${value}\``).join(' ')]))
   const { found, wanted } = generatedPart('docs/METRICS.md', 'labels', table(['metric', 'label', 'values'], rows))
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })
 
-t.test('the values are those that the code can emit', async t => {
-  // That there is no other, the types of the metrics say: `inc` takes declared values only.
+t.test('the declared label values are those that the code can emit', async t => {
+  // The types of the metrics exclude other values: `inc` accepts declared ones only.
   const registry = createMetrics().registry
   const labelled = registry.getMetricsAsArray().map(({ name }) =>
     registry.getSingleMetric(name) as unknown as Described
@@ -50,18 +50,20 @@ t.test('the values are those that the code can emit', async t => {
     'PEER_VANISHED'
   ])
   t.same(labelValues.realtime_events_rejected_total.code, Object.keys(errorCodes))
-  // Each of the others stands somewhere in the code, outside of the declaration.
+  // Every other value occurs in the code outside of the declaration.
   const texts = [...sources('src', 'plugins', 'schemas')].filter(([file]) =>
     file !== 'src/foundation/observability/metric-labels.ts'
   ).map(([, text]) => text).join('\n')
   for (const [name, labels] of declared) {
     for (const values of Object.values(labels)) {
-      for (const value of 'open' in values ? [] : values) { t.ok(texts.includes(`'${value}'`) || texts.includes(`${value}:`), `${name}: ${value}`) }
+      for (const value of 'open' in values ? [] : values) {
+        t.ok(texts.includes(`'${value}'`) || texts.includes(`${value}:`), `${name}: ${value}`)
+      }
     }
   }
 })
 
-t.test('counters of a few values begin with 0 for each', async t => {
+t.test('counters with few label values start at 0 for each', async t => {
   const text = await createMetrics().registry.metrics()
   for (
     const series of [

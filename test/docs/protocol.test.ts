@@ -18,10 +18,10 @@ t.test('docs/PROTOCOL.md has every close code', async t => {
     'close-codes',
     table(['`code`', '`reason`', '`reconnect`', 'socket.io-client sees'], rows)
   )
-  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })
 
-t.test('its requests are those that there are, with every field', async t => {
+t.test('docs/PROTOCOL.md has every request with every field', async t => {
   const { app } = await build(t)
   const described = [...text.matchAll(/^### `(\w+)`$/gm)].map(([, name = '']) => name)
   t.same(described.sort(), [...app.protocol.names].sort())
@@ -30,12 +30,12 @@ t.test('its requests are those that there are, with every field', async t => {
   }
 })
 
-t.test('its envelope has every field, type and source', async t => {
+t.test('docs/PROTOCOL.md has every field, type and source of the envelope', async t => {
   for (const field of Object.keys(RealtimeEvent.properties)) t.match(text, `\`${field}\``, field)
   for (const name of [...eventTypes, ...eventSources, ...returnModes]) t.match(text, `\`${name}\``, name)
 })
 
-t.test('its limits are the defaults', async t => {
+t.test('the limits in docs/PROTOCOL.md are the defaults', async t => {
   t.same(defaultDeliveryLimits, {
     socketBufferBytesMax: 4 * 1024 * 1024,
     drainTimeoutMs: 10_000,
@@ -83,7 +83,7 @@ t.test('its limits are the defaults', async t => {
   ) t.match(text, limit)
 })
 
-t.test('its examples of filters are filters', async t => {
+t.test('the filter examples in docs/PROTOCOL.md are valid', async t => {
   const block = /<!-- filters -->\n```json\n([\s\S]*?)\n```/.exec(text)?.[1] ?? ''
   const examples = block.split('\n')
   t.ok(examples.length > 5)

@@ -7,11 +7,11 @@ import { createDatabase, testKey } from '../build.ts'
 import { dataFolder, start } from '../faults/server.ts'
 import { read, root } from './generated.ts'
 
-/* The README's first event, run as it is printed. */
+/* Runs the README's first event as printed. */
 
 const hasShell = spawnSync('bash', ['-c', 'command -v curl']).status === 0
 
-t.test('the first event of the README arrives, and its lines can be run twice', {
+t.test("the README's first event arrives, and its commands can be run twice", {
   skip: hasShell ? false : 'bash or curl is not installed'
 }, async t => {
   const [, section = ''] = /## The first event in a minute\n([\s\S]*?)\n## /.exec(read('README.md')) ?? []
@@ -24,7 +24,7 @@ t.test('the first event of the README arrives, and its lines can be run twice', 
     dataDir: folder, variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey }
   })
   const { port } = new URL(server.address)
-  t.match(setUp, /^PORT=3000;/, 'the port stands in one place')
+  t.match(setUp, /^PORT=3000;/, 'the port is in one place')
   const script = [
     'exec 2>&1',
     setUp.replace('PORT=3000', `PORT=${port}`),

@@ -45,7 +45,7 @@ const exact = [
   '2.2250738585072014e-308',
   '1.50000000000000000000',
   '1e0002',
-  // Printed from a double by C, with 17 and 20 digits, and in full.
+  // Doubles printed by C with 17 and 20 digits, and in full.
   '0.10000000000000001',
   '-65.613616999999977',
   '0.10000000000000000555',
@@ -74,7 +74,7 @@ const inexact = [
   '0.000001e-330',
   '3e-324',
   '1.23456789012345e-320',
-  // A fraction that ends up as an integer, or has more digits than any double.
+  // A fraction that would become an integer, or has more digits than any double.
   '9007199254740990.9',
   '0.99999999999999999',
   '12345678901234567.89',
@@ -84,19 +84,19 @@ const inexact = [
   `0.${'3'.repeat(200)}`
 ]
 
-t.test('a number is exact when it is printed with the value that was sent; a fraction stands for the nearest double', async t => {
+t.test('a number is exact if its double prints as the same value', async t => {
   for (const literal of exact) t.equal(isExactNumber(literal), true, literal)
   for (const literal of inexact) t.equal(isExactNumber(literal), false, literal.slice(0, 60))
 })
 
-t.test('whatever a double is printed as, it is exact', async () => {
+t.test('every printed form of a double is exact', async () => {
   fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), value => {
     if (!isExactNumber(String(value))) throw new Error(String(value))
     if (!Number.isInteger(value) && !isExactNumber(value.toPrecision(17))) throw new Error(value.toPrecision(17))
   }), { numRuns: 2000 })
 })
 
-t.test('an integer is exact when its digits come back', async () => {
+t.test('an integer is exact if its digits are preserved', async () => {
   fc.assert(fc.property(fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }), value => {
     const printed = BigInt(JSON.stringify(Number(value)).replace(/^(-?)(.*)e\+(\d+)$/, inFull))
     if (isExactNumber(String(value)) !== (printed === value)) throw new Error(String(value))
@@ -109,7 +109,7 @@ const inFull = (_: string, sign: string, mantissa: string, exponent: string) => 
   return `${sign}${whole}${fraction.padEnd(Number(exponent), '0')}`
 }
 
-t.test('the search for long numbers misses none, wherever it stands', async t => {
+t.test('the search for long numbers finds each of them at any place', async t => {
   const around: [string, string][] = [
     ['', ''], ['[', ']'], ['[1,', ',2]'], ['{"a":', '}'], ['{"a": ', ' }'], ['{"a":\n\t', '\n}'], ['[1, ', ']'],
     ['{"a":[[', ']]}'], ['{"a":"x","b":', ',"c":"y"}']
@@ -119,11 +119,13 @@ t.test('the search for long numbers misses none, wherever it stands', async t =>
       t.ok(mayHaveInexactNumber(`${before}${literal}${after}`), `${before}${literal.slice(0, 40)}${after}`)
       t.throws(() => requireExactNumbers(`${before}${literal}${after}`), { code: 'NUMBER_INEXACT' })
     }
-    for (const literal of exact) { t.doesNotThrow(() => requireExactNumbers(`${before}${literal}${after}`), `${before}${literal}${after}`) }
+    for (const literal of exact) {
+      t.doesNotThrow(() => requireExactNumbers(`${before}${literal}${after}`), `${before}${literal}${after}`)
+    }
   }
 })
 
-t.test('the refusal names the first place by its JSON Pointer, and shows the number', async t => {
+t.test('the error names the first place by its JSON Pointer, and shows the number', async t => {
   fails('{"payload":{"id":1524831183200260097}}', '/payload/id')
   fails('{"events":[{"payload":1},{"payload":[0,{"x":-1e400}]}]}', '/events/1/payload/1/x')
   fails('{"a/b":{"m~n":9007199254740993}}', '/a~1b/m~0n')
@@ -135,13 +137,13 @@ t.test('the refusal names the first place by its JSON Pointer, and shows the num
   t.match(refusalOf('[[9007199254740993]]', 1), { details: [{ path: '/0' }] })
   t.match(refusalOf('{"id":1524831183200260097}'), {
     message:
-      '/id must be a number that a double keeps: 1524831183200260097 would become 1524831183200260000. Send it as a ' +
-        'string'
+      '/id must be a number that a double can hold: 1524831183200260097 would become 1524831183200260000. Send it as ' +
+        'a string'
   })
-  t.ok(String(refusalOf(`[${'1'.repeat(100_000)}]`)?.message).length < 200, 'of a long number, the beginning')
+  t.ok(String(refusalOf(`[${'1'.repeat(100_000)}]`)?.message).length < 200, 'a long number is shortened')
 })
 
-t.test('digits in strings and keys are no numbers', async t => {
+t.test('digits in strings and keys are not numbers', async t => {
   for (
     const text of [
       '9007199254740993', 'a, 9007199254740993', ': 1e400', '[9007199254740993', '\\", 9007199254740993',
@@ -155,19 +157,21 @@ t.test('digits in strings and keys are no numbers', async t => {
   }
 })
 
-t.test('a text that is deep is refused as such; one that is only long takes linear steps', async t => {
+t.test('a text that is too deep is rejected as such; a long one takes linear time', async t => {
   t.throws(() => requireExactNumbers('['.repeat(100_000) + '1e400' + ']'.repeat(100_000)), {
     code: 'VALIDATION_FAILED', message: /levels deep/
   })
   t.doesNotThrow(() => requireExactNumbers('['.repeat(100_000) + '1' + ']'.repeat(100_000)))
-  for (const part of ['1', '1.', ', 1', ', 123456789012345', '-', '1e', ',', '12345678901234567890, ', '\\"', ' ']) { t.doesNotThrow(() => requireExactNumbers(`"${part.repeat(1_000_000 / part.length)}"`), part) }
+  for (const part of ['1', '1.', ', 1', ', 123456789012345', '-', '1e', ',', '12345678901234567890, ', '\\"', ' ']) {
+    t.doesNotThrow(() => requireExactNumbers(`"${part.repeat(1_000_000 / part.length)}"`), part)
+  }
 })
 
-t.test('docs/ERRORS.md has the rule: the numbers of its table are taken or refused as it says', async t => {
+t.test('the table of numbers in docs/ERRORS.md is correct', async t => {
   const page = read('docs/ERRORS.md')
   const rows = [
     ...page.slice(page.indexOf('## Numbers'), page.indexOf('## Codes')).matchAll(
-      /^\|[^|]*\|([^|]*)\| (taken|refused)/gm
+      /^\|[^|]*\|([^|]*)\| (accepted|rejected)/gm
     )
   ]
   t.equal(rows.length, 8)
@@ -175,7 +179,7 @@ t.test('docs/ERRORS.md has the rule: the numbers of its table are taken or refus
     for (const [, literal = ''] of examples.matchAll(/`([^`]+)`/g)) {
       t.equal(
         isExactNumber(literal),
-        verdict === 'taken',
+        verdict === 'accepted',
         literal
       )
     }

@@ -6,9 +6,9 @@ import { explainForeignError } from '../../src/foundation/foreign-errors.ts'
 import { createAddressGuard } from '../../src/webhooks/http/address-guard.ts'
 import { Sender } from '../../src/webhooks/http/sender.ts'
 
-/* What tenants read of servers that they have named. */
+/* Error texts about servers that tenants have named. */
 
-t.test('no text of OpenSSL, the resolver or PostgreSQL is passed on', async t => {
+t.test('no text of OpenSSL, the resolver or PostgreSQL is returned', async t => {
   const secret =
     '804C039E:error:0A00010B:SSL routines:ssl3_get_record:wrong version ' +
       'number:../deps/openssl/ssl/record/ssl3_record.c:350: 10.0.0.7'
@@ -67,7 +67,7 @@ t.test('no text of OpenSSL, the resolver or PostgreSQL is passed on', async t =>
   }
 })
 
-t.test('an answer without an end costs an attempt its time, whatever it consists of', async t => {
+t.test('an endless response of any kind fails the attempt at its time limit', async t => {
   const endless = {
     'early hints': { head: '', more: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n' },
     'many early hints': { head: '', more: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(500) },
@@ -99,7 +99,7 @@ t.test('an answer without an end costs an attempt its time, whatever it consists
     const attempt = await sender.send('{}', {})
     t.match(attempt, { success: false, error: 'No response within 300 ms' }, what)
     t.ok(attempt.durationMs < 10_000)
-    t.equal(requests, 1, 'it is sent once')
+    t.equal(requests, 1, 'the request is sent once')
     await sender.close()
     server.close()
     await once(server, 'close')

@@ -3,7 +3,7 @@ import t from 'tap'
 import { decodeCursor, encodeCursor, toPage } from '../../src/foundation/paging.ts'
 import { codeOf } from '../identity/auth/refusal.ts'
 
-t.test('a cursor comes back as it was', async () => {
+t.test('a decoded cursor equals the original', async () => {
   const part = fc.oneof(fc.maxSafeInteger(), fc.string({ unit: 'grapheme' }).filter(text => !text.includes('\0')))
   fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 3 }), parts => {
     const cursor = encodeCursor(parts)
@@ -11,7 +11,7 @@ t.test('a cursor comes back as it was', async () => {
   }))
 })
 
-t.test('a cursor that we did not make is 400', async t => {
+t.test('a cursor that the server did not issue gets 400', async t => {
   const coded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   for (
     const cursor of [
@@ -25,7 +25,7 @@ t.test('a cursor that we did not make is 400', async t => {
   t.same(decodeCursor(coded([1, 'a']), ['number', 'string']), [1, 'a'])
 })
 
-t.test('a page has a cursor only if something follows it', async t => {
+t.test('a page has a cursor only if another page follows', async t => {
   const page = (rows: number[], limit: number) => toPage(rows, limit, row => row * 10, row => [row])
   t.same(page([1, 2], 2), { items: [10, 20], nextCursor: undefined })
   t.same(page([1, 2, 3], 2), { items: [10, 20], nextCursor: encodeCursor([2]) })

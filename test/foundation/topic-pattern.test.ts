@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { isTopicPattern, TopicPatterns } from '../../src/foundation/topic-pattern.ts'
 
-t.test('`*` is one segment, `**` the rest and at least one', async t => {
+t.test('`*` matches one segment, `**` one or more', async t => {
   const covers = (pattern: string, topic: string) => new TopicPatterns([pattern]).covers(topic)
   t.ok(covers('order.*', 'order.created'))
   t.notOk(covers('order.*', 'order'))
@@ -16,7 +16,7 @@ t.test('`*` is one segment, `**` the rest and at least one', async t => {
   t.notOk(covers('order.created', 'order.updated'))
 })
 
-t.test('a pattern is covered by a wider one only', async t => {
+t.test('a pattern is covered only by a wider one', async t => {
   const covers = (held: string, wanted: string) => new TopicPatterns([held]).covers(wanted)
   t.ok(covers('order.**', 'order.*'))
   t.ok(covers('order.*', 'order.*'))
@@ -28,14 +28,16 @@ t.test('a pattern is covered by a wider one only', async t => {
   t.notOk(covers('order.**', '**'))
 })
 
-t.test('no pattern is what is not in segments', async t => {
-  for (const text of ['**', '*', 'order.*', 'a.*.b', 'a.**', '*.**', 'sync.my-service.updated']) { t.ok(isTopicPattern(text), text) }
+t.test('text that is not in segments is no pattern', async t => {
+  for (const text of ['**', '*', 'order.*', 'a.*.b', 'a.**', '*.**', 'sync.my-service.updated']) {
+    t.ok(isTopicPattern(text), text)
+  }
   for (
     const text of ['', '.', 'a.', '.a', 'a..b', '**.a', 'a.**.b', 'ord*', 'a.***', 'A', 'a b', 'a.*\n', 'a'.repeat(301)]
   ) t.notOk(isTopicPattern(text), JSON.stringify(text))
 })
 
-t.test('covering means that every topic of the one is a topic of the other', async () => {
+t.test('a pattern covers another only if it matches all of its topics', async () => {
   const segment = fc.constantFrom('a', 'b', '*')
   const pattern = fc.tuple(fc.array(segment, { minLength: 1, maxLength: 3 }), fc.boolean()).map(([segments, isOpen]) =>
     [...segments, ...(isOpen ? ['**'] : [])].join('.')

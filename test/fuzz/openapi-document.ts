@@ -5,7 +5,7 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { root } from '../docs/generated.ts'
 import { dereferenced } from '../dereferenced.ts'
 
-/* The committed document: what requests are made from, and what answers are held against. */
+/* The committed document, which requests are made from and responses are checked against. */
 
 export interface Schema {
   $ref?: string
@@ -33,7 +33,7 @@ export interface Operation {
   method: string
   path: string
   parameters: Parameter[]
-  /** Of the body, where it takes one. */
+  /** The schema of the body, if there is one. */
   body: Schema | undefined
   isPublic: boolean
   answers: Record<string, { content?: Content }>
@@ -66,24 +66,24 @@ addFormats.default(ajv)
 ajv.addSchema(document, 'openapi')
 const validators = new Map<Schema, ValidateFunction>()
 
-/** What about an answer is not as the document says; undefined when it is. */
+/** Returns how a response differs from the document; undefined if it does not. */
 export function faultOf (operation: Operation, status: number, contentType: string, body: string): string | undefined {
   const described = operation.answers[status]
-  if (described === undefined) return 'a status that is not declared'
+  if (described === undefined) return 'an undeclared status'
   if (described.content === undefined || status === 304) {
     return body === ''
       ? undefined
-      : 'a body where none is declared'
+      : 'an undeclared body'
   }
   const type = contentType.split(';', 1)[0] ?? ''
   const schema = described.content[type]?.schema
-  if (schema === undefined) return `a content type that is not declared: ${type}`
+  if (schema === undefined) return `an undeclared content type: ${type}`
   return faultIn(schema, type === 'application/json' ? parsed(body) : body)
 }
 
 const refusal: Schema = { $ref: '#/components/schemas/Error' }
 
-/** What about a refusal is not as all refusals are. */
+/** Returns how an error response differs from the shape of all error responses. */
 export const faultOfRefusal = (body: string) => faultIn(refusal, parsed(body))
 
 function faultIn (schema: Schema, value: unknown): string | undefined {

@@ -87,26 +87,28 @@ const bodies = [
   '\r\n\r\n\r\n'
 ]
 
-/** What is almost a request, and not always that much, byte for byte. */
+/** Bytes that are almost a request. */
 export function rawRequest (random: Random): Buffer {
   const end = random.chance(0.9) ? '\r\n' : random.pick(['\n', '\r', '\r\r\n'])
   const headers = Array.from({ length: random.below(6) }, () => random.pick(lines))
   if (random.chance(0.02)) headers.push(...Array.from({ length: 2500 }, (_, i) => `X-${i}: y`))
   const bytes = Buffer.from([random.pick(heads), ...headers, '', random.pick(bodies)].join(end), 'latin1')
-  for (let changes = random.chance(0.4) ? 1 + random.below(4) : 0; changes > 0 && bytes.length > 0; changes--) { bytes[random.below(bytes.length)] = random.below(256) }
+  for (let changes = random.chance(0.4) ? 1 + random.below(4) : 0; changes > 0 && bytes.length > 0; changes--) {
+    bytes[random.below(bytes.length)] = random.below(256)
+  }
   return random.chance(0.15) ? bytes.subarray(0, random.below(bytes.length)) : bytes
 }
 
-/** All that comes back until the connection ends; nothing more is written. */
+/** Returns everything received until the connection ends, without writing more. */
 export async function exchange (port: number, bytes: Buffer): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   const chunks: Buffer[] = []
   socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {}).on('end', () => socket.end())
-  // In two pieces, as a network would.
+  // In two segments, like a network.
   const at = bytes.length >> 1
   socket.write(bytes.subarray(0, at))
   setImmediate(() => socket.end(bytes.subarray(at)))
-  // An upgrade that was let in ends when we do not answer; nothing of it is waited for.
+  // An accepted upgrade ends without a reply from us; its data is not awaited.
   socket.setTimeout(300, () => socket.destroy())
   await new Promise<void>(resolve => socket.once('close', () => resolve()))
   return Buffer.concat(chunks).toString('latin1')

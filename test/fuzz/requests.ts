@@ -2,9 +2,9 @@ import { Random } from '../random.ts'
 import type { Operation, Parameter } from './openapi-document.ts'
 import { toText, Values, type Pools } from './values.ts'
 
-/** Who asks, and what they know of. */
+/** The callers, and the resources that they can name. */
 export interface World {
-  /** Values of `Authorization`, by who they are. */
+  /** Values of `Authorization`, by caller. */
   credentials: Record<Asker, readonly string[]>
   applicationId: string
   pools: Pools
@@ -14,15 +14,15 @@ export type Asker = 'session' | 'token' | 'nobody'
 export interface Request {
   asker: Asker
   method: string
-  /** As it goes out, escapes and all. */
+  /** The request target as sent, with escapes. */
   target: string
   headers: Record<string, string>
   body: Buffer | string | undefined
-  /** Whether it reaches the operation that it was made for; otherwise all that is known is that it is refused. */
+  /** Whether the request reaches its operation. Otherwise it must only be rejected. */
   isRouted: boolean
 }
 
-/** What no URL parser would let pass; those that are not one segment of a path lead nowhere. */
+/** Paths that no URL parser would accept. Those that are not one segment match no route. */
 const rawSegments = [
   '%00', 'a%00b', '%F0%9F%92%A9', '..%2f..', '%2e%2e', '%20', '-1', '0', '1.5', '1e400', '__proto__', 'constructor',
   'a%0d%0ax:1', '%EF%BB%BF', 'a;b=c', 'a+b', 'x'.repeat(2000)
@@ -118,7 +118,7 @@ const brokenBodies = [
   Buffer.from('{"a":1}', 'utf16le')
 ]
 
-/** A request to an operation: good, or with a few things changed. The same seed and world make the same request. */
+/** Makes a request for an operation, valid or with a few changes. The same seed and world make the same request. */
 export function makeRequest (operation: Operation, asker: Asker, world: World, seed: number): Request {
   return new RequestMaker(operation, asker, world, new Random(seed)).make()
 }
@@ -148,8 +148,12 @@ class RequestMaker {
     for (const parameter of this.#operation.parameters) {
       const { in: place, name } = parameter
       if (place === 'path') path[name] = encodeURIComponent(String(this.#goodParameter(parameter))) || '-'
-      else if (place === 'query' && random.chance(0.25)) { query.push([name, encodeURIComponent(String(this.#goodParameter(parameter)))]) } else if (name === 'x-application-id' && this.#asker === 'session') headers[name] = this.#world.applicationId
-      else if (place === 'header' && random.chance(0.15)) { headers[name] = asHeader(String(this.#goodParameter(parameter))) }
+      else if (place === 'query' && random.chance(0.25)) {
+        query.push([name, encodeURIComponent(String(this.#goodParameter(parameter)))])
+      } else if (name === 'x-application-id' && this.#asker === 'session') headers[name] = this.#world.applicationId
+      else if (place === 'header' && random.chance(0.15)) {
+        headers[name] = asHeader(String(this.#goodParameter(parameter)))
+      }
     }
     let value = schema === undefined ? undefined : this.#values.good(schema)
     let body: Buffer | string | undefined
@@ -173,7 +177,7 @@ class RequestMaker {
     const text = query.map(([name, one]) => name === '' ? one : `${name}=${one}`).join('&')
     const target = this.#operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => path[name] ?? '') +
       (text === '' ? '' : `?${text}`)
-    // What is longer than the server reads of a request's head is no request.
+    // A head longer than the server's limit makes no request.
     if (target.length + Object.values(headers).join('').length > 12_000) this.#isRouted = false
     return { asker: this.#asker, method, target, headers, body, isRouted: this.#isRouted }
   }
@@ -188,7 +192,7 @@ class RequestMaker {
   }
 
   #goodParameter ({ name, schema, example }: Parameter): unknown {
-    // An id is one of what stands before it in the path.
+    // The type of an id follows from the path segment before it.
     const section = this.#operation.path.split('/').at(-1) === `{${name}}`
       ? this.#operation.path.split('/').at(-2)
       : this.#operation.path.split(`/{${name}}`, 1)[0]?.split('/').at(-1)
@@ -261,10 +265,10 @@ class RequestMaker {
   }
 }
 
-/** Bytes that a header may carry, as Latin-1. */
+/** Returns bytes that a header may carry, as Latin-1. */
 const asHeader = (text: string) => Buffer.from(text).toString('latin1').replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '')
 
-/** Unlike encodeURIComponent it takes half a surrogate, and leaves nothing that means something in a URL. */
+/** Unlike encodeURIComponent, it accepts lone surrogates and leaves no character with a meaning in a URL. */
 const escapeAll = (text: string) =>
   [...Buffer.from(text)].map(byte =>
     /[\w.~-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`

@@ -14,19 +14,19 @@ import { makeRequest, type Asker, type Request } from './requests.ts'
 import { Creator } from './world.ts'
 
 /*
- * Requests made from openapi.json, good ones and such as have a few things wrong, over HTTP to a server that is a
- * process of its own: whatever comes, it answers as the document says, tells nothing of itself, and lives.
- * `FUZZ_REQUESTS=100000` is the full run (npm run test:fuzz); `FUZZ_SEED` repeats one.
+ * Sends requests made from openapi.json, valid ones and ones with a few errors, over HTTP to a server in its own
+ * process. Whatever it receives, the server responds as documented, reveals no internals, and keeps running.
+ * `FUZZ_REQUESTS=100000` is the full run (npm run test:fuzz); `FUZZ_SEED` repeats a run.
  */
 
 const count = Number(process.env['FUZZ_REQUESTS'] ?? 2500)
 const seed = Number(process.env['FUZZ_SEED'] ?? 20261124)
 const underWay = 4
-/** After so many the world is looked after: what was deleted in it is made anew. */
+/** After this many requests the world is checked, and deleted resources are created again. */
 const round = 500
 t.setTimeout(Math.max(180_000, count * 20))
 
-/** What an answer must not have in it: a stack, a place in a file system, a version, a driver's own words. */
+/** Text that a response must not contain: a stack, a file path, a version, a driver's message. */
 const leaks = [
   /node_modules/,
   /\bat .{0,80}\(?(?:file:\/\/|\/)[^ ]+:\d+:\d+/,
@@ -49,8 +49,7 @@ const source = await createSource(t)
 await source.sql('create table sessions (id bigint primary key, status text, ended_at timestamptz)')
 const server = await start(t, {
   dataDir: await dataFolder(t),
-  // Each request comes from an address of its own, as a proxy would say, so that the limits by address are not all that
-  // is met.
+  // Each request comes from another address, through X-Forwarded-For, so that limits by address do not dominate.
   variables: {
     DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, TRUST_PROXY: '127.0.0.1',
     WEBHOOK_ALLOW_PRIVATE: 'true', LOG_LEVEL: 'error'
@@ -70,7 +69,7 @@ t.teardown(() => pool.destroy())
 
 let world = await creator.world()
 const problems: string[] = []
-/** Without what takes its time on purpose: to hash a password, and to look for a key that is not known. */
+/** Excludes requests that are slow on purpose: password hashing, and look-ups of unknown keys. */
 const latenciesMs: number[] = []
 const hashing = new Set(['setup', 'login', 'resetPassword', 'acceptInvite', 'createUser', 'changePassword'])
 const byOperation = new Map<string, { asked: number, succeeded: number, ms: number }>()
@@ -92,27 +91,31 @@ async function ask ({ method, target, headers, body }: Request, n: number): Prom
   return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() }
 }
 
-/** What is wrong with an answer, if something is. */
+/** Returns what is wrong with a response, if anything. */
 function judge (operation: Operation, request: Request, { status, headers, body }: Answer): string | undefined {
   const type = String(headers['content-type'] ?? '')
-  if (status === 500 || (status > 500 && status !== 503)) return 'a fault of the server'
-  if (status === 503 && (headers['retry-after'] === undefined || !body.includes('"SOURCE_UNAVAILABLE"'))) { return 'is not to be had, and nothing is away' }
+  if (status === 500 || (status > 500 && status !== 503)) return 'a server error'
+  if (status === 503 && (headers['retry-after'] === undefined || !body.includes('"SOURCE_UNAVAILABLE"'))) {
+    return 'is unavailable although nothing is down'
+  }
   const said = `${JSON.stringify(headers)} ${body}`
   const leak = leaks.find(one => one.test(said))
-  // The test of a connection says what it found of the tenant's own database.
-  if (leak !== undefined && !isEcho(request, leak) && operation.id !== 'testDatabaseConnection') { return `tells ${String(leak)}` }
-  if (headers['server'] !== undefined || headers['x-powered-by'] !== undefined) return 'names its software'
+  // The test of a connection reports details of the tenant's own database.
+  if (leak !== undefined && !isEcho(request, leak) && operation.id !== 'testDatabaseConnection') {
+    return `tells ${String(leak)}`
+  }
+  if (headers['server'] !== undefined || headers['x-powered-by'] !== undefined) return 'names the server software'
   if (status >= 400 && status !== 503) {
     const fault = request.method === 'HEAD' ? undefined : faultOfRefusal(body)
-    if (fault !== undefined) return `is no refusal: ${fault}`
+    if (fault !== undefined) return `is not an error response: ${fault}`
     const { code = '' } = request.method === 'HEAD' ? {} : JSON.parse(body) as { code?: string }
     if (request.method !== 'HEAD' && !Object.hasOwn(errorCodes, code)) return `has an unknown code: ${code}`
-    if (body.length > 10_000) return 'an answer as long as the question'
+    if (body.length > 10_000) return 'a response as long as the request'
   }
-  // With another method, or a path of fewer parts, it may be another operation's.
+  // With another method or fewer path segments, the request may match another operation.
   if (!request.isRouted) return undefined
   if (type.startsWith('text/event-stream')) return operation.answers['200'] === undefined ? 'a stream' : undefined
-  if (request.asker === 'nobody' && !operation.isPublic && status !== 401) return 'nobody came in'
+  if (request.asker === 'nobody' && !operation.isPublic && status !== 401) return 'no session was created'
   return faultOf(operation, status, type, body)
 }
 
@@ -135,7 +138,7 @@ async function one (n: number): Promise<void> {
     answer = await ask(request, n)
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException
-    // A body that is refused before it has arrived ends the connection, perhaps before the answer is read.
+    // A body that is rejected before it has arrived ends the connection, perhaps before the response is read.
     const isCut = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code) &&
       String(request.body ?? '').length > 1_000_000
     if (!isCut) problems.push(`${n} ${request.method} ${request.target.slice(0, 200)}: ${code} ${message}`)
@@ -174,16 +177,16 @@ await t.test(`${count} requests (FUZZ_SEED=${seed})`, async t => {
     memories.push(await memory())
   }
   t.same(problems.slice(0, 20), [])
-  t.ok(server.isRunning, 'the server lives')
+  t.ok(server.isRunning, 'the server runs')
   t.same(
     [...server.output.matchAll(/^.*(?:request\.failed|server\.crashed|unhandled|uncaught).*$/gim)].map(([line]) => line)
       .slice(0, 5),
     [],
-    'and found no fault in itself'
+    'the server logged no internal error'
   )
   t.same(
     operations.filter(({ id }) => (byOperation.get(id)?.asked ?? 0) === 0).map(({ id }) => id), [],
-    'every operation was asked'
+    'every operation was requested'
   )
   const never = operations.filter(({ id }) => byOperation.get(id)?.succeeded === 0).map(({ id }) => id)
   t.ok(
@@ -205,7 +208,7 @@ await t.test(`${count} requests (FUZZ_SEED=${seed})`, async t => {
     }`
   )
   const mb = (bytes = 0) => Math.round(bytes / 1e6)
-  // What is left after a collection is the least of a while.
+  // The live memory is the minimum over a period.
   const least = (part: typeof memories) => Math.min(...part.map(({ heap }) => heap))
   const third = Math.ceil(memories.length / 3)
   const [settled, last] = [least(memories.slice(third, 2 * third)), least(memories.slice(-third))]
@@ -214,13 +217,12 @@ await t.test(`${count} requests (FUZZ_SEED=${seed})`, async t => {
       mb(last)
     } MB in the last; resident ${mb(Math.max(...memories.map(({ resident }) => resident)))} MB at most`
   )
-  // In the long form, a kilobyte kept of each request does not pass; the short one is over before the server has
-  // settled.
+  // In the long run, a leak of a kilobyte per request fails the test. The short run ends before the server has settled.
   const slack = count >= 100_000 ? 10e6 : 100e6
-  t.ok(last < settled * 1.2 + slack, 'memory does not grow with what was asked')
+  t.ok(last < settled * 1.2 + slack, 'memory does not grow with the number of requests')
 })
 
-await t.test(`what is almost HTTP, ${Math.ceil(count / 10)} times (FUZZ_SEED=${seed})`, async t => {
+await t.test(`malformed HTTP, ${Math.ceil(count / 10)} times (FUZZ_SEED=${seed})`, async t => {
   const random = new Random(seed)
   const port = Number(new URL(server.address).port)
   const wrong: string[] = []
@@ -243,10 +245,10 @@ await t.test(`what is almost HTTP, ${Math.ceil(count / 10)} times (FUZZ_SEED=${s
   }
   t.same(wrong.slice(0, 10), [])
   t.comment(`statuses ${JSON.stringify(seen)}`)
-  t.ok(server.isRunning, 'the server lives')
+  t.ok(server.isRunning, 'the server runs')
 })
 
-await t.test('and after all that the same server answers a good request', async t => {
+await t.test('the same server still answers a valid request', async t => {
   t.match(await call('GET', `${server.address}/health`), { status: 200 })
   world = await creator.world()
   t.ok(await creator.isWhole(world))

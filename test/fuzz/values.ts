@@ -1,7 +1,7 @@
 import type { Random } from '../random.ts'
 import { resolve, type Schema } from './openapi-document.ts'
 
-/** JSON as text, since much of what is tried cannot be written by JSON.stringify. */
+/** JSON as text, because JSON.stringify cannot write many of the values. */
 export class Raw {
   readonly text: string
   constructor (text: string) { this.text = text }
@@ -20,10 +20,10 @@ export function toText (value: unknown): string {
   return JSON.stringify(value) ?? 'null'
 }
 
-/** Values for fields that name something: by the field's name. */
+/** Values for fields that name a resource, by field name. */
 export type Pools = Record<string, readonly unknown[]>
 
-/** Fields that lead somewhere: nothing of a test leaves the machine. */
+/** Fields with addresses. No request of a test leaves the machine. */
 const placesOnly = new Set(['url', 'connectionString'])
 
 const levels = (n: number) => '{"a":'.repeat(n) + '1' + '}'.repeat(n)
@@ -146,7 +146,7 @@ const oddJson = [
   `{"${'k'.repeat(10_000)}":1}`
 ]
 
-/** Makes values by their schemas: good ones, those at a bound, and bad ones. */
+/** Makes values from schemas: valid ones, values at a limit, and invalid ones. */
 export class Values {
   readonly #random: Random
   readonly #pools: Pools
@@ -162,7 +162,7 @@ export class Values {
     return new Raw(this.#random.chance(0.4) ? JSON.stringify(this.oddText()) : this.#random.pick(oddJson))
   }
 
-  /** What the schema accepts, most of the time: some patterns are known by their examples only. */
+  /** Returns a value that the schema usually accepts: for some patterns only the examples are available. */
   good (given: Schema, name = '', depth = 0): unknown {
     const random = this.#random
     const schema = resolve(given)
@@ -170,7 +170,9 @@ export class Values {
     if (pool !== undefined && pool.length > 0 && (placesOnly.has(name) || random.chance(0.9))) return random.pick(pool)
     if (schema.const !== undefined) return schema.const
     if (schema.enum !== undefined) return random.pick(schema.enum)
-    if (schema.examples !== undefined && random.chance(schema.type === 'object' ? 0.5 : 0.6)) { return random.pick(schema.examples) }
+    if (schema.examples !== undefined && random.chance(schema.type === 'object' ? 0.5 : 0.6)) {
+      return random.pick(schema.examples)
+    }
     if (schema.anyOf !== undefined) return this.good(random.pick(schema.anyOf), '', depth + 1)
     if (depth > 6) return null
     switch ([schema.type].flat()[0]) {
@@ -200,7 +202,7 @@ export class Values {
     }
   }
 
-  /** What stands at the schema's bounds, on either side. */
+  /** Returns values at and beyond the schema's limits. */
   bound (given: Schema): unknown {
     const random = this.#random
     const schema = resolve(given)
@@ -234,7 +236,7 @@ export class Values {
     return candidates.length === 0 ? this.odd() : random.pick(candidates)
   }
 
-  /** A value with one thing wrong, or at its bound, somewhere in it. */
+  /** Returns a value with one invalid part, or one part at its limit. */
   changed (value: unknown, given: Schema): unknown {
     const random = this.#random
     const schema = resolve(given)

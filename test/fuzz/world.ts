@@ -3,9 +3,9 @@ import type { World } from './requests.ts'
 
 export interface Places {
   url: string
-  /** Of a database that may be connected. */
+  /** The connection string of a database that may be connected. */
   sourceUrl: string
-  /** Where webhooks may go. */
+  /** The URL that webhooks may be sent to. */
   sinkUrl: string
 }
 
@@ -13,7 +13,7 @@ export const password = 'correct horse battery staple'
 
 interface Made { id: string }
 
-/** Who makes worlds, and is in none of them: what is tried cannot lock them out. */
+/** The user who creates worlds and belongs to none of them, so that no request can lock it out. */
 export class Creator {
   readonly #places: Places
   readonly #session: string
@@ -24,7 +24,7 @@ export class Creator {
     this.#session = session
   }
 
-  /** Something of everything that requests may speak of, of an application of its own, and those who ask for it. */
+  /** One resource of each kind that requests can name, in a new application, and credentials for it. */
   async world (): Promise<World> {
     const n = ++this.#made
     const { url, sourceUrl, sinkUrl } = this.#places
@@ -63,7 +63,9 @@ export class Creator {
       events: [{ payload: { status: 'active' } }, { payload: null, key: 'k' }]
     })
     const service = await scoped('/api/services', { name: 'parcel' })
-    for (const id of ['doc_a1b2c3d4', 'doc_b']) { await scoped('/api/sync/session/documents', { id, data: { status: 'active', participantCount: 1, items: [] } }) }
+    for (const id of ['doc_a1b2c3d4', 'doc_b']) {
+      await scoped('/api/sync/session/documents', { id, data: { status: 'active', participantCount: 1, items: [] } })
+    }
     const webhook = await scoped('/api/webhooks', { url: sinkUrl, events: ['*'] })
     const mapping = await scoped('/api/database/mappings', {
       table: 'sessions', topic: 'session.status', events: ['insert', 'update']
@@ -73,7 +75,7 @@ export class Creator {
     const replay = await scoped('/api/debugger/replay', {
       topic: 'session.status', fromOffset: 1, toOffset: 2, target: 'subscribers'
     })
-    // Only now and then: a stream of changes for each world would be a slot for each.
+    // Only sometimes: a stream of changes for each world would take a slot each.
     if (n === 1) {
       await made(
         call('PUT', `${url}/api/database/connection`, {
@@ -87,7 +89,7 @@ export class Creator {
     const tokens = await Promise.all([
       token('admin'), token('admin'), token('service'), token('client'), token('client')
     ])
-    // Made after the tokens, and so none of them is signed with what requests may revoke.
+    // Created after the tokens, so that no token is signed with a key that requests may revoke.
     const key = await this.#post<{ keyId: string }>('/api/admin/keys', { algorithm: 'HS256' })
     const [applications, topics, users] = [[application.id, other.id], [
       'session.status', 'order.placed', 'sync.session.created'
@@ -119,19 +121,19 @@ export class Creator {
     }
   }
 
-  /** Whether those of a world may still ask for what is theirs. */
+  /** Returns whether the credentials of a world still work. */
   async isWhole ({ credentials, applicationId }: World): Promise<boolean> {
     const asked = [...credentials.session, ...credentials.token].map(async authorization => {
       const { status } = await call('GET', `${this.#places.url}/api/services`, {
         headers: { authorization, 'x-application-id': applicationId }
       })
-      // A client may not read services, but is known.
+      // A client may not read services, but is authenticated.
       return status === 200 || status === 403
     })
     return (await Promise.all(asked)).every(Boolean)
   }
 
-  /** Of the world before: so that there is room for the keys that this one needs, and its requests create. */
+  /** Deletes the keys of the previous world, to make room for the keys of this one and of its requests. */
   async #revokeOldKeys (): Promise<void> {
     const keys = await made<{ keyId: string }[]>(
       call('GET', `${this.#places.url}/api/admin/keys`, { token: this.#session })

@@ -3,8 +3,8 @@ import { RawWebSocket } from '../../bench/load/raw-web-socket.ts'
 import { numberAt, type TransportName } from '../../bench/load/subscriber.ts'
 
 /*
- * Many clients in a process of their own, so that the server's figures are the server's. Each checks that its offsets
- * come once and in order; events whose payload says when they were published (`{"at": µs}`) are timed.
+ * Many clients in a separate process, so that the server's figures exclude them. Each checks that its offsets arrive
+ * once and in order. Events whose payload has their publish time (`{"at": µs}`) are timed.
  */
 
 export interface Storm {
@@ -13,7 +13,7 @@ export interface Storm {
   transport: TransportName
   clients: number
   topic: string
-  /** Where each goes on; without it each starts live. */
+  /** The offset that each client resumes after; without it each starts live. */
   after?: number
 }
 
@@ -23,7 +23,7 @@ const offsetField = Buffer.from('"offset":')
 const atField = Buffer.from('"at":')
 const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000)
 
-/** One client: connects, subscribes, and follows. */
+/** One client, which connects, subscribes and follows the topic. */
 class Member {
   offset = -1
   isPaused = false
@@ -84,7 +84,7 @@ class Member {
     if (found === -1 || found > end) {
       const text = chunk.toString('latin1', start, end)
       if (text === '2') return this.#socket.send('3')
-      // At once: its events may come in the same chunk.
+      // Immediately: its events may arrive in the same chunk.
       if (this.#isSubscribing) this.offset = Number(/"offset":(\d+)/.exec(text)?.[1] ?? -1)
       this.#isSubscribing = false
       this.#answers.shift()?.(text)
@@ -102,7 +102,7 @@ const faults: string[] = []
 let timedTopic: string | undefined
 let latenciesUs: number[] = []
 
-/** Connects them all, so many at once, and answers how long that took, until the last was acknowledged. */
+/** Connects all clients, several at once, and returns the time until the last was acknowledged. */
 async function gather (storm: Storm): Promise<number> {
   const begin = performance.now()
   let left = storm.clients
@@ -116,18 +116,20 @@ async function gather (storm: Storm): Promise<number> {
   return performance.now() - begin
 }
 
-/** Waits until all who read the topic have come to an offset; answers for how long, and what went wrong. */
+/** Waits until all readers have reached an offset, and returns the time and the errors. */
 async function arrival (topic: string, offset: number): Promise<{ ms: number, faults: string[] }> {
   const begin = performance.now()
   const isBehind = (member: Member) => member.topic === topic && !member.isPaused && member.offset < offset
   while (faults.length === 0 && members.some(isBehind)) {
-    if (performance.now() - begin > timeoutMs) { faults.push(`${members.filter(isBehind).length} did not come to ${offset}`) }
+    if (performance.now() - begin > timeoutMs) {
+      faults.push(`${members.filter(isBehind).length} did not reach ${offset}`)
+    }
     await new Promise(resolve => setTimeout(resolve, 5))
   }
   return { ms: performance.now() - begin, faults: faults.slice(0, 5) }
 }
 
-/** The first so many stop to read. */
+/** Makes the first `count` clients stop reading. */
 function stopReading (count: number): void {
   for (const member of members.slice(0, count)) member.pause()
 }
@@ -137,7 +139,7 @@ function startTiming (topic: string): void {
   latenciesUs = []
 }
 
-/** Milliseconds from publication to arrival, over all events and clients since `startTiming`. */
+/** Returns the milliseconds from publication to arrival, over all events and clients since `startTiming`. */
 function timing (): { count: number, p50: number, p99: number, max: number } {
   timedTopic = undefined
   const sorted = Float64Array.from(latenciesUs).sort()

@@ -2,8 +2,8 @@ import { answerCalls } from '../../bench/children.ts'
 import { transports, type Client } from '../clients.ts'
 
 /*
- * Clients that come and go: each connects, resumes where it left the topic, joins a channel, says something, and is cut
- * off or says goodbye. What they get of the topic has to be every offset once, over all their visits.
+ * Clients that connect and disconnect: each resumes the topic where it left, joins a channel, sends a message, and is
+ * cut off or closes. Over all visits, each must receive every offset once.
  */
 
 export interface Visit { url: string, token: string, topic: string, channel: string }
@@ -50,7 +50,7 @@ async function stay (guest: Guest, { url, token, topic, channel }: Visit): Promi
 
 function follow (guest: Guest, client: Client): void {
   for (const { offset, meta } of client.events) {
-    // What is sent again is no part of what is followed.
+    // Replayed events do not move the position.
     if (meta?.['replayOf'] !== undefined) continue
     if (offset !== guest.offset + 1) faults.push(`offset ${offset} after ${guest.offset}`)
     guest.offset = offset
@@ -58,7 +58,7 @@ function follow (guest: Guest, client: Client): void {
   }
 }
 
-/** Ends the visits; answers how many there were, and what went wrong. */
+/** Ends the visits, and returns their number and the errors. */
 async function leave (): Promise<{ visits: number, faults: string[] }> {
   over.abort()
   await running

@@ -8,8 +8,9 @@ import type { Crowd } from './crowd.ts'
 
 /*
  * node --import tsx test/soak/measure.ts storm|stopped [socket.io|/ws]
- * `storm`: 5,000 sockets come back at once, with 100 events to resume each: publishing before and during.
- * `stopped`: one reader among 1,000 stops: what the others see, without it and with it, in turn.
+ *
+ * `storm`: 5,000 sockets reconnect at once, with 100 events to resume each, while events are published. `stopped`: one
+ * reader among 1,000 stops; measures the others with and without it, in turn.
  */
 
 const [what = 'storm', transport = '/ws'] = process.argv.slice(2)
@@ -40,7 +41,7 @@ const percentiles = (values: number[]) => {
   return { count: values.length, p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
-/** Publishes single events, one every so many ms, until told to stop. */
+/** Publishes single events at an interval until it is stopped. */
 function probe (topic: string, everyMs = 10) {
   const latencies: number[] = []
   const state = { isOver: false }
@@ -58,7 +59,9 @@ async function storm (crowd: Child<Crowd>): Promise<void> {
   const clients = Number(process.env['STORM_CLIENTS'] ?? 5000)
   const topic = await server.call('registerTopic', 'storm.events')
   const probes = await server.call('registerTopic', 'storm.probe')
-  for (let n = 0; n < 1000; n += 500) { await publish(topic, Array.from({ length: 500 }, () => ({ at: 1, text: 'x'.repeat(200) }))) }
+  for (let n = 0; n < 1000; n += 500) {
+    await publish(topic, Array.from({ length: 500 }, () => ({ at: 1, text: 'x'.repeat(200) })))
+  }
   const before = probe(probes)
   await sleep(5000)
   console.log('publish before the storm, ms', await before())
@@ -87,7 +90,7 @@ async function stopped (crowd: Child<Crowd>): Promise<void> {
   const who = { url, token, transport: transport as TransportName }
   let head = 0
   const round = async (stop: number) => {
-    // One has far more to read than the rest; it reads, or it does not.
+    // One client has far more to read than the others, and reads it or not.
     await crowd.call('gather', { ...who, clients: 1, topic: heavy })
     await crowd.call('stopReading', stop)
     await crowd.call('gather', { ...who, clients: 999, topic })

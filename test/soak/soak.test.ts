@@ -11,9 +11,9 @@ import { heapArguments } from '../node-arguments.ts'
 import type { Guests } from './guests.ts'
 
 /*
- * Mixed load on one server: published events, merged and read documents, subscribers and channel members that come and
- * go. Nothing may be lost, and neither memory nor handles may grow. `npm run test:soak` takes 15 minutes; SOAK_ROUNDS
- * and SOAK_ROUND_SECONDS say otherwise.
+ * Puts mixed load on one server: published events, merged and read documents, subscribers and channel members that
+ * connect and disconnect. Nothing may be lost, and neither memory nor handles may grow. `npm run test:soak` takes 15
+ * minutes; SOAK_ROUNDS and SOAK_ROUND_SECONDS change that.
  */
 
 const rounds = Number(process.env['SOAK_ROUNDS'] ?? 2)
@@ -24,14 +24,14 @@ const guestsCount = 60
 const eventsPerSecond = 100
 const documents = 1000
 /**
- * What memory and handles may be in the second half, of what they were in the first; in a short run, caches and pools
- * are still being filled.
+ * Allowed ratio of memory and handles in the second half to those in the first. In a short run, caches and pools are
+ * still filling.
  */
 const growthMax = rounds * roundSeconds >= 300 ? 1.1 : 1.4
 
 const mb = (bytes: number) => (bytes / 1e6).toFixed(1)
 
-t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, and does not grow`, async t => {
+t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing and does not grow`, async t => {
   const databaseUrl = await createDatabase(t)
   const server = await startChild<PlatformServer>('servers/platform', { execArgv: ['--expose-gc', ...heapArguments] })
   t.teardown(() => server.stop())
@@ -55,14 +55,14 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, 
   let requests = 0
   let published = 0
   await server.call('vitals')
-  // The first round fills caches and pools, and does not count.
+  // The first round fills caches and pools and does not count.
   for (let round = 0; round <= rounds; round++) {
     const end = performance.now() + roundSeconds * 1000
     const publishing = pacer.call('publish', {
       url, token, topic, perSecond: eventsPerSecond, seconds: roundSeconds - 1
     })
     while (performance.now() < end - 1000) {
-      // A second of load, a second of rest: a server that is never idle would hide what it does when it is.
+      // One second of load, one of rest: a server that is never idle would hide work that it does when idle.
       for (const { requests: count } of await Promise.all(load.map(child => child.call('round', 1)))) requests += count
       await sleep(1000)
     }
@@ -78,8 +78,8 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, 
   const { visits, faults } = await guests.call('leave')
   const totals = await server.call('logTotals', topic)
   t.comment(`${requests} requests, ${published} events published, ${visits} visits`)
-  t.same(faults, [], 'no guest has missed or doubled anything')
-  t.equal(totals.events, published, 'every event that was published is stored')
+  t.same(faults, [], 'no guest missed or doubled an event')
+  t.equal(totals.events, published, 'every published event is stored')
   for (const what of ['liveBytes', 'resources'] as const) {
     const middle = measured.length >> 1
     const [first, second] = [

@@ -92,7 +92,8 @@ await t.test('an endless series of informational responses ends the attempt, as 
     more()
   })
   t.match(await endless.send(), {
-    success: false, statusCode: null, error: 'Failed: Informational (1xx) answers had no end (INTERIM_ANSWERS_TOO_LONG)'
+    success: false, statusCode: null,
+    error: 'Failed: There were too many informational (1xx) responses (INTERIM_ANSWERS_TOO_LONG)'
   })
   const upgraded = await rawServer(t, socket => {
     socket.write(`${interim(101, 'upgrade: x\r\nconnection: upgrade\r\n')}${ok}`)

@@ -313,7 +313,7 @@ await t.test('connecting has its own timeout, which covers the name, the address
   await settled(shop, 2, app)
   for (const delivery of await deliveriesOf(shop)) {
     t.match(delivery, {
-      state: 'dead', attempts: 2, statusCode: null, error: /^Failed: There was no connection in time/
+      state: 'dead', attempts: 2, statusCode: null, error: /^Failed: The connection was not established in time/
     })
   }
   for (const socket of sockets) socket.destroy()

@@ -70,7 +70,7 @@ await t.test('a failing output function fails its transaction in the log; other 
     const [log, ...others] = await shop.failures(mappingId)
     t.match(log, {
       code: 'ROW_UNDECODABLE', events: 0, xid: Number, lsn: String,
-      message: /refuses the data \(22P03\).* after the first 2 are not delivered/
+      message: /rejects the data \(22P03\).* after the first 2 are not delivered/
     })
     t.ok((log as DatabaseLog).xid > 0)
     t.notMatch(log?.message, /enum/, 'not the server\'s words')
@@ -138,7 +138,7 @@ await t.test('a row filter that fails before its transaction is sent skips only 
   await shop.sql('insert into others values (4)')
   t.same((await shop.events(topic, 5)).map(({ payload }) => payload), [1, 2, 3, 98, 4])
   const logs = await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 2)
-  t.match(logs, logs.map(() => ({ code: 'ROW_UNDECODABLE', message: /refuses the data \(22012\)/ })))
+  t.match(logs, logs.map(() => ({ code: 'ROW_UNDECODABLE', message: /rejects the data \(22012\)/ })))
   t.equal(await passedOver() - before, 2)
   t.match(await shop.connection(), { state: 'streaming', error: null })
 })

@@ -6,7 +6,7 @@ const key = Buffer.alloc(32, 7)
 const encryption = createEncryption([key])
 const place = { table: 'webhooks', column: 'secrets', id: 'wh_1' }
 
-/** The form of the version before, which was bound to no place. */
+/** The earlier form, without a place. */
 function sealedBefore (plain: string): string {
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
@@ -32,7 +32,7 @@ t.test('a sealed secret opens in its own row and column only', async t => {
   t.equal(encryption.decrypt(encryption.encrypt('', place), place), '')
 })
 
-t.test('a tag that was shortened, and every other change, is refused', async t => {
+t.test('a shortened tag, and every other change, is rejected', async t => {
   const parts = encryption.encrypt('a secret', place).split('.')
   const tag = Buffer.from(parts[3] ?? '', 'base64url')
   for (const bytes of [0, 1, 4, 8, 12, 15]) {
@@ -43,7 +43,8 @@ t.test('a tag that was shortened, and every other change, is refused', async t =
   }
   t.throws(() => encryption.decrypt(parts.with(3, Buffer.concat([tag, tag]).toString('base64url')).join('.'), place))
   t.throws(() => encryption.decrypt(parts.with(2, randomBytes(12).toString('base64url')).join('.'), place))
-  t.throws(() => encryption.decrypt(parts.with(0, 'v1').join('.'), place), 'no way back to the form without a place')
+  t.throws(() => encryption.decrypt(parts.with(0, 'v1').join('.'), place),
+    'a secret cannot return to the form without a place')
   t.throws(() => encryption.reseal(parts.with(0, 'v1').join('.'), place))
   for (
     const wrong of [
@@ -57,7 +58,7 @@ t.test('a tag that was shortened, and every other change, is refused', async t =
   ) t.throws(() => encryption.decrypt(wrong, place), wrong)
 })
 
-t.test('the form of the version before is read by reencrypt only', async t => {
+t.test('only reencrypt reads the earlier form', async t => {
   const sealed = sealedBefore('a secret')
   t.throws(() => encryption.decrypt(sealed, place), { message: /npm run reencrypt/ })
   const bound = encryption.reseal(sealed, place)

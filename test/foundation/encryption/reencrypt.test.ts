@@ -17,7 +17,7 @@ const newKey = Buffer.alloc(32, 9).toString('base64')
 const [oldOne, newOne] = [testKey, newKey].map(key => createEncryption([Buffer.from(key, 'base64')]))
 const command = join(root, 'dist/src/cli/reencrypt-command.js')
 
-t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and then the old one can go', async t => {
+t.test('the command reseals every secret with a new ENCRYPTION_KEY', async t => {
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
   const { applicationId, token } = await tenant(app)
@@ -38,7 +38,7 @@ t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and the
   t.equal(
     (await between.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${issued}` } })).statusCode,
     200,
-    'while both are known'
+    'while both keys are configured'
   )
   await between.close()
 
@@ -47,14 +47,14 @@ t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and the
       env: { PATH: process.env['PATH'], DATABASE_URL: databaseUrl, ...variables }
     }).then(({ stdout }) => ({ stdout, code: 0 }), (error: { stdout: string, stderr: string, code: number }) => error)
   t.match(await run({ ENCRYPTION_KEY: newKey }), {
-    code: 1, stdout: /signing_keys\.secret_sealed: 0 sealed anew, 1 that no key opens: key_/
-  }, 'without the old key nothing is lost, and it is said')
+    code: 1, stdout: /signing_keys\.secret_sealed: 0 resealed, 1 that no key opens: key_/
+  }, 'without the old key, secrets are kept and reported')
   t.match(await run(both), {
     code: 0,
     stdout:
-      /signing_keys\.secret_sealed: 1 sealed anew\nusers\.mfa_secret_sealed: 1 sealed anew\n[^]*webhooks\.secrets: 1 sealed anew\n/
+      /signing_keys.secret_sealed: 1 resealed\nusers\.mfa_secret_sealed: 1 resealed\n[^]*webhooks.secrets: 1 resealed\n/
   })
-  t.match(await run(both), { code: 0, stdout: /signing_keys\.secret_sealed: 0 sealed anew/ }, 'once')
+  t.match(await run(both), { code: 0, stdout: /signing_keys\.secret_sealed: 0 resealed/ }, 'once')
   t.match(await run({}), { code: 1, stderr: /ENCRYPTION_KEY is required/ })
 
   const { app: after } = await build(t, { databaseUrl, variables: { ENCRYPTION_KEY: newKey } })
@@ -71,7 +71,7 @@ t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and the
   await after.close()
 })
 
-t.test('every column of that kind is in the list', async t => {
+t.test('every sealed column is in the list', async t => {
   const pool = createPool({ connectionString: await createDatabase(t), max: 1 })
   t.teardown(() => pool.end())
   const db = createKysely(pool)
@@ -84,7 +84,7 @@ t.test('every column of that kind is in the list', async t => {
   )
 })
 
-/** A secret in the form of an earlier version. */
+/** A secret in an earlier form. */
 function sealedBefore (key: Buffer): string {
   const nonce = Buffer.alloc(12, 1)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
@@ -96,7 +96,7 @@ function sealedBefore (key: Buffer): string {
   ].join('.')
 }
 
-t.test('a server does not start with secrets in the form of an earlier version that its key opens', async t => {
+t.test('a server does not start with secrets in an earlier form that its key opens', async t => {
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
   const { applicationId } = await tenant(app)
@@ -111,7 +111,7 @@ t.test('a server does not start with secrets in the form of an earlier version t
     pool.query('update webhooks set secrets = $1', [JSON.stringify([{ sealed, until: null }])])
   await store(sealedBefore(Buffer.from(testKey, 'base64')))
   await t.rejects(build(t, { databaseUrl }), { name: 'StartError', message: /npm run reencrypt/ })
-  // Nothing opens this one, so that it does not keep the server from starting.
+  // No key opens this one, so it does not keep the server from starting.
   await store(sealedBefore(Buffer.alloc(32, 3)))
   await build(t, { databaseUrl })
 })

@@ -12,7 +12,7 @@ import { inject } from '../../inject.ts'
 import { tenant } from '../../tenant.ts'
 import { dereferenced } from '../../dereferenced.ts'
 
-/* Whatever comes in, at whatever place of whatever route: a clear 4xx that names the place, never a 5xx. */
+/* Invalid input at any place of any route gets a clear 4xx that names the place, never a 5xx. */
 
 t.setTimeout(240_000)
 
@@ -46,7 +46,7 @@ const shop = await tenant(app)
 const document = dereferenced<
   { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }
 >(app.swagger())
-// What deletes comes last: what is sent before is to find something.
+// Deletions come last, so that earlier requests find their resources.
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation }))
 )
@@ -79,7 +79,7 @@ function exampleOf (given: Schema): unknown {
 
 const levels = (n: number) => '{"a":'.repeat(n) + '1' + '}'.repeat(n)
 const long = 'a'.repeat(10_000)
-/** Raw JSON, since much of it cannot be written by JSON.stringify. */
+/** Raw JSON, because JSON.stringify cannot write much of it. */
 const values: Record<string, string> = {
   null: 'null',
   true: 'true',
@@ -92,7 +92,7 @@ const values: Record<string, string> = {
   'a word': '"word"',
   'long text': `"${long}"`,
   NUL: '"a\\u0000b"',
-  'half a surrogate': '"\\ud800"',
+  'a lone surrogate': '"\\ud800"',
   'an empty array': '[]',
   'an array': '[1]',
   'an empty object': '{}',
@@ -117,16 +117,16 @@ async function send (
   label: string, options: InjectOptions, { isRefused = false, names }: Expected = {}
 ): Promise<number> {
   const count = sent.count++
-  // Each from another address: guessing at logins is limited by address.
+  // Each request comes from another address, because login attempts are limited by address.
   const response = await inject(app, {
     ...options,
     remoteAddress: `10.${count >> 16 & 255}.${count >> 8 & 255}.${count & 255}`
   })
   const { statusCode: status, body } = response
   const problem = (what: string) => { sent.problems.push(`${label}: ${what}: ${status} ${body.slice(0, 200)}`) }
-  // Nobody answers where the example of a connection leads; that is said to whoever needs the database.
-  if (status >= 500 && !body.includes('"SOURCE_UNAVAILABLE"')) problem('a fault of the server')
-  if (isRefused && (status < 400 || status === 401)) problem('was not refused')
+  // The connection in the example is unreachable; requests that use it report that.
+  if (status >= 500 && !body.includes('"SOURCE_UNAVAILABLE"')) problem('a server error')
+  if (isRefused && (status < 400 || status === 401)) problem('was not rejected')
   if (status < 400 || status >= 500) return status
   let error: { error?: unknown, message?: unknown, code?: unknown, details?: { path: string, message: string }[] } = {}
   try {
@@ -136,9 +136,9 @@ async function send (
   if (
     typeof error.error !== 'string' || typeof error.message !== 'string' ||
     !Object.hasOwn(errorCodes, String(error.code)) || keys.length > 0
-  ) problem('not the shape of an error')
+  ) problem('not the error shape')
   if (!String(response.headers['content-type']).startsWith('application/json')) problem('not JSON')
-  if (body.length > 5000) problem('an answer as long as the question')
+  if (body.length > 5000) problem('a response as long as the request')
   if (
     names !== undefined && status === 400 &&
     !`${String(error.message)} ${JSON.stringify(error.details)}`.includes(names)
@@ -146,7 +146,7 @@ async function send (
   return status
 }
 
-/** A request as the document shows it, to change one thing in. */
+/** Builds the documented example of a request, to change one thing in it. */
 function good ({ method, path, operation }: typeof operations[number]) {
   const pathValues = Object.fromEntries(
     (operation.parameters ?? []).filter(parameter => parameter.in === 'path').map(
@@ -181,13 +181,13 @@ function good ({ method, path, operation }: typeof operations[number]) {
 async function verify (
   t: { same(found: unknown, wanted: unknown): void, ok(is: unknown, message: string): void }
 ): Promise<void> {
-  // The first few tell the story.
+  // The first few are enough.
   t.same(sent.problems.splice(0).slice(0, 30), [])
   t.ok(sent.count > 0, `${sent.count} requests`)
   sent.count = 0
 }
 
-// What the examples speak of is there.
+// Creates the resources that the examples name.
 await shop.topic('session.status')
 await shop.request('POST', '/api/schemas/session.status', { schema: { type: 'object' }, activate: false })
 await shop.request('PATCH', '/api/topics/session.status', { activeSchemaVersion: null })
@@ -206,7 +206,7 @@ await shop.request('POST', '/api/sync/session/documents', {
   id: 'doc_a1b2c3d4', data: { status: 'active', participantCount: 1, items: [] }
 })
 
-await t.test('every field of every body, with every kind of wrong value', async t => {
+await t.test('every field of every body rejects every kind of invalid value', async t => {
   for (const operation of operations) {
     const { label, schema, body, options } = good(operation)
     if (schema === undefined || body === undefined) continue
@@ -260,7 +260,7 @@ await t.test('every field of every body, with every kind of wrong value', async 
   await verify(t)
 })
 
-await t.test('what is stored as JSON is finite, free of NUL and of prototypes, and not too deep', async t => {
+await t.test('stored JSON is finite and not too deep, without NUL and prototype keys', async t => {
   const before = (await shop.request('GET', '/api/sync/session/documents/doc_a1b2c3d4')).text
   const refused = [
     'infinite', 'minus infinite', 'NUL', 'a NUL key', 'a prototype', 'a deep prototype', 'deep infinite', 'deep NUL',
@@ -285,12 +285,12 @@ await t.test('what is stored as JSON is finite, free of NUL and of prototypes, a
   }
   t.equal(({} as { isAdmin?: boolean }).isAdmin, undefined)
   t.equal(
-    (await shop.request('GET', '/api/sync/session/documents/doc_a1b2c3d4')).text, before, 'nothing of it was stored'
+    (await shop.request('GET', '/api/sync/session/documents/doc_a1b2c3d4')).text, before, 'nothing was stored'
   )
   await verify(t)
 })
 
-await t.test('bodies that are no bodies', async t => {
+await t.test('invalid bodies are rejected', async t => {
   const bodies: Record<string, Buffer | string> = {
     'no JSON': '{"a":',
     'a word': 'word',
@@ -306,7 +306,7 @@ await t.test('bodies that are no bodies', async t => {
     spaces: '   ',
     'NUL bytes': '\0\0',
     'broken UTF-8': Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]),
-    'half a character': Buffer.from([0x22, 0xe2, 0x82]),
+    'a truncated character': Buffer.from([0x22, 0xe2, 0x82]),
     'overlong UTF-8': Buffer.from([0x22, 0xc0, 0xaf, 0x22]),
     'an unknown field': '{"nobodyKnowsThis":1}',
     'a prototype': '{"__proto__":{"a":1}}',
@@ -319,7 +319,9 @@ await t.test('bodies that are no bodies', async t => {
   for (const operation of operations) {
     const { label, schema, options } = good(operation)
     if (schema === undefined) continue
-    for (const [kind, payload] of Object.entries(bodies)) { await send(`${label} with ${kind}`, options({ payload }), { isRefused: true }) }
+    for (const [kind, payload] of Object.entries(bodies)) {
+      await send(`${label} with ${kind}`, options({ payload }), { isRefused: true })
+    }
     const payload = JSON.stringify({ nobodyKnowsThis: 1, ...exampleOf(schema) as object })
     await send(`${label} with one unknown field more`, options({ payload }), {
       isRefused: true,
@@ -360,8 +362,8 @@ await t.test('bodies that are no bodies', async t => {
   await verify(t)
 })
 
-await t.test('every parameter of every path and query', async t => {
-  // Resolved before it is sent: it leads to another route, which has its own complaint.
+await t.test('every path and query parameter rejects invalid values', async t => {
+  // The client resolves it before it is sent, so it reaches another route, which rejects it in its own way.
   const dots = '%2e%2e'
   const inPaths = [
     '%00',
@@ -459,7 +461,7 @@ await t.test('every parameter of every path and query', async t => {
   await verify(t)
 })
 
-await t.test('every header that means something', async t => {
+await t.test('every significant header rejects invalid values', async t => {
   const refused: Record<string, string[]> = {
     'x-environment': ['moon', 'DEVELOPMENT', 'development ', 'development,staging', long, '__proto__', '\u00ff'],
     'x-application-id': [
@@ -515,20 +517,22 @@ await t.test('every header that means something', async t => {
         })
       }
     }
-    // Those mean the same everywhere: once a section.
+    // These have the same meaning everywhere: one route per section is enough.
     const section = operation.path.split('/').slice(0, 3).join('/')
     if (sections.has(section)) continue
     sections.add(section)
     for (const [name, list] of Object.entries(harmless)) {
       for (const value of list) {
-        if (name !== 'content-length' || operation.method === 'GET') { await send(`${label} ${name}: ${value.slice(0, 40)}`, options({ headers: { [name]: value } })) }
+        if (name !== 'content-length' || operation.method === 'GET') {
+          await send(`${label} ${name}: ${value.slice(0, 40)}`, options({ headers: { [name]: value } }))
+        }
       }
     }
   }
   await verify(t)
 })
 
-await t.test('what is no HTTP, or too much of it, is refused in the same form', async t => {
+await t.test('invalid or oversized HTTP is refused with the same error body', async t => {
   const url = new URL(await listen(app))
   const requests: Record<string, [string, number]> = {
     'headers of 20 KB': [`GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
@@ -545,14 +549,16 @@ await t.test('what is no HTTP, or too much of it, is refused in the same form', 
       400
     ],
     'a broken escape': ['GET /api/topics/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
-    'a method that nobody knows': ['BREW /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
-    'a method that no route has': ['DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
+    'an unknown method': ['BREW /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+    'an unsupported method': ['DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
     'two tokens': [
-      `GET /api/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer a\r\nAuthorization: Bearer ${shop.token()}\r\n\r\n`,
+      `GET /api/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n` +
+        `Authorization: Bearer a\r\nAuthorization: Bearer ${shop.token()}\r\n\r\n`,
       401
     ],
     'two environments': [
-      `GET /api/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${shop.token()}\r\nX-Environment: staging\r\nX-Environment: production\r\n\r\n`,
+      `GET /api/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${shop.token()}\r\n` +
+        'X-Environment: staging\r\nX-Environment: production\r\n\r\n',
       400
     ]
   }
@@ -560,7 +566,7 @@ await t.test('what is no HTTP, or too much of it, is refused in the same form', 
     const socket = connectTcp(Number(url.port), '127.0.0.1')
     let answer = ''
     socket.setEncoding('utf8').on('data', (data: string) => { answer += data })
-    // Without an end: Node gives up a request whose client has ended, if it is still being worked on.
+    // The client does not end its side: Node drops a request whose client has ended before the response.
     socket.write(text)
     await once(socket, 'close')
     t.equal(Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]), status, kind)
@@ -570,7 +576,7 @@ await t.test('what is no HTTP, or too much of it, is refused in the same form', 
   }
 })
 
-await t.test('a broken frame on a /ws socket is answered by an error frame, and the connection lives', async t => {
+await t.test('an invalid frame on a /ws socket gets an error frame, and the connection stays open', async t => {
   const address = app.server.address() as { port: number }
   const socket = new WebSocket(`ws://127.0.0.1:${address.port}/ws`, {
     headers: { authorization: `Bearer ${shop.token()}` }
@@ -587,7 +593,7 @@ await t.test('a broken frame on a /ws socket is answered by an error frame, and 
     'an array': text('[]'),
     'a number': text('1'),
     'no type': text('{}'),
-    'a type that is no text': text('{"type":1}'),
+    'a type that is not a string': text('{"type":1}'),
     'an unknown type': text('{"type":"fly"}'),
     'a prototype': text('{"type":"__proto__"}'),
     'a constructor': text('{"type":"constructor"}'),
@@ -597,29 +603,29 @@ await t.test('a broken frame on a /ws socket is answered by an error frame, and 
     'broken UTF-8': { data: Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), binary: false },
     '100,000 levels': text(values['100,000 levels'] as string),
     'no topic': text('{"type":"subscribe"}'),
-    'a topic that is no text': text('{"type":"subscribe","topic":{"a":1}}'),
+    'a topic that is not a string': text('{"type":"subscribe","topic":{"a":1}}'),
     'a long topic': text(`{"type":"subscribe","topic":"${long}"}`),
     'a NUL topic': text('{"type":"subscribe","topic":"a\\u0000b"}'),
-    'a topic that is not there': text('{"type":"subscribe","topic":"no.such"}'),
+    'a missing topic': text('{"type":"subscribe","topic":"no.such"}'),
     'a negative offset': subscribe('"after":-1'),
     'a fractional offset': subscribe('"after":1.5'),
     'an infinite offset': subscribe('"after":1e400'),
-    'an offset that is text': subscribe('"after":"1"'),
+    'an offset that is a string': subscribe('"after":"1"'),
     'an infinite rewind': subscribe('"rewind":1e400'),
     'no rewind': subscribe('"rewind":0'),
-    'a return mode that nobody knows': subscribe('"returnMode":"half"'),
+    'an unknown return mode': subscribe('"returnMode":"half"'),
     'an unknown field': subscribe('"nobodyKnowsThis":1'),
-    'a filter that is text': subscribe('"filter":"a"'),
+    'a filter that is a string': subscribe('"filter":"a"'),
     'a filter that is an array': subscribe('"filter":[1]'),
     'a filter of objects': subscribe('"filter":{"a":{"b":{"c":1}}}'),
     'a deep filter': subscribe(`"filter":{"a":{"eq":${values['100,000 levels'] as string}}}`),
     'an unknown operator': subscribe('"filter":{"a":{"__proto__":1}}'),
     'a __proto__ filter': subscribe('"filter":{"__proto__":{"fly":1}}'),
     'a filter of 1,000 keys': subscribe(`"filter":{${Array.from({ length: 1000 }, (_, i) => `"k${i}":1`).join()}}`),
-    'an epoch that is no text': subscribe('"after":1,"epoch":{}'),
+    'an epoch that is not a string': subscribe('"after":1,"epoch":{}'),
     'an unknown subscription': text('{"type":"unsubscribe","subscriptionId":"sub_x"}'),
     'a broken token': text('{"type":"auth","token":"x"}'),
-    'a token that is no text': text('{"type":"auth","token":[]}')
+    'a token that is not a string': text('{"type":"auth","token":[]}')
   }
   for (const [kind, { data, binary }] of Object.entries(broken)) {
     const before = frames.length
@@ -629,7 +635,7 @@ await t.test('a broken frame on a /ws socket is answered by an error frame, and 
       await Promise.race([
         once(socket, 'message'),
         once(socket, 'close').then(() => {
-          throw new Error(`${kind} has ended the connection`)
+          throw new Error(`${kind} ended the connection`)
         })
       ])
     }
@@ -640,7 +646,7 @@ await t.test('a broken frame on a /ws socket is answered by an error frame, and 
   socket.close()
 })
 
-await t.test('a broken request over Socket.IO is answered, with an acknowledgement or an error event, and the connection lives', async t => {
+await t.test('an invalid request over Socket.IO is answered, and the connection stays open', async t => {
   const address = app.server.address() as { port: number }
   const topic = await shop.topic('frame.events')
   const client = await connectSocketIo(`http://127.0.0.1:${address.port}`, { token: shop.token() })
@@ -672,14 +678,16 @@ await t.test('a broken request over Socket.IO is answered, with an acknowledgeme
     }, kind)
     const errors = client.messages.filter(message => message.name === 'error').length
     socket.emit(name, ...args)
-    while (client.messages.filter(message => message.name === 'error').length === errors) { await client.request('unsubscribe', {}) }
-    t.match(client.messages.at(-1)?.body, { ok: false, code: String }, `${kind}, with nobody to acknowledge to`)
+    while (client.messages.filter(message => message.name === 'error').length === errors) {
+      await client.request('unsubscribe', {})
+    }
+    t.match(client.messages.at(-1)?.body, { ok: false, code: String }, `${kind}, without an acknowledgement`)
   }
   t.match(await client.request('subscribe', { topic }), { ok: true })
   client.close()
 })
 
-await t.test('and after all that the same server answers a good request', async t => {
+await t.test('the same server still answers a valid request', async t => {
   await shop.topic('still.alive')
   t.match(await shop.publish('still.alive', { n: 1 }), [{ offset: 1 }])
   t.match(await shop.request('GET', '/api/topics/still.alive/events'), { status: 200, body: [{ payload: { n: 1 } }] })

@@ -7,7 +7,7 @@ import { until } from '../../faults/server.ts'
 import { inject } from '../../inject.ts'
 import { tenant } from '../../tenant.ts'
 
-/* HTTP as RFC 9110 and 9112 have it, where it is not a resource's own business. */
+/* HTTP as in RFC 9110 and 9112, apart from single resources. */
 
 const { app } = await build(t, { variables: { METRICS_TOKEN: 'a-token-for-the-metrics' } })
 const base = await listen(app)
@@ -15,7 +15,7 @@ const { hostname, port } = new URL(base)
 const shop = await tenant(app)
 const authorization = `Bearer ${shop.token()}`
 
-/** Sends bytes as they are; returns what comes until the end of the connection. */
+/** Sends raw bytes and returns everything received until the connection ends. */
 async function raw (head: string): Promise<string> {
   const socket = connect(Number(port), hostname)
   let text = ''
@@ -25,7 +25,7 @@ async function raw (head: string): Promise<string> {
   return text
 }
 
-await t.test('HEAD is answered wherever GET is, with the same headers and no body', async t => {
+await t.test('HEAD works wherever GET does, with the same headers and no body', async t => {
   await shop.topic('order.placed')
   const { paths } = app.swagger() as unknown as { paths: Record<string, { get?: object }> }
   const documented = Object.entries(paths).filter(([path, { get }]) => get !== undefined && !path.endsWith('/stream'))
@@ -41,13 +41,15 @@ await t.test('HEAD is answered wherever GET is, with the same headers and no bod
       const who = 'authorization' in headers ? 'with a token' : 'without'
       t.equal(found.statusCode, wanted.statusCode, `${url} ${who}`)
       t.equal(found.body, '', `${url} ${who}: no body`)
-      if (url !== '/ws') { t.strictSame(headersOf(found.headers), headersOf(wanted.headers), `${url} ${who}: the same headers`) }
+      if (url !== '/ws') {
+        t.strictSame(headersOf(found.headers), headersOf(wanted.headers), `${url} ${who}: the same headers`)
+      }
     }
   }
   t.ok(documented.length > 30)
 })
 
-await t.test('HEAD over a connection: monitors see the health, and the stream of traces ends at once', async t => {
+await t.test('HEAD over a connection: monitors can read the health, and the stream of traces ends at once', async t => {
   for (
     const path of [
       '/health', '/health/ready', '/api/metrics/prometheus', '/openapi.json', '/docs/', '/api/topics',
@@ -73,7 +75,7 @@ await t.test('HEAD over a connection: monitors see the health, and the stream of
       headers: { authorization: 'Bearer a-token-for-the-metrics' }
     })).text(),
     /^realtime_trace_streams 0$/m,
-    'no stream is left open'
+    'no stream stays open'
   )
   const { statusCode, headers } = await app.inject({ method: 'HEAD', url: '/health' })
   t.equal(statusCode, 200)
@@ -112,7 +114,7 @@ const goodHosts = [
   '[::1]', '[::1]:3000', '[2001:DB8::1]:65535', 'a-b.c-d:0'
 ]
 
-await t.test('a request has one valid Host: two, none, or a malformed one are 400', async t => {
+await t.test('a request without exactly one valid Host gets 400', async t => {
   const get = (hosts: string, version = '1.1', path = '/health') =>
     raw(`GET ${path} HTTP/${version}\r\n${hosts}Connection: close\r\n\r\n`)
   for (const host of goodHosts) t.match(await get(`Host: ${host}\r\n`), /^HTTP\/1\.1 200 /, host)
@@ -124,16 +126,19 @@ await t.test('a request has one valid Host: two, none, or a malformed one are 40
     )
   }
   t.match(
-    await get('Host: example.com\r\nhost: example.com\r\n'), /^HTTP\/1\.1 400 [^]*more than one Host/, 'twice the same'
+    await get('Host: example.com\r\nhost: example.com\r\n'), /^HTTP\/1\.1 400 [^]*more than one Host/,
+      'the same value twice'
   )
   t.match(await get('Host: a.com\r\nHost: b.com\r\n'), /^HTTP\/1\.1 400 [^]*more than one Host/)
   t.match(await get(''), /^HTTP\/1\.1 400 [^]*no Host/)
-  t.match(await get('', '1.0'), /^HTTP\/1\.1 200 /, 'HTTP/1.0 needs none')
+  t.match(await get('', '1.0'), /^HTTP\/1\.1 200 /, 'HTTP/1.0 requires none')
   t.match(await get('Host: a b\r\n', '1.0'), /^HTTP\/1\.1 400 /)
-  for (const path of ['/nowhere', '/api/topics', '/docs/', '/socket.io/?EIO=4&transport=polling']) { t.match(await get('Host: a b\r\n', '1.1', path), /^HTTP\/1\.1 400 /, path) }
+  for (const path of ['/nowhere', '/api/topics', '/docs/', '/socket.io/?EIO=4&transport=polling']) {
+    t.match(await get('Host: a b\r\n', '1.1', path), /^HTTP\/1\.1 400 /, path)
+  }
 })
 
-await t.test('and so has an upgrade', async t => {
+await t.test('an upgrade as well', async t => {
   const upgrade = (path: string, hosts: string) =>
     raw([
       `GET ${path} HTTP/1.1`,
@@ -156,7 +161,8 @@ await t.test('and so has an upgrade', async t => {
     }
     const socket = connect(Number(port), hostname)
     socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`
+      `GET ${path} HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
     )
     const [answer] = await once(socket, 'data') as [Buffer]
     t.match(answer.toString(), /^HTTP\/1\.1 101 /, path)
@@ -164,7 +170,7 @@ await t.test('and so has an upgrade', async t => {
   }
 })
 
-await t.test('an upgrade that is refused for want of memory is closed', async t => {
+await t.test('an upgrade that is refused because of memory is closed', async t => {
   const { app: short } = await build(t, { adapt: config => { config.http.heapUsedBytesMax = 1 } })
   const { port } = new URL(await listen(short))
   await until(() => short.isUnderPressure(), 'pressure')
@@ -188,7 +194,7 @@ const publish = (payload: Buffer | string, headers: Record<string, string>) =>
     headers: { authorization, 'content-type': 'application/json', ...headers }, payload
   })
 
-await t.test('a body may be compressed, and is stored as it was before', async t => {
+await t.test('a body may be compressed, and its decoded form is stored', async t => {
   for (
     const [coding, compress] of Object.entries(
       {
@@ -208,10 +214,10 @@ await t.test('a body may be compressed, and is stored as it was before', async t
     body: new Blob([gzipSync(event)]).stream(),
     duplex: 'half'
   } as RequestInit)
-  t.equal(chunked.status, 201, 'in chunks as well')
+  t.equal(chunked.status, 201, 'also in chunks')
 })
 
-await t.test('a coding that is not understood is 415; a broken one is 400; a bomb is 413', async t => {
+await t.test('an unsupported coding gets 415, a corrupt body 400, a compression bomb 413', async t => {
   for (const coding of ['zstd', 'br', 'BR', 'compress', 'gzip, gzip', 'gzip, br', 'constructor', '*', 'gzip;q=1']) {
     const { statusCode, headers, body } = await publish(gzipSync(event), { 'content-encoding': coding })
     t.match({ statusCode, headers, body: JSON.parse(body) }, {
@@ -241,7 +247,7 @@ await t.test('a coding that is not understood is 415; a broken one is 400; a bom
   t.equal((await publish(event, {})).statusCode, 201, 'the next request is answered')
 })
 
-await t.test('a charset other than UTF-8 is 415, and bytes that are not UTF-8 are 400', async t => {
+await t.test('a charset other than UTF-8 gets 415, and bytes that are not UTF-8 get 400', async t => {
   for (
     const type of [
       'application/json', 'application/json;charset=utf-8', 'application/json; charset="UTF-8"',
@@ -269,6 +275,8 @@ await t.test('a charset other than UTF-8 is 415, and bytes that are not UTF-8 ar
       Buffer.from([...Buffer.from('{"payload":"'), 0xed, 0xa0, 0x80, ...Buffer.from('"}')])
     ]
   ) {
-    for (const [headers, payload] of [[{}, bytes], [{ 'content-encoding': 'gzip' }, gzipSync(bytes)]] as const) { t.match(JSON.parse((await publish(payload, headers)).body), { code: /INVALID_UTF8|INVALID_JSON/ }) }
+    for (const [headers, payload] of [[{}, bytes], [{ 'content-encoding': 'gzip' }, gzipSync(bytes)]] as const) {
+      t.match(JSON.parse((await publish(payload, headers)).body), { code: /INVALID_UTF8|INVALID_JSON/ })
+    }
   }
 })

@@ -5,7 +5,7 @@ import { inject } from '../../inject.ts'
 import { person } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/* A number that a double cannot keep is refused by its path, wherever JSON of a client comes in. */
+/* A number that a double cannot hold is rejected by its path, in all JSON of clients. */
 
 t.setTimeout(180_000)
 
@@ -39,7 +39,7 @@ const operations = Object.entries(paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation }))
 )
 
-await t.test('every route that takes a body refuses one, whatever the body should be', async t => {
+await t.test('every route with a body rejects an inexact number at any place', async t => {
   const admin = await person(app, 'super_admin')
   const taking = operations.filter(({ operation }) => operation.requestBody !== undefined)
   t.ok(taking.length > 40, `${taking.length} routes`)
@@ -57,7 +57,7 @@ await t.test('every route that takes a body refuses one, whatever the body shoul
   }
 })
 
-await t.test('a refused request changes nothing, and an accepted one keeps its digits', async t => {
+await t.test('a rejected request changes nothing, and an accepted one keeps its digits', async t => {
   const documents = '/api/sync/session/documents'
   const { body: { id: document } } = await shop.request('POST', documents, { data: { n: 1 } })
   const before = (await shop.request('GET', `${documents}/${document}`)).text
@@ -124,7 +124,9 @@ await t.test('a refused request changes nothing, and an accepted one keeps its d
       '/when/id/gt'
     ]
   ]
-  for (const [method, path, body, place] of refused) { t.match(await shop.request(method, path, body), refusal(place), `${path} ${body}`) }
+  for (const [method, path, body, place] of refused) {
+    t.match(await shop.request(method, path, body), refusal(place), `${path} ${body}`)
+  }
   t.match(
     await shop.request('POST', '/api/schemas/order.placed', {
       schema: { properties: { id: { type: 'number' } } }, activate: true
@@ -145,7 +147,8 @@ await t.test('a refused request changes nothing, and an accepted one keeps its d
   t.same((await shop.request('GET', '/api/topics/order.placed/events')).body, [])
 
   const kept =
-    '{"id":"1524831183200260097","small":9007199254740991,"large":9007199254740992,"power":1e+21,"fraction":0.30000000000000004,"negative":-0.5}'
+    '{"id":"1524831183200260097","small":9007199254740991,"large":9007199254740992,' +
+      '"power":1e+21,"fraction":0.30000000000000004,"negative":-0.5}'
   t.equal((await shop.request('POST', documents, `{"id":"kept","data":${kept}}`)).status, 201)
   t.ok((await shop.request('GET', `${documents}/kept`)).text.includes(`"data":${kept}`))
   t.match(
@@ -158,7 +161,7 @@ await t.test('a refused request changes nothing, and an accepted one keeps its d
   )
 })
 
-await t.test('socket requests are refused over both transports, by their own acknowledgement, and the connection lives', async t => {
+await t.test('socket requests are rejected in their own response, and the connection stays open', async t => {
   const mark = 12345
   const requests: [string, object, string][] = [
     ['subscribe', { topic: 'order.placed', filter: { id: mark } }, '/filter/id'],
@@ -198,21 +201,21 @@ await t.test('socket requests are refused over both transports, by their own ack
     t.same(
       (await witness.message('message'))['data'],
       { text: `, ${id}`, id: 9007199254740992 },
-      'the one that was sent and no other'
+      'only the request that was sent'
     )
     t.equal(witness.messages.filter(message => message.name === 'message').length, 1)
     for (const room of [client, witness]) room.close()
   }
 })
 
-/** Clients cannot write such a number: until it is restored, JSON.stringify writes one for `mark`. */
+/** Clients cannot write such a number. Until it is restored, JSON.stringify writes one for `mark`. */
 function writing (mark: number, number: string): () => void {
   const stringify = JSON.stringify
   JSON.stringify = ((value: unknown) => stringify(value).replace(String(mark), number)) as typeof JSON.stringify
   return () => { JSON.stringify = stringify }
 }
 
-await t.test('a Socket.IO request without an acknowledgement is refused by an error event, by long polling as well', async t => {
+await t.test('a Socket.IO request without an acknowledgement is rejected by an error event', async t => {
   for (const kind of ['websocket', 'polling'] as const) {
     const client = await connectSocketIo(url, { token: shop.token(), transports: [kind] })
     for (
@@ -226,7 +229,7 @@ await t.test('a Socket.IO request without an acknowledgement is refused by an er
   }
 })
 
-await t.test('a number in a query or a path is not rounded either', async t => {
+await t.test('numbers in queries and paths are not rounded either', async t => {
   const events = '/api/topics/order.placed/events'
   for (
     const after of [
@@ -239,16 +242,20 @@ await t.test('a number in a query or a path is not rounded either', async t => {
       body: { code: /NUMBER_INEXACT|VALIDATION_FAILED/, details: [{ path: '/after' }] }
     }, after)
   }
-  for (const after of ['0', '1', '1.0', '9007199254740991']) { t.match(await shop.request('GET', `${events}?after=${after}`), { status: 200 }, after) }
+  for (const after of ['0', '1', '1.0', '9007199254740991']) {
+    t.match(await shop.request('GET', `${events}?after=${after}`), { status: 200 }, after)
+  }
   const numeric = operations.flatMap(({ method, path, operation }) =>
     (operation.parameters ?? []).map(resolve).filter(({ schema: { type } }) => type === 'integer' || type === 'number')
       .map(parameter => ({ ...parameter, label: `${method} ${path} ${parameter.name}` }))
   )
   t.ok(numeric.length > 10, `${numeric.length} parameters`)
-  for (const { label, schema: { maximum = Infinity } } of numeric) { t.ok(maximum <= Number.MAX_SAFE_INTEGER, `${label} ends where integers are exact`) }
+  for (const { label, schema: { maximum = Infinity } } of numeric) {
+    t.ok(maximum <= Number.MAX_SAFE_INTEGER, `${label} ends at the last exact integer`)
+  }
 })
 
-await t.test('increment counts up to 2^53 - 1 and no further', async t => {
+await t.test('increment stops at 2^53 - 1', async t => {
   const documents = '/api/sync/session/documents'
   const { body: { id: document } } = await shop.request(
     'POST', documents, '{"data":{"n":9007199254740990,"limit":9007199254740992,"huge":1e21,"half":0.5,"wide":1e15}}'
@@ -271,7 +278,7 @@ await t.test('increment counts up to 2^53 - 1 and no further', async t => {
   }
   t.match(
     await increment('/n', -1), { status: 200, body: { revision: 3, data: { n: 9007199254740990 } } },
-    'nothing else was written'
+    'nothing else is written'
   )
   t.match(await increment('/half', 0.1), { status: 200, body: { data: { half: 0.6 } } })
   t.match(await increment('/half', 0.1), { status: 200, body: { data: { half: 0.7 } } })

@@ -10,13 +10,13 @@ import { build, listen } from '../../build.ts'
 import { root } from '../../docs/generated.ts'
 
 /*
- * Clients are generated from the document as it is served, by two common generators with their defaults, and compiled
- * strictly.
+ * Two common generators, with their defaults, generate clients from the served document. The clients are compiled in
+ * strict mode.
  */
 
 t.setTimeout(120_000)
 
-/** What may be left out is left out, enums have names, and answers are typed. */
+/** Optional fields are omitted, enums have names, and responses are typed. */
 const openapiFetchProgram = `
 import createClient from 'openapi-fetch'
 import type { components, paths } from './openapi-typescript.js'
@@ -36,10 +36,16 @@ export async function run () {
   await client.GET('/api/topics', { params: { header: { 'x-environment': environment }, query: { limit: 10 } } })
   await client.POST('/api/webhooks', { body: { url: 'https://example.com/', events: [type, '*'] } })
   await client.POST('/api/webhooks/redrive', { body: {} })
-  await client.POST('/api/debugger/replay', { body: { topic: 'order.placed', fromOffset: 1, toOffset: 2, target: 'subscribers' } })
+  await client.POST('/api/debugger/replay', {
+    body: { topic: 'order.placed', fromOffset: 1, toOffset: 2, target: 'subscribers' }
+  })
   await client.POST('/api/schemas/{topic}', { params: { path: { topic: 'order.placed' } }, body: { schema: true } })
-  const created = await client.POST('/api/sync/{service}/documents', { params: { path: { service: 'cart' } }, body: { data: {} } })
-  const mapping = await client.POST('/api/database/mappings', { body: { table: 't', topic: 'a.b', events: ['insert'] } })
+  const created = await client.POST('/api/sync/{service}/documents', {
+    params: { path: { service: 'cart' } }, body: { data: {} }
+  })
+  const mapping = await client.POST('/api/database/mappings', {
+    body: { table: 't', topic: 'a.b', events: ['insert'] }
+  })
   const sql: (string | undefined)[] | undefined = mapping.data?.problems.map(problem => problem.sql)
   return { version, refusal, offsets, revision: created.data?.revision, sql }
 }
@@ -52,7 +58,9 @@ export const type: EventType = 'document.updated'
 // @ts-expect-error no such type of event
 export const wrong: EventType = 'document.eaten'
 export async function run () {
-  const topic = await createTopic({ body: { name: 'order.placed', description: 'd', owner: 'o' }, headers: { 'x-environment': environment } })
+  const topic = await createTopic({
+    body: { name: 'order.placed', description: 'd', owner: 'o' }, headers: { 'x-environment': environment }
+  })
   const refusal: string | undefined = topic.error?.code
   const events = await listEvents({ path: { name: 'order.placed' } })
   const first: RealtimeEvent | undefined = events.data?.[0]

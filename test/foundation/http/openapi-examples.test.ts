@@ -5,8 +5,8 @@ import { inject } from '../../inject.ts'
 import { tenant } from '../../tenant.ts'
 
 /*
- * Every request of the document is sent as the page at /docs fills it in: with the example or default of each
- * parameter, the optional ones too, and the example of the body. It succeeds, or what an example names does not exist.
+ * Sends every request of the document as the page at /docs fills it in: with the example or default of each parameter,
+ * including optional ones, and the example of the body. It succeeds, or a resource named in an example does not exist.
  */
 
 interface Parameter {
@@ -23,9 +23,9 @@ interface Operation {
   security: object[]
 }
 
-/** Secrets that work once are never those of the examples. */
+/** Single-use secrets never match the examples. */
 const refused: Record<string, number> = { verifyMfa: 401, verifyToken: 401, resetPassword: 403, acceptInvite: 403 }
-/** For these there is a token instead of a session. */
+/** Requests that use a token instead of a session. */
 const sessionsOnly = new Set(['listSessions', 'endSession', 'logout', 'createKey'])
 
 const { app } = await build(t)

@@ -16,8 +16,7 @@ import { dereferenced } from '../../dereferenced.ts'
 import { tenant } from '../../tenant.ts'
 
 /*
- * The document is complete, true, and the one that is committed. What a route must say is asked of every route there
- * is.
+ * The document is complete and correct, and equals the committed one. Every route is checked.
  */
 
 interface Schema {
@@ -88,7 +87,7 @@ ajv.addSchema(document, 'openapi')
 const resolve = (schema: Schema): Schema =>
   schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
 const validators = new Map<Schema, ValidateFunction>()
-/** Undefined when the value is what the schema says. */
+/** Returns undefined if the value matches the schema. */
 function faultOf (schema: Schema, value: unknown): string | undefined {
   let validate = validators.get(schema)
   if (validate === undefined) {
@@ -99,7 +98,7 @@ function faultOf (schema: Schema, value: unknown): string | undefined {
   return validate(value) ? undefined : `${ajv.errorsText(validate.errors)} in ${JSON.stringify(value).slice(0, 300)}`
 }
 
-/** What the document shows for a schema: its own example, or the one that its parts make up. */
+/** Returns the example that the document shows for a schema: its own, or one composed of the examples of its parts. */
 function exampleOf (given: Schema): unknown {
   const schema = resolve(given)
   const own = [schema.examples?.[0], schema.example, schema.const, schema.default, schema.enum?.[0]].find(value =>
@@ -120,13 +119,13 @@ function exampleOf (given: Schema): unknown {
   return undefined
 }
 
-await t.test('it is OpenAPI 3.1, and every route is in it', async t => {
+await t.test('the document is OpenAPI 3.1 and has every route', async t => {
   t.match(document.openapi, /^3\.1\./)
   t.same(Object.keys(document.components.securitySchemes).sort(), ['session', 'token'])
   const unlisted = new Set<string>()
   const listed = new Set<string>()
   for (const route of routes) {
-    // Every GET route answers HEAD, which the document does not repeat.
+    // HEAD works on every GET route; the document does not repeat it.
     for (const method of [route.method].flat().filter(method => method !== 'HEAD')) {
       const path = (route.url.replace(/\/$/, '') || '/').replaceAll(/:(\w+)/g, '{$1}')
       const isHidden = route.schema?.hide === true || (route as { websocket?: boolean }).websocket === true
@@ -143,12 +142,12 @@ await t.test('it is OpenAPI 3.1, and every route is in it', async t => {
       )
     ),
     [],
-    'hidden are the pages, and what is no REST'
+    'only pages and non-REST routes are hidden'
   )
   t.ok(operations.length > 25)
 })
 
-await t.test('every operation says what it is', async t => {
+await t.test('every operation has an id, a summary, a description and a tag', async t => {
   const ids = operations.map(({ operation }) => operation.operationId)
   t.equal(new Set(ids).size, ids.length, 'operation ids are unique')
   const tags = new Map(document.tags.map(tag => [tag.name, tag.description]))
@@ -160,23 +159,24 @@ await t.test('every operation says what it is', async t => {
     ...((description ?? '').length > 10 ? [] : [`${name} has no description`]),
     ...(own?.length === 1 && (tags.get(own[0] as string) ?? '') !== ''
       ? []
-      : [`${name} has not one tag that is described`]),
+      : [`${name} lacks a tag with a description`]),
     ...Object.entries(responses).filter(([, answer]) =>
       (answer.description ?? '') === '' || answer.description === 'Default Response'
     ).map(([status]) => `${name} ${status} has no description`)
   ])
   t.same(problems, [])
   const used = new Set(operations.flatMap(({ operation }) => operation.tags))
-  t.same([...tags.keys()].filter(tag => !used.has(tag)), [], 'no section is empty')
+  t.same([...tags.keys()].filter(tag => !used.has(tag)), [], 'no tag is without operations')
 })
 
-await t.test('every parameter and body has a description and an example that is valid', async t => {
+await t.test('every parameter and body has a description and a valid example', async t => {
   const problems = operations.flatMap(({ name, operation }) => {
     const parameters = (operation.parameters ?? []).flatMap(parameter => {
       const label = `${name} ${parameter.in} ${parameter.name}`
       const example = parameter.example ?? exampleOf(parameter.schema)
       if ((parameter.description ?? '') === '') return [`${label} has no description`]
-      // The page would fill in one that is of no use: another application's id is 403, a cursor belongs to its query.
+      // An example would make the page send a useless value: another application's id gets 403, and a cursor belongs to
+      // its query.
       if (['x-application-id', 'cursor', 'last-event-id'].includes(parameter.name)) {
         return example === undefined
           ? []
@@ -187,7 +187,9 @@ await t.test('every parameter and body has a description and an example that is 
       return fault === undefined ? [] : [`${label}: ${fault}`]
     })
     const body = operation.requestBody?.content['application/json']?.schema
-    if (operation.requestBody !== undefined && body === undefined) { parameters.push(`${name} takes a body that is not JSON`) }
+    if (operation.requestBody !== undefined && body === undefined) {
+      parameters.push(`${name} takes a body that is not JSON`)
+    }
     if (body === undefined) return parameters
     const unexplained = Object.entries(resolve(body).properties ?? {}).filter(([field, part]) =>
       exampleOf(part) === undefined && resolve(body).examples === undefined &&
@@ -203,7 +205,7 @@ await t.test('every parameter and body has a description and an example that is 
   t.same(problems, [])
 })
 
-await t.test('every answer that is given on purpose is there, and its example is what it says', async t => {
+await t.test('every intended response is documented, with an example that matches its schema', async t => {
   const problems: string[] = []
   for (const { name, path, operation } of operations) {
     const route = routes.find(one =>
@@ -220,38 +222,46 @@ await t.test('every answer that is given on purpose is there, and its example is
       ...(isPublic ? [] : ['401']),
       ...(isPermissionName(permission) ? ['403'] : [])
     ]
-    // A body that is not asked for is read as well.
+    // Unexpected bodies are parsed as well.
     if (!name.startsWith('GET ')) expected.push('400', '413', '415')
     if (isPermissionName(permission) && isEntityOwning(permission)) expected.push('404')
-    if (operation.parameters?.some(parameter => parameter.in === 'query' || parameter.in === 'path') === true) { expected.push('400') }
+    if (operation.parameters?.some(parameter => parameter.in === 'query' || parameter.in === 'path') === true) {
+      expected.push('400')
+    }
     if (path.includes('{id}') && !isPublic) expected.push('404')
     problems.push(
-      ...expected.filter(status => !statuses.includes(status)).map(status => `${name} does not name ${status}`)
+      ...expected.filter(status => !statuses.includes(status)).map(status => `${name} does not document ${status}`)
     )
     if (!statuses.some(status => /^[23]/.test(status))) problems.push(`${name} never succeeds`)
-    if (isPublic !== (operation.security?.length === 0)) { problems.push(`${name} is ${permission}, but its security is ${JSON.stringify(operation.security)}`) }
+    if (isPublic !== (operation.security?.length === 0)) {
+      problems.push(`${name} is ${permission}, but its security is ${JSON.stringify(operation.security)}`)
+    }
     const headers = (operation.parameters ?? []).filter(parameter => parameter.in === 'header').map(parameter =>
       parameter.name.toLowerCase()
     )
-    // What is about as much as the caller reaches may be narrowed down to a scope.
+    // Routes that cover everything the caller has access to can be limited to a scope.
     const isScoped = (isPermissionName(permission) && isEntityOwning(permission)) ||
       ['/api/metrics/dashboard', '/api/metrics/hot-topics'].includes(path)
     for (const header of ['x-application-id', 'x-environment']) {
-      if (headers.includes(header) !== isScoped) { problems.push(`${name} ${isScoped ? 'lacks' : 'has no use for'} ${header}`) }
+      if (headers.includes(header) !== isScoped) {
+        problems.push(`${name} ${isScoped ? 'lacks' : 'has no use for'} ${header}`)
+      }
     }
     for (const [status, answer] of Object.entries(operation.responses)) {
       for (const [type, { schema }] of Object.entries(answer.content ?? {})) {
         const example = exampleOf(schema)
         const fault = example === undefined ? 'has no example' : faultOf(schema, example)
         if (fault !== undefined && status < '400') problems.push(`${name} ${status} ${type}: ${fault}`)
-        if (status >= '400' && status !== '503' && resolve(schema) !== document.components.schemas['Error']) { problems.push(`${name} ${status} is not an Error`) }
+        if (status >= '400' && status !== '503' && resolve(schema) !== document.components.schemas['Error']) {
+          problems.push(`${name} ${status} is not an Error`)
+        }
       }
     }
   }
   t.same(problems, [])
 })
 
-await t.test('refusals are shared, each with an example of its own that the table of codes has', async t => {
+await t.test('error responses are shared components, each with an example from the table of codes', async t => {
   const inline = Object.values((generated as unknown as Document).paths).flatMap(methods => Object.values(methods))
     .flatMap(({ responses }) => Object.entries(responses)).filter(([status, answer]) =>
       status >= '400' && !('$ref' in answer) && status !== '503'
@@ -268,7 +278,7 @@ await t.test('refusals are shared, each with an example of its own that the tabl
   }
 })
 
-await t.test('parameters that operations have in common are shared', async t => {
+await t.test('common parameters are shared components', async t => {
   const all = Object.values((generated as unknown as Document).paths).flatMap(methods => Object.values(methods))
     .flatMap(({ parameters = [] }) => parameters)
   const inline = all.filter(parameter => !('$ref' in parameter)).map(parameter => JSON.stringify(parameter))
@@ -276,7 +286,7 @@ await t.test('parameters that operations have in common are shared', async t => 
   t.ok(all.length - inline.length > 200)
 })
 
-await t.test('enums are components with a name, and no unions of constants', async t => {
+await t.test('enums are named components, not unions of constants', async t => {
   const { components: { schemas }, paths } = generated as unknown as Document
   for (
     const name of [
@@ -290,9 +300,13 @@ await t.test('enums are components with a name, and no unions of constants', asy
   const look = (value: unknown, place: string): void => {
     if (typeof value !== 'object' || value === null) return
     const { enum: values, anyOf, default: byDefault } = value as Schema
-    if (Array.isArray(values) && values.length > 1 && !/^\/schemas\/\w+$/.test(place)) { problems.push(`${place} has no name`) }
-    if (Array.isArray(anyOf) && anyOf.some(one => one.const !== undefined || one.enum?.length === 1)) { problems.push(`${place} is a union of constants`) }
-    // A generator makes such a field required.
+    if (Array.isArray(values) && values.length > 1 && !/^\/schemas\/\w+$/.test(place)) {
+      problems.push(`${place} has no name`)
+    }
+    if (Array.isArray(anyOf) && anyOf.some(one => one.const !== undefined || one.enum?.length === 1)) {
+      problems.push(`${place} is a union of constants`)
+    }
+    // Generators would make such a field required.
     if (byDefault !== undefined && place.startsWith('/schemas')) problems.push(`${place} has a default`)
     for (const [key, part] of Object.entries(value)) if (!key.startsWith('example')) look(part, `${place}/${key}`)
   }
@@ -300,11 +314,11 @@ await t.test('enums are components with a name, and no unions of constants', asy
   t.same(problems, [])
 })
 
-await t.test('what the server answers is what the document says', async t => {
+await t.test('responses of the server match the document', async t => {
   const { request, applicationId } = await tenant(app)
   const problems: string[] = []
   const statuses = new Set<string>()
-  /** A request by its place in the document. */
+  /** Finds the operation of a request in the document. */
   async function answers (
     status: number, method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string,
     parts: Record<string, string | number>,
@@ -318,7 +332,9 @@ await t.test('what the server answers is what the document says', async t => {
     if (described === undefined) problems.push(`${method} ${path} does not document ${answer.status}`)
     const type = String(answer.headers['content-type']).split(';')[0] ?? ''
     const schema = described?.content?.[type]?.schema
-    if (answer.text !== '' && schema === undefined) { problems.push(`${method} ${path} ${answer.status} does not document ${type}`) }
+    if (answer.text !== '' && schema === undefined) {
+      problems.push(`${method} ${path} ${answer.status} does not document ${type}`)
+    }
     const fault = schema === undefined ? undefined : faultOf(schema, answer.body ?? answer.text)
     if (fault !== undefined) problems.push(`${method} ${path} ${answer.status}: ${fault}`)
     return answer
@@ -431,7 +447,7 @@ await t.test('what the server answers is what the document says', async t => {
   t.ok(statuses.size > 30)
 })
 
-await t.test('the committed document is this one: `npm run openapi` prints it', async t => {
+await t.test('the committed document is up to date: `npm run openapi` writes it', async t => {
   const committed = await committedFile('openapi.json').catch(() => '')
   t.ok(committed === `${JSON.stringify(generated, null, 2)}\n`, 'openapi.json is up to date')
 })
@@ -452,7 +468,7 @@ await t.test('it passes Redocly\'s rules', async t => {
   t.notMatch(stderr + stdout, /\b(?:error|warning) /)
 })
 
-t.test('the document is prepared once, and has an entity tag', async t => {
+t.test('the document is serialised once and has an entity tag', async t => {
   const { app } = await build(t)
   const first = await app.inject('/openapi.json')
   const { etag } = first.headers
@@ -465,7 +481,7 @@ t.test('the document is prepared once, and has an entity tag', async t => {
   t.equal((await app.inject({ url: '/openapi.json', headers: { 'if-none-match': '"other"' } })).statusCode, 200)
 })
 
-t.test('the pages have entity tags, and are compressed where the client accepts it', async t => {
+t.test('the pages have entity tags, and are compressed if the client accepts it', async t => {
   const { app } = await build(t)
   for (
     const url of ['/docs', '/docs/', '/docs/reference.js', '/docs/start.js', '/docs/docs.css', '/docs/PROTOCOL.md']

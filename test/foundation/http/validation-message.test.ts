@@ -24,7 +24,7 @@ const Step = Type.Union([
 ])
 const of = (schema: TSchema | object) => ({ type: 'object', properties: { at: schema } })
 
-t.test('a wrong value of an enum is answered with the allowed values, once, however the enum is written', async t => {
+t.test('an invalid enum value is rejected with the allowed values, listed once, in every form of an enum', async t => {
   for (
     const schema of [
       Colour, { enum: ['red', 'green'] }, { type: 'string', enum: ['red', 'green'] },
@@ -39,7 +39,7 @@ t.test('a wrong value of an enum is answered with the allowed values, once, howe
   }
   t.strictSame(
     detailOf(of(Colour), { at: null }), { path: '/at', message: 'must be one of "red", "green"' },
-    'of another type as well'
+    'also of another type'
   )
   t.strictSame(detailOf(of(Type.Union([Colour, Type.Null()])), { at: 'blue' }), {
     path: '/at', message: 'must be one of "red", "green" or null'
@@ -56,7 +56,7 @@ t.test('a wrong value of an enum is answered with the allowed values, once, howe
   t.ok(long.length < 1000, 'a long list is cut')
 })
 
-t.test('a union says what its members have in common, or what is wrong with the one that was meant', async t => {
+t.test('the message of a union combines its members, or explains the intended one', async t => {
   t.strictSame(detailOf(of(Type.Union([Type.String(), Type.Null()])), { at: 7 }), {
     path: '/at', message: 'must be string or null'
   })
@@ -79,7 +79,7 @@ t.test('a union says what its members have in common, or what is wrong with the 
   t.strictSame(detailOf(of(Step), { at: 7 }), { path: '/at', message: 'must be object' })
 })
 
-t.test('other messages are plain', async t => {
+t.test('other messages are readable', async t => {
   t.strictSame(detailOf(Type.Object({}, { minProperties: 1 }), {}), {
     path: '', message: 'must not have fewer than 1 property'
   })
@@ -99,7 +99,7 @@ t.test('other messages are plain', async t => {
   t.strictSame(toDetail([]), { path: '', message: 'is wrong' })
 })
 
-t.test('the server says it so: bodies, queries, sockets, customers\' schemas and its own variables', async t => {
+t.test("the messages are used for bodies, queries, sockets, customers' schemas and variables", async t => {
   const { app } = await build(t)
   const shop = await tenant(app)
   await shop.topic('order.placed')

@@ -1,14 +1,14 @@
 import t from 'tap'
 import { Turns } from '../../../src/foundation/limits/keyed-queue.ts'
 
-/** Work that goes on until `end`. */
+/** Returns work that runs until `end`. */
 function held () {
   let end = () => {}
   const ended = new Promise<void>(resolve => { end = resolve })
   return { end, work: () => ended }
 }
 
-await t.test('work that waits too long is refused, never begins, and holds nobody up', async t => {
+await t.test('work that waits too long is rejected, never begins, and delays no other work', async t => {
   const turns = new Turns(100)
   const holds = Array.from({ length: 4 }, held)
   const running = holds.map(({ work }, at) => turns.take(`app ${at}`, work))
@@ -30,7 +30,7 @@ await t.test('work that waits too long is refused, never begins, and holds nobod
   t.same(begun, [])
 })
 
-await t.test('at most four at once, one of each name, in turn', async t => {
+await t.test('at most four tasks run at once, and one per key, in order', async t => {
   const turns = new Turns()
   const order: number[] = []
   let [running, most] = [0, 0]

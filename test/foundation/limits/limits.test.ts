@@ -11,7 +11,7 @@ import { connectSocketIo, connectWs, transports } from '../../clients.ts'
 import { person } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What an operator can bound: how often, how many, how long; and what every answer says to browsers. */
+/* Limits that an operator can set (rates, counts, times), and the headers of every response. */
 
 t.setTimeout(300_000)
 
@@ -20,7 +20,7 @@ const until = async (isDone: () => boolean | Promise<boolean>) => {
   while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
-/** What comes back until the connection ends. */
+/** Returns everything received until the connection ends. */
 async function raw (port: number, ...pieces: string[]): Promise<string> {
   const socket = connectTcp(port, '127.0.0.1')
   let answer = ''
@@ -30,7 +30,7 @@ async function raw (port: number, ...pieces: string[]): Promise<string> {
   return answer
 }
 
-await t.test('an address has so many connections and no more, whatever they carry', async t => {
+await t.test('the connections of an address are limited, whatever they carry', async t => {
   const { app } = await build(t, { variables: { CONNECTIONS_PER_ADDRESS_MAX: '3' } })
   const url = await listen(app)
   const open = await Promise.all([1, 2, 3].map(async () => {
@@ -55,7 +55,7 @@ await t.test('an address has so many connections and no more, whatever they carr
   for (const socket of open) socket.destroy()
 })
 
-await t.test("by a proxy, sockets are counted by the address of their client, and the proxy's connections are not", async t => {
+await t.test('behind a proxy, only sockets of clients count, by client address', async t => {
   const { app } = await build(t, { variables: { CONNECTIONS_PER_ADDRESS_MAX: '2', TRUST_PROXY: '127.0.0.1' } })
   const url = await listen(app)
   const shop = await tenant(app)
@@ -67,7 +67,7 @@ await t.test("by a proxy, sockets are counted by the address of their client, an
     t.match(
       await other.request('unsubscribe', { subscriptionId: 'sub_x' }),
       { code: 'SUBSCRIPTION_NOT_FOUND' },
-      `${name}: another address has its own`
+      `${name}: another address has its own limit`
     )
     clients[0]?.cut()
     await until(async () =>
@@ -77,12 +77,12 @@ await t.test("by a proxy, sockets are counted by the address of their client, an
       }, () => false)
     )
     for (const client of [...clients, other]) client.close()
-    // A Socket.IO link ends after its connection.
+    // A Socket.IO session ends after its connection.
     await until(() => app.connections.size === 0 && app.io.engine.clientsCount === 0)
   }
 })
 
-await t.test('an application has so many sockets and no more; another has its own', async t => {
+await t.test('the sockets of an application are limited; another application has its own limit', async t => {
   const { app } = await build(t, { variables: { CONNECTIONS_PER_APPLICATION_MAX: '2' } })
   const url = await listen(app)
   const [shop, other] = [await tenant(app), await tenant(app)]
@@ -94,7 +94,7 @@ await t.test('an application has so many sockets and no more; another has its ow
   t.match(await refused.closed, { code: 4429 })
   const trying = io(url, { auth: { token: shop.token() }, transports: ['websocket'], forceNew: true })
   t.equal((await once(trying as never, 'disconnect'))[0], 'transport close')
-  t.ok(trying.active, 'a Socket.IO client tries again by itself')
+  t.ok(trying.active, 'a Socket.IO client retries by itself')
   trying.disconnect()
   const others = await connectWs(url, { token: other.token() })
   t.match(await app.instruments.registry.metrics(), /^realtime_connections_refused_total\{limit="application"\} 2$/m)
@@ -104,7 +104,7 @@ await t.test('an application has so many sockets and no more; another has its ow
   for (const client of [...open, others]) client.close()
 })
 
-await t.test('an application makes so many requests a minute, whoever makes them; a principal so many of its own', async t => {
+await t.test('requests per minute are limited for an application, and for each principal', async t => {
   const { app } = await build(t, { variables: { RATE_LIMIT_APPLICATION_MAX: '4' } })
   const [shop, other] = [await tenant(app), await tenant(app)]
   const get = async (subject: string) =>
@@ -117,10 +117,10 @@ await t.test('an application makes so many requests a minute, whoever makes them
   t.equal(refused.statusCode, 429)
   t.ok(Number(refused.headers['retry-after']) > 0)
   t.equal((await other.request('GET', '/api/topics')).status, 200, 'another application')
-  t.equal((await app.inject('/health')).statusCode, 200, 'and what belongs to none')
+  t.equal((await app.inject('/health')).statusCode, 200, 'and requests without an application')
 })
 
-await t.test('an address has so many credentials refused a minute; then it hears of the limit, and good credentials go on', async t => {
+await t.test('an address above the limit of refused credentials gets 429; valid ones still work', async t => {
   const { app } = await build(t, { variables: { RATE_LIMIT_UNAUTHORIZED_MAX: '3' } })
   const url = await listen(app)
   const shop = await tenant(app)
@@ -137,8 +137,8 @@ await t.test('an address has so many credentials refused a minute; then it hears
     t.ok(Number(refused.headers['retry-after']) > 0)
   }
   t.equal((await ask('Bearer x.y.z', '192.0.2.7')).statusCode, 401, 'another address')
-  t.equal((await ask(`Bearer ${shop.token()}`)).statusCode, 200, 'a good token')
-  t.equal((await ask(ada.token)).statusCode, 200, 'a good session')
+  t.equal((await ask(`Bearer ${shop.token()}`)).statusCode, 200, 'a valid token')
+  t.equal((await ask(ada.token)).statusCode, 200, 'a valid session')
   const socket = await connectWs(url, {})
   t.match(await socket.request('auth', { token: 'x.y.z' }), { code: 'RATE_LIMITED', retryAfterMs: Number })
   t.match(await socket.closed, { code: 4429 })
@@ -148,7 +148,7 @@ await t.test('an address has so many credentials refused a minute; then it hears
   t.match(await app.instruments.registry.metrics(), /^realtime_credentials_limited_total 4$/m)
 })
 
-await t.test('the minute ends, and an IPv6 network counts as one', async t => {
+await t.test('the limit ends after a minute, and an IPv6 network counts as one address', async t => {
   let now = 1000
   const limit = new RefusalLimit({ max: 1, metrics: createMetrics(), now: () => now })
   const weigh = (address: string) => limit.weigh(address, new UnauthorizedError('CREDENTIAL_INVALID', 'no')).status
@@ -159,7 +159,7 @@ await t.test('the minute ends, and an IPv6 network counts as one', async t => {
   t.equal(weigh('2001:db8::1'), 401)
 })
 
-await t.test('seats that are left are forgotten', async t => {
+await t.test('released seats are forgotten', async t => {
   const seats = new Seats(() => 2)
   seats.take('a')
   seats.take('a')
@@ -169,10 +169,10 @@ await t.test('seats that are left are forgotten', async t => {
   t.equal(seats.isFree('a'), true)
   seats.leave('a')
   t.equal(seats.size, 0)
-  t.equal(new Seats(() => 0).isFree('a'), true, '0 is no bound')
+  t.equal(new Seats(() => 0).isFree('a'), true, '0 is no limit')
 })
 
-await t.test('whoever sends a request by the drop is cut off: its head, and its body', async t => {
+await t.test('a client that sends a head or a body too slowly is cut off', async t => {
   const { app } = await build(t, {
     adapt: ({ http }) => Object.assign(http, { headersTimeoutMs: 1500, requestTimeoutMs: 3000, timeoutsCheckedMs: 50 })
   })
@@ -196,7 +196,7 @@ await t.test('whoever sends a request by the drop is cut off: its head, and its 
   t.equal((await fetch(`${url}/health`)).status, 200)
 })
 
-await t.test('a server that is short of memory sheds requests with 503 and Retry-After, and lives', async t => {
+await t.test('a server low on memory refuses requests with 503 and Retry-After, and keeps running', async t => {
   const room = 256 * 1024 ** 2
   const { app } = await build(t, {
     adapt: ({ http }) => {
@@ -217,7 +217,7 @@ await t.test('a server that is short of memory sheds requests with 503 and Retry
     t.match(await socket.request('join', { channel: 'room' }), { code: 'OVERLOADED' })
     t.notOk(
       (await socket.request('unsubscribe', { subscriptionId: subscriptions[i]?.subscriptionId })).code,
-      'what gives something back is done'
+      'requests that release something are accepted'
     )
     socket.close()
   }
@@ -232,7 +232,7 @@ await t.test('a server that is short of memory sheds requests with 503 and Retry
   ballast.length = 0
 })
 
-await t.test('URLs, heads, bodies and depths have their bounds', async t => {
+await t.test('URLs, heads, bodies and nesting are limited', async t => {
   const { app } = await build(t)
   const url = await listen(app)
   const shop = await tenant(app)
@@ -260,7 +260,7 @@ await t.test('URLs, heads, bodies and depths have their bounds', async t => {
   )
 })
 
-await t.test('what is refused before there is a request says so as well', async t => {
+await t.test('input that is refused before it is a request gets an error body as well', async t => {
   const { app } = await build(t)
   const port = portOf(await listen(app))
   for (const [sent, status] of [
@@ -281,7 +281,7 @@ await t.test('what is refused before there is a request says so as well', async 
   }
 })
 
-await t.test('browsers are told what an answer is not, and by https that it is always https', async t => {
+await t.test('responses have security headers, and HSTS over https', async t => {
   const { app } = await build(t, { variables: { PUBLIC_URL: 'https://realtime.example.com' } })
   const shop = await tenant(app)
   const answers = [
@@ -300,12 +300,12 @@ await t.test('browsers are told what an answer is not, and by https that it is a
     t.notOk('server' in headers || 'x-powered-by' in headers)
   }
   const docs = await app.inject('/docs/PROTOCOL.md')
-  t.match(docs.headers['content-security-policy'], /script-src 'self'/, 'the pages have a policy of their own')
+  t.match(docs.headers['content-security-policy'], /script-src 'self'/, 'the pages have their own policy')
   const { app: plain } = await build(t)
-  t.notOk('strict-transport-security' in (await plain.inject('/health')).headers, 'by http they are not')
+  t.notOk('strict-transport-security' in (await plain.inject('/health')).headers, 'not over http')
 })
 
-await t.test('only the origins that are named may call from a browser', async t => {
+await t.test('only configured origins may call from a browser', async t => {
   const preflight = {
     method: 'OPTIONS' as const, url: '/api/topics',
     headers: { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' }
@@ -322,12 +322,12 @@ await t.test('only the origins that are named may call from a browser', async t 
     const url = await listen(app)
     const asked = await app.inject({ ...preflight, headers: { ...preflight.headers, origin } })
     t.equal(asked.headers['access-control-allow-origin'], allowed, `${origins || 'none'}: ${origin}`)
-    t.notOk('access-control-allow-credentials' in asked.headers, 'never with cookies')
+    t.notOk('access-control-allow-credentials' in asked.headers, 'never with credentials')
     const polled = await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { origin } })
     await polled.arrayBuffer()
     t.equal(
       polled.headers.get('access-control-allow-origin') ?? undefined, origins === '*' ? '*' : allowed,
-      'so over Socket.IO'
+      'the same over Socket.IO'
     )
   }
 })

@@ -4,7 +4,7 @@ import { connectSocketIo, connectWs } from '../../clients.ts'
 import { read } from '../../docs/generated.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Liveness, readiness, metrics, and what every request has: an id, CORS, a limit. */
+/* Liveness, readiness, metrics, and features of every request: an id, CORS, a rate limit. */
 
 const { app } = await build(t)
 const url = await listen(app)
@@ -12,7 +12,7 @@ const metrics = async () => (await app.inject('/api/metrics/prometheus')).body
 const valueOf = (text: string, name: string) =>
   Number(new RegExp(`^${name.replaceAll(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN)
 
-await t.test('health says that the process lives, readiness names its parts; both are public', async t => {
+await t.test('health reports that the process runs, readiness lists its components; both are public', async t => {
   const health = await app.inject('/health')
   t.equal(health.statusCode, 200)
   t.same(health.json(), { status: 'ok', version: (JSON.parse(read('package.json')) as { version: string }).version })
@@ -26,7 +26,7 @@ await t.test('health says that the process lives, readiness names its parts; bot
   })
 })
 
-await t.test('readiness fails with any part that fails, throws or hangs, and the others are still told', async t => {
+await t.test('readiness fails if a component fails, throws or hangs, and still reports the others', async t => {
   const { app: ill } = await build(t)
   let state: 'ok' | 'failed' | 'throws' = 'ok'
   ill.health.add('probe', async () => {
@@ -43,10 +43,10 @@ await t.test('readiness fails with any part that fails, throws or hangs, and the
     })
     t.notMatch(body, /secret reason/)
   }
-  t.equal((await ill.inject('/health')).statusCode, 200, 'the process lives all the same')
+  t.equal((await ill.inject('/health')).statusCode, 200, 'the process still runs')
 })
 
-await t.test('the metrics have the names that were promised, and count what happens', async t => {
+await t.test('the metrics have their documented names, and count events', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('metric.events')
   const clients = [await connectSocketIo(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })]
@@ -90,7 +90,7 @@ await t.test('the metrics have the names that were promised, and count what happ
   ) await new Promise(resolve => setImmediate(resolve))
 })
 
-await t.test('no tenant can blow up the metrics: label values are bounded, and say nothing of paths or ids', async t => {
+await t.test('a tenant cannot create unlimited series: label values are limited, without paths or ids', async t => {
   const shop = await tenant(app)
   const topics = Array.from({ length: 500 }, (_, i) => `flood.n${i}`)
   for (let i = 0; i < topics.length; i += 50) {
@@ -105,26 +105,27 @@ await t.test('no tenant can blow up the metrics: label values are bounded, and s
     [...text.matchAll(/^realtime_events_received_total\{source="api",topic="([^"]+)"\}/gm)].map(([, topic]) => topic)
   )
   t.ok(labels.size <= 201, `${labels.size} topics`)
-  t.ok(valueOf(text, 'realtime_events_received_total{source="api",topic="other"}') >= 299, 'the rest are other')
+  t.ok(valueOf(text, 'realtime_events_received_total{source="api",topic="other"}') >= 299,
+    'further values become `other`')
   const routes = new Set([...text.matchAll(/route="([^"]+)"/g)].map(([, route]) => route as string))
   t.same([...routes].filter(route => /nowhere|flood|app_/.test(route)), [])
   t.ok(text.length < 1024 * 1024)
-  t.notOk(text.includes(shop.applicationId), 'no tenant is named')
+  t.notOk(text.includes(shop.applicationId), 'no label names a tenant')
 })
 
-await t.test("every answer has a request id: the caller's, when it is one, or ours", async t => {
+await t.test('every response has a request id: a valid one of the caller, otherwise a new one', async t => {
   const idOf = async (given?: string, path = '/health') =>
     (await app.inject({ url: path, headers: given === undefined ? {} : { 'x-request-id': given } }))
       .headers['x-request-id']
   t.equal(await idOf('trace-1:a.b_c'), 'trace-1:a.b_c')
-  t.equal(await idOf('trace-2', '/nowhere'), 'trace-2', 'refusals have it, too')
+  t.equal(await idOf('trace-2', '/nowhere'), 'trace-2', 'error responses have it as well')
   t.equal(await idOf('trace-3', '/api/topics'), 'trace-3')
   const made = [await idOf(), await idOf(), await idOf('two words'), await idOf('x'.repeat(129)), await idOf('a\nb: c')]
   for (const id of made) t.match(id, /^req_[\w-]{16}$/)
   t.equal(new Set(made).size, made.length)
 })
 
-await t.test('browsers may call from the origins that are allowed, and read the headers that matter', async t => {
+await t.test('browsers may call from allowed origins and read the relevant headers', async t => {
   const { app: open } = await build(t, { variables: { CORS_ORIGINS: 'https://shop.example, https://admin.example' } })
   const allowed = (origin: string, method: 'GET' | 'OPTIONS' = 'GET') =>
     open.inject({
@@ -149,16 +150,18 @@ await t.test('browsers may call from the origins that are allowed, and read the 
   t.match(preflight.headers['access-control-allow-methods'], /PUT/)
   t.match(preflight.headers['access-control-allow-methods'], /DELETE/)
   t.match(preflight.headers['access-control-allow-headers'], /if-match/)
-  for (const origin of ['https://evil.example', 'https://shop.example.evil.example', 'null']) { t.equal((await allowed(origin)).headers['access-control-allow-origin'], undefined, origin) }
+  for (const origin of ['https://evil.example', 'https://shop.example.evil.example', 'null']) {
+    t.equal((await allowed(origin)).headers['access-control-allow-origin'], undefined, origin)
+  }
   t.equal(
     (await app.inject({ url: '/health', headers: { origin: 'https://shop.example' } }))
       .headers['access-control-allow-origin'],
     undefined,
-    'none unless they are named'
+    'no origin by default'
   )
 })
 
-await t.test('beyond the limit it is 429 with Retry-After, each principal for itself', async t => {
+await t.test('above the limit a request gets 429 with Retry-After, for each principal separately', async t => {
   const { app: limited } = await build(t, { variables: { RATE_LIMIT_MAX: '5' } })
   const [one, two] = [await tenant(limited), await tenant(limited)]
   const statuses = []
@@ -170,8 +173,8 @@ await t.test('beyond the limit it is 429 with Retry-After, each principal for it
   })
   const retryAfterS = Number(refused.headers['retry-after'])
   t.ok(retryAfterS > 0 && retryAfterS <= 60, `Retry-After: ${retryAfterS}`)
-  t.equal((await two.request('GET', '/api/topics')).status, 200, 'another is not held up')
-  t.match(await limited.inject({ url: '/api/topics' }), { statusCode: 401 }, 'nor a stranger')
+  t.equal((await two.request('GET', '/api/topics')).status, 200, 'another principal is unaffected')
+  t.match(await limited.inject({ url: '/api/topics' }), { statusCode: 401 }, 'and an unauthenticated client')
   const { app: unlimited } = await build(t, { variables: { RATE_LIMIT_MAX: '0' } })
   const shop = await tenant(unlimited)
   for (let i = 0; i < 20; i++) t.equal((await shop.request('GET', '/api/topics')).status, 200)

@@ -9,7 +9,7 @@ import { readableLog } from '../../log-lines.ts'
 import { eventually, person } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-await t.test('neither a credential nor a payload reaches the log, however much is logged', async t => {
+await t.test('no credential and no payload reaches the log, at any level', async t => {
   let log = ''
   const logger = pino(
     { level: 'trace' },
@@ -39,7 +39,9 @@ await t.test('neither a credential nor a payload reaches the log, however much i
     connectionString: `postgres://a:${secrets.connection}@127.0.0.1:1/none`
   })
   await ada.post('/api/auth/login', { email: ada.email, password: secrets.password })
-  for (const authorization of [`Bearer ${token}x`, `${ada.token}x`, `Basic ${token}`]) { await app.inject({ url: '/api/topics', headers: { authorization } }) }
+  for (const authorization of [`Bearer ${token}x`, `${ada.token}x`, `Basic ${token}`]) {
+    await app.inject({ url: '/api/topics', headers: { authorization } })
+  }
   await app.inject({ url: `/api/topics?token=${token}` })
   for (const query of [`token=${token}`, `token=${token}x`]) {
     const webSocket = new WebSocket(`${url.replace('http', 'ws')}/ws?${query}`)
@@ -59,7 +61,7 @@ await t.test('neither a credential nor a payload reaches the log, however much i
     url: `/a?token=${token}`,
     path: `/a?token=${token}`,
     req: { method: 'GET', url: `/a?token=${token}`, headers: { authorization: token } }
-  }, 'somebody else logs')
+  }, 'a third party logs')
   const client = await connectWs(url, { token })
   await client.request('auth', { token: `${token}x` })
   const socket = await connectSocketIo(url, { token })
@@ -71,7 +73,7 @@ await t.test('neither a credential nor a payload reaches the log, however much i
   for (const [what, secret] of Object.entries(secrets)) t.notOk(log.includes(secret), what)
 })
 
-await t.test('a lost connection is logged with its code and message, and not with the client', async t => {
+await t.test('a lost connection is logged with its code and message, without the client', async t => {
   const log = readableLog()
   const { app } = await build(t, { logger: log.logger })
   await Promise.all(Array.from({ length: 4 }, () => app.pool.query('select 1')))
@@ -85,7 +87,7 @@ await t.test('a lost connection is logged with its code and message, and not wit
   for (const { length } of log.text().split('\n')) t.ok(length < 12_000, `a line of ${length} characters`)
 })
 
-t.test('of an error the log has its kind, message, code and causes, and nothing that hangs on it', async t => {
+t.test('an error is logged with its type, message, code and causes, and no other members', async t => {
   const log = readableLog()
   const { app } = await build(t, { logger: log.logger })
   const client = Object.assign(Object.create({ password: 'a-secret' }), {

@@ -7,7 +7,7 @@ import { build, listen } from '../../build.ts'
 import { connectSocketIo, connectWs, transports, type Client } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What a tenant, or a stranger, may take of a node's memory. */
+/* Limits of the memory that a tenant or an unauthenticated client may use on a node. */
 
 t.setTimeout(180_000)
 
@@ -16,7 +16,7 @@ const until = async (isDone: () => boolean | Promise<boolean>) => {
 }
 const kib = 1024
 
-/** Sends the head of a request and a part of its body, and then nothing more. */
+/** Sends the head and a part of the body of a request, and then stops. */
 function stall (
   url: string, path: string, bytes: number, headers: string[] = []
 ): { socket: Socket, answer: () => string } {
@@ -43,7 +43,7 @@ function stall (
 const heldBy = async (app: FastifyInstance) =>
   Number(/^realtime_request_body_bytes (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1])
 
-await t.test('public routes take 16 KiB', async t => {
+await t.test('public routes accept 16 KiB', async t => {
   const { app } = await build(t)
   const post = (bytes: number) =>
     app.inject({
@@ -53,7 +53,7 @@ await t.test('public routes take 16 KiB', async t => {
   t.not((await post(1 * kib)).statusCode, 413)
 })
 
-await t.test('bodies under way have a budget, of which a stranger and an application have a share', async t => {
+await t.test('unanswered bodies have a budget, with shares for an address and an application', async t => {
   const { app } = await build(t, {
     adapt: ({ http }) => {
       Object.assign(http.bodies, { nodeBytesMax: 280 * kib, applicationBytesMax: 200 * kib, addressBytesMax: 40 * kib })
@@ -85,25 +85,26 @@ await t.test('bodies under way have a budget, of which a stranger and an applica
   await until(async () => await held() === 0)
 })
 
-await t.test('a body is counted no longer than its connection lives, whether it is ever answered or not', async t => {
+await t.test('a body stops counting when its connection ends, even if it is never answered', async t => {
   const { app } = await build(t)
   const { port } = new URL(await listen(app))
   const shop = await tenant(app)
-  // Nobody gets an answer while this lock is held.
+  // While this lock is held, no request is answered.
   const holder = await app.pool.connect()
   t.teardown(async () => { await holder.query('rollback'); holder.release() })
   await holder.query('begin')
   await holder.query('lock table webhook_versions in access exclusive mode')
   const body = JSON.stringify({ url: 'https://example.com/', events: ['*'] }).padEnd(8 * kib)
   const request = (text = body, method = 'POST') =>
-    `${method} /api/webhooks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${shop.token()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${text}`
+    `${method} /api/webhooks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${shop.token()}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${text}`
   const half = body.slice(0, 4 * kib)
-  /** What is sent, and how many KiB of it are then held. */
+  /** The bytes to send, and the KiB that are then counted. */
   const cases: [string, string, number][] = [
-    ['one that is never answered', request(), 8],
-    ['thirty behind one that is never answered', request().repeat(31), 31 * 8],
-    ['one that breaks off', request(half), 4],
-    ['one that breaks off behind others', request().repeat(3) + request(half), 3 * 8 + 4],
+    ['a request that is never answered', request(), 8],
+    ['thirty requests behind one that is never answered', request().repeat(31), 31 * 8],
+    ['a request that breaks off', request(half), 4],
+    ['a request that breaks off behind others', request().repeat(3) + request(half), 3 * 8 + 4],
     ['HEAD and GET with a body, which is not read', request(body, 'HEAD') + request(body, 'GET') + request(), 8]
   ]
   const warnings: string[] = []
@@ -126,17 +127,18 @@ await t.test('a body is counted no longer than its connection lives, whether it 
       'dGhlIHNhbXBsZSBub25jZQ==\r\n'
   socket.write(request().replace('/api/webhooks', '/ws').replace('Content-Type', `${upgrade}Content-Type`))
   await once(socket.resume(), 'close')
-  t.equal(await heldBy(app), 0, 'an upgrade that is refused')
-  t.strictSame(warnings, [], 'a connection has one listener for all that it pipelines')
+  t.equal(await heldBy(app), 0, 'a rejected upgrade')
+  t.strictSame(warnings, [], 'a connection has one listener for all pipelined requests')
 })
 
-await t.test('the window of a decoder is counted before a byte comes out of it, and given back', async t => {
+await t.test("a decoder's window is counted before it emits a byte, and released afterwards", async t => {
   const { app } = await build(t, { adapt: ({ http }) => { http.bodies.addressBytesMax = 150 * kib } })
   const { port } = new URL(await listen(app))
   const stalled = (coding: string) => {
     const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
     socket.write(
-      `POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: ${coding}\r\nContent-Length: 99\r\n\r\n`
+      'POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
+        `Content-Encoding: ${coding}\r\nContent-Length: 99\r\n\r\n`
     )
     socket.write((coding === 'gzip' ? gzipSync('{}') : deflateSync('{}')).subarray(0, 2))
     return socket
@@ -159,7 +161,7 @@ await t.test('the window of a decoder is counted before a byte comes out of it, 
   await until(async () => await heldBy(app) === 0)
 })
 
-await t.test('subscriptions and states have a budget in bytes; the application with the most gives way', async t => {
+await t.test('subscriptions and states have a byte budget; the application with the most gives way', async t => {
   const { app } = await build(t, {
     adapt: ({ delivery }) => {
       Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 })
@@ -180,8 +182,10 @@ await t.test('subscriptions and states have a budget in bytes; the application w
     t.equal(answers.filter(({ ok }) => ok).length, 5, `${name}: of 27 KB each`)
     t.match(answers.at(-1), { ok: false, error: 'RateLimitError', code: 'MEMORY_LIMIT' })
     const neighbour = await connectWs(url, { token: small.token() })
-    for (let n = 0; n < 3; n++) { t.match(await neighbour.request('subscribe', filter(n)), { ok: true }, 'another application has room') }
-    t.match(await client.closed, { code: 1013 }, 'at the cost of the larger one')
+    for (let n = 0; n < 3; n++) {
+      t.match(await neighbour.request('subscribe', filter(n)), { ok: true }, 'another application has room')
+    }
+    t.match(await client.closed, { code: 1013 }, 'at the expense of the larger one')
     for (let n = 0; n < 12; n++) await neighbour.request('join', { channel: `room${n}`, state: 'x'.repeat(4000) })
     t.match(await neighbour.request('join', { channel: 'more', state: 'x'.repeat(4000) }), { code: 'MEMORY_LIMIT' })
     for (let n = 0; n < 2; n++) t.match(await neighbour.request('leave', { channel: `room${n}` }), { ok: true })
@@ -193,7 +197,7 @@ await t.test('subscriptions and states have a budget in bytes; the application w
   t.match(await app.instruments.registry.metrics(), /^realtime_held_bytes_shed_total [1-9]/m)
 })
 
-await t.test('states of members give way as well: first of those who are away, then with their connection', async t => {
+await t.test('absent members give way first, then a connection with its states', async t => {
   const { app } = await build(t, {
     adapt: ({ delivery }) => {
       Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 })
@@ -202,7 +206,9 @@ await t.test('states of members give way as well: first of those who are away, t
   const url = await listen(app)
   const tenants = [await tenant(app), await tenant(app), await tenant(app), await tenant(app)] as const
   const [away, present, third, fourth] = tenants
-  for (const { request, applicationId } of tenants) { await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 60_000 }) }
+  for (const { request, applicationId } of tenants) {
+    await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 60_000 })
+  }
   const enter = (client: Client, n: number) => client.request('join', { channel: `room${n}`, state: 'x'.repeat(4000) })
   const fill = async (of: typeof away) => {
     const client = await connectWs(url, { token: of.token() })
@@ -220,10 +226,10 @@ await t.test('states of members give way as well: first of those who are away, t
   const full = await fill(present)
   t.ok(app.heldBytes.bytes > 190_000, 'the node is full')
   const client = await connectSocketIo(url, { token: third.token() })
-  for (let n = 0; n < 6; n++) t.match(await enter(client, n), { ok: true }, 'at the cost of the ones who are away')
+  for (let n = 0; n < 6; n++) t.match(await enter(client, n), { ok: true }, 'at the expense of absent members')
   t.same(tenants.map(membersOf), [0, 6, 6, 0])
   const last = await connectWs(url, { token: fourth.token() })
-  t.match(await enter(last, 0), { ok: true }, 'at the cost of a connection')
+  t.match(await enter(last, 0), { ok: true }, 'at the expense of a connection')
   t.match(await full.closed, { code: 1013 })
   t.same(tenants.map(membersOf), [0, 0, 6, 1], 'without a grace period')
   for (const one of [client, last]) {
@@ -233,7 +239,7 @@ await t.test('states of members give way as well: first of those who are away, t
   t.equal(app.heldBytes.bytes, 0)
 })
 
-await t.test('memory outside of the heap counts as well', async t => {
+await t.test('memory outside the heap counts as well', async t => {
   const { app } = await build(t, {
     adapt: ({ http }) => {
       http.externalBytesMax = process.memoryUsage().external + 64 * kib * kib

@@ -4,20 +4,20 @@ import { createScrape } from '../../../src/foundation/observability/scrape.ts'
 import { build } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Who reads which labels: with METRICS_TOKEN all of them, without it none that a tenant has named. */
+/* Labels of metrics: with METRICS_TOKEN all of them, without it none whose values tenants choose. */
 
 const token = 'a-token-of-the-operator'
 
 interface Series { name: string, labels: string, value: number }
 
-/** Throws for a series that is there twice, which Prometheus refuses. */
+/** Throws for a duplicate series, which Prometheus rejects. */
 function parse (text: string): Map<string, Series> {
   const series = new Map<string, Series>()
   for (const line of text.split('\n')) {
     if (line === '' || line.startsWith('#')) continue
     const [, name = '', labels = '', value = ''] = /^([a-zA-Z_:]\w*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
     const key = `${name}{${labels}}`
-    if (name === '' || series.has(key)) throw new Error(`twice, or no series: ${line}`)
+    if (name === '' || series.has(key)) throw new Error(`duplicate or malformed series: ${line}`)
     series.set(key, { name, labels, value: Number(value) })
   }
   return series
@@ -51,7 +51,7 @@ await t.test('with METRICS_TOKEN', async t => {
     }
   })
 
-  await t.test('one without has the same series with topic="all", added up', async t => {
+  await t.test('a scrape without the token has the same series, summed under topic="all"', async t => {
     const [full, anonymous] = [parse((await scrape(`Bearer ${token}`)).body), parse((await scrape()).body)]
     t.same(topicsOf(anonymous), new Set(['all']))
     t.match(anonymous.get('realtime_events_received_total{source="api",topic="all"}'), { value: 6 })
@@ -63,11 +63,13 @@ await t.test('with METRICS_TOKEN', async t => {
         )
       )
     t.same(shapes(anonymous), shapes(full))
-    for (const name of ['realtime_events_received_total', 'realtime_schema_violations_total']) { t.equal(sum(anonymous, name), sum(full, name), name) }
+    for (const name of ['realtime_events_received_total', 'realtime_schema_violations_total']) {
+      t.equal(sum(anonymous, name), sum(full, name), name)
+    }
     t.notMatch((await scrape()).body, /merger|acme/)
   })
 
-  await t.test('no label of either names a service, an application or a connection', async t => {
+  await t.test('no label names a service, an application or a connection', async t => {
     for (const authorization of [undefined, `Bearer ${token}`]) {
       const { body } = await scrape(authorization)
       t.notMatch(body, /secretplans|"app_|"cdc_|connection=|service=/)
@@ -80,7 +82,7 @@ await t.test('with METRICS_TOKEN', async t => {
     )
   })
 
-  await t.test('any other credential is 401', async t => {
+  await t.test('any other credential gets 401', async t => {
     const wrong = [
       `Bearer ${token}x`,
       `Bearer ${token.slice(1)}`,
@@ -102,7 +104,7 @@ await t.test('with METRICS_TOKEN', async t => {
   })
 })
 
-await t.test('without METRICS_TOKEN names are there in development only, whatever credential comes along', async t => {
+await t.test('without METRICS_TOKEN, topic names are exported in development only, with any credential', async t => {
   for (const NODE_ENV of ['development', 'production']) {
     const { app } = await build(t, { variables: { NODE_ENV } })
     const shop = await tenant(app)
@@ -113,7 +115,7 @@ await t.test('without METRICS_TOKEN names are there in development only, whateve
   }
 })
 
-t.test('wrong tokens are counted by address', async t => {
+t.test('wrong tokens count against the address', async t => {
   const { app } = await build(t, { variables: { METRICS_TOKEN: token, RATE_LIMIT_UNAUTHORIZED_MAX: '3' } })
   const statuses: number[] = []
   for (let i = 0; i < 5; i++) {
@@ -128,7 +130,7 @@ t.test('wrong tokens are counted by address', async t => {
   )
 })
 
-t.test('what falls together is merged by its kind', async t => {
+t.test('merged series are combined by their type', async t => {
   const registry = new Registry()
   const registers = [registry]
   const labelNames = ['topic', 'kind']
