@@ -37,10 +37,15 @@ for (const file of files) {
   let isFenced = false
   for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
     if (file.endsWith('.md') && /^\s*```/.test(line)) isFenced = !isFenced
-    if ([...line].length > widthMax && !isUnbreakable(file, line) && !isFenced) { found.push(`${file}:${i + 1} has ${[...line].length} characters; lines have at most ${widthMax}`) }
+    const width = [...line].length
+    if (width > widthMax && !isUnbreakable(file, line) && !isFenced) {
+      found.push(`${file}:${i + 1} has ${width} characters; lines have at most ${widthMax}`)
+    }
     if (isFenced) continue
     const text = prose(file, line)
-    for (const { line: phrase, expression } of phrases) { if (expression.test(text)) found.push(`${file}:${i + 1} has the banned phrase /${phrase}/`) }
+    for (const { line: phrase, expression } of phrases) {
+      if (expression.test(text)) found.push(`${file}:${i + 1} has the banned phrase /${phrase}/`)
+    }
   }
 }
 if (found.length > 0) {

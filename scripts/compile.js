@@ -3,8 +3,8 @@ import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:f
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-// Compiles the server before `npm start` and the other commands that run it, if a source has changed since the last
-// time. The image holds compiled code only; there is nothing to compile there.
+// Compiles the server before `npm start` and the other commands that run it, if a source has changed. The image has
+// compiled code only, so this does nothing there.
 
 const root = join(import.meta.dirname, '..')
 const project = join(root, 'tsconfig.build.json')
@@ -22,8 +22,8 @@ function compile () {
   }
   process.stdout.write(
     existsSync(stamp)
-      ? 'Compiling what has changed…\n'
-      : 'Compiling the server, which takes some seconds the first time…\n'
+      ? 'Compiling changed files…\n'
+      : 'Compiling the server. This takes a few seconds the first time…\n'
   )
   const { status } = spawnSync(process.execPath, [compiler(), '-b', project], { stdio: 'inherit', cwd: root })
   if (status !== 0) process.exit(status ?? 1)
@@ -53,8 +53,9 @@ function modified (path) {
 }
 
 /**
- * The latest change of any file or folder below these. A folder changes when a file in it is added or deleted. @param
- * {string[]} paths
+ * Returns the latest change of any file or folder below the paths. A folder changes when a file in it is added or
+ * deleted.
+ * @param {string[]} paths
  */
 function newest (paths) {
   let latest = 0
