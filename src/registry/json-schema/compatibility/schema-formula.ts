@@ -20,97 +20,101 @@ export function expand (schema: Of<'schema'>, formulas: Formulas): Formula {
   return schema.negated ? formulas.any(demands.map(demand => formulas.not(demand))) : formulas.all(demands)
 }
 
+/** A keyword that a schema has, with its value. */
+type Entry = { [Word in keyof Keywords]-?: { word: Word, value: NonNullable<Keywords[Word]> } }[keyof Keywords]
+
 /** Returns the demand of one keyword, with the adjacent keywords that it depends on. Does not handle `unevaluated…`. */
 export function demandOf (word: keyof Keywords, keywords: Keywords, formulas: Formulas): Formula {
   const value = keywords[word]
   if (value === undefined) return formulas.true
-  switch (word) {
+  const entry = { word, value } as Entry
+  switch (entry.word) {
     case 'type':
-      return typeDemand(keywords.type!, formulas)
+      return typeDemand(entry.value, formulas)
     case 'enum':
-      return formulas.in(keywords.enum!)
+      return formulas.in(entry.value)
     case 'const':
-      return formulas.in([keywords.const!])
+      return formulas.in([entry.value])
     case 'minimum':
-      return formulas.bound('min', keywords.minimum!, false)
+      return formulas.bound('min', entry.value, false)
     case 'maximum':
-      return formulas.bound('max', keywords.maximum!, false)
+      return formulas.bound('max', entry.value, false)
     case 'exclusiveMinimum':
-      return formulas.bound('min', keywords.exclusiveMinimum!, true)
+      return formulas.bound('min', entry.value, true)
     case 'exclusiveMaximum':
-      return formulas.bound('max', keywords.exclusiveMaximum!, true)
+      return formulas.bound('max', entry.value, true)
     case 'multipleOf':
-      return formulas.multiple(keywords.multipleOf!)
+      return formulas.multiple(entry.value)
     case 'minLength':
-      return formulas.size('string', keywords.minLength!)
+      return formulas.size('string', entry.value)
     case 'maxLength':
       return formulas.size('string', 0, keywords.maxLength)
     case 'pattern':
-      return formulas.pattern(keywords.pattern!)
+      return formulas.pattern(entry.value)
     case 'format':
-      return formatDemand(keywords.format!, formulas)
+      return formatDemand(entry.value, formulas)
     case 'contentEncoding':
     case 'contentMediaType':
     case 'contentSchema':
       return formulas.opaque(canonical([word, value]), 'content')
     case 'minItems':
-      return formulas.size('array', keywords.minItems!)
+      return formulas.size('array', entry.value)
     case 'maxItems':
       return formulas.size('array', 0, keywords.maxItems)
     case 'minProperties':
-      return formulas.size('object', keywords.minProperties!)
+      return formulas.size('object', entry.value)
     case 'maxProperties':
       return formulas.size('object', 0, keywords.maxProperties)
     case 'uniqueItems':
       return keywords.uniqueItems === true ? formulas.unique() : formulas.true
     case 'prefixItems':
-      return formulas.all(keywords.prefixItems!.map((item, i) => formulas.item(i, formulas.schema(item))))
+      return formulas.all(entry.value.map((item, i) => formulas.item(i, formulas.schema(item))))
     case 'items':
-      return formulas.rest(keywords.prefixItems?.length ?? 0, formulas.schema(keywords.items!))
+      return formulas.rest(keywords.prefixItems?.length ?? 0, formulas.schema(entry.value))
     case 'contains':
-      return formulas.count(0, formulas.schema(keywords.contains!), keywords.minContains ?? 1, keywords.maxContains)
+      return formulas.count(0, formulas.schema(entry.value), keywords.minContains ?? 1, keywords.maxContains)
     case 'required':
-      return formulas.all(keywords.required!.map(name => hasKey(name, formulas)))
+      return formulas.all(entry.value.map(name => hasKey(name, formulas)))
     case 'properties':
       return formulas.all(
-        [...keywords.properties!].map(([name, then]) => formulas.everyKey(formulas.in([name]), formulas.schema(then)))
+        [...entry.value].map(([name, then]) => formulas.everyKey(formulas.in([name]), formulas.schema(then)))
       )
     case 'patternProperties':
       return formulas.all(
-        [...keywords.patternProperties!].map(([source, then]) =>
+        [...entry.value].map(([source, then]) =>
           formulas.everyKey(formulas.pattern(source), formulas.schema(then))
         )
       )
     case 'additionalProperties':
-      return formulas.everyKey(otherKeys(keywords, formulas), formulas.schema(keywords.additionalProperties!))
+      return formulas.everyKey(otherKeys(keywords, formulas), formulas.schema(entry.value))
     case 'propertyNames':
-      return formulas.everyKey(formulas.schema(keywords.propertyNames!, true), formulas.false)
+      return formulas.everyKey(formulas.schema(entry.value, true), formulas.false)
     case 'dependentRequired':
       return formulas.all(
-        [...keywords.dependentRequired!].map(([name, others]) =>
+        [...entry.value].map(([name, others]) =>
           dependency(name, formulas.all(others.map(other => hasKey(other, formulas))), formulas)
         )
       )
     case 'dependentSchemas':
       return formulas.all(
-        [...keywords.dependentSchemas!].map(([name, then]) => dependency(name, formulas.schema(then), formulas))
+        [...entry.value].map(([name, then]) => dependency(name, formulas.schema(then), formulas))
       )
     case 'allOf':
-      return formulas.all(keywords.allOf!.map(part => formulas.schema(part)))
+      return formulas.all(entry.value.map(part => formulas.schema(part)))
     case 'anyOf':
-      return formulas.any(keywords.anyOf!.map(part => formulas.schema(part)))
+      return formulas.any(entry.value.map(part => formulas.schema(part)))
     case 'oneOf':
       return oneOf(keywords, formulas)
     case 'not':
-      return formulas.schema(keywords.not!, true)
+      return formulas.schema(entry.value, true)
     case 'if':
       return formulas.all([
         formulas.any([
-          formulas.schema(keywords.if!, true),
+          formulas.schema(entry.value, true),
           keywords.then === undefined ? formulas.true : formulas.schema(keywords.then)
         ]),
         formulas.any([
-          formulas.schema(keywords.if!), keywords.else === undefined ? formulas.true : formulas.schema(keywords.else)
+          formulas.schema(entry.value), keywords.else === undefined ? formulas.true : formulas.schema(keywords.else)
         ])
       ])
     case 'then':
