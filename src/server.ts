@@ -1,6 +1,6 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -99,6 +99,7 @@ async function listen (app: FastifyInstance): Promise<void> {
 async function startInDataDir (config: Config, logger: Logger, started: Part[]): Promise<void> {
   const { dataDir, url } = config.database
   try {
+    if (url === undefined) await makeFolder(resolve(dataDir))
     if (config.encryptionKeys.length === 0) config.encryptionKeys = [await developmentKey(dataDir)]
     if (url !== undefined) return
     const database = new EmbeddedDatabase({
@@ -133,11 +134,25 @@ async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
 }
 
 /**
+ * Creates a folder with its parents, one by one: `mkdir` with `recursive` never returns where the file system refuses a
+ * folder with ENOENT, such as below /proc.
+ */
+async function makeFolder (path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory() === true) return
+  if (found === undefined && dirname(path) !== path) await makeFolder(dirname(path))
+  await mkdir(path).catch(async (error: unknown) => {
+    // Another process may have been faster.
+    if ((await stat(path).catch(() => undefined))?.isDirectory() !== true) throw error
+  })
+}
+
+/**
  * Returns the development key, which is generated once and kept, so that stored secrets stay readable after a restart.
  */
 async function developmentKey (dataDir: string): Promise<Buffer> {
   const file = join(dataDir, 'encryption-key')
-  await mkdir(dataDir, { recursive: true })
+  await makeFolder(resolve(dataDir))
   try {
     await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
   } catch (error) {

@@ -80,7 +80,7 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
   const begin = performance.now()
   let left = batches
   // The server may have closed some while the other side had its turn.
-  publishers = await Promise.all(publishers.map(one => one.isOpen ? one : HttpConnection.open(url)))
+  publishers = await Promise.all(publishers.map(async one => one.isOpen ? one : await HttpConnection.open(url)))
   const all = publishers.length > 1 ? arrival(total) : undefined
   await Promise.all(publishers.map(async publisher => {
     while (left-- > 0) {

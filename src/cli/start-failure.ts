@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { pino } from 'pino'
 import { ConfigError, isProduction, type Config } from '../config.ts'
+import { UnreadableSecretError } from '../foundation/encryption/encryption.ts'
 
 /**
  * A start that failed for a reason outside the program. The message is one sentence that names the variable to change.
@@ -45,11 +46,28 @@ const fileReasons: Record<string, string> = {
   ENOSPC: 'is on a disk that is full',
   EDQUOT: 'is on a disk whose quota is used up',
   ENOTDIR: 'is inside a path that is not a folder',
-  ELOOP: 'is a symbolic link to itself'
+  ELOOP: 'is a symbolic link to itself',
+  EEXIST: 'is not a folder',
+  EISDIR: 'has a folder where a file is expected',
+  ENOENT: 'cannot be created there',
+  EINVAL: 'cannot be created there',
+  ENAMETOOLONG: 'has a name that is too long',
+  EMFILE: 'cannot be opened, because the process has too many open files',
+  ENFILE: 'cannot be opened, because the machine has too many open files'
 }
 
-/** Translates an error of the platform's own database; any other error is returned as it is. */
+/** Translates secrets that no configured key decrypts. */
+function encryptionFailure (error: unknown): StartError | undefined {
+  const cause = rootOf(error)
+  return cause instanceof UnreadableSecretError
+    ? new StartError(`ENCRYPTION_KEY: ${cause.message}.`, { cause: error })
+    : undefined
+}
+
+/** Translates an error of the platform's own database or of the secrets in it; any other error is returned as it is. */
 export function databaseFailure (error: unknown, url: string): unknown {
+  const unreadable = encryptionFailure(error)
+  if (unreadable !== undefined) return unreadable
   const cause = rootOf(error)
   const code = codeOf(cause)
   const at = addressOf(url)

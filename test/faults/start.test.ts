@@ -149,13 +149,26 @@ await t.test('an unusable data folder is one sentence that names DATA_DIR', asyn
   await mkdir(closed, { mode: 0o555 })
   const file = join(await dataFolder(t), 'file')
   await writeFile(file, '')
-  const cases = [closed, join(closed, 'below'), join(file, 'below')]
+  const cases = [
+    closed, join(closed, 'below'), file, join(file, 'below'), '/dev/null', '/proc/none', join(closed, 'x'.repeat(300))
+  ]
   for (const folder of cases) {
     const failed = launch({ dataDir, variables: { DATA_DIR: folder }, account: unprivileged })
     t.same(await failed.exit, { code: 1, signal: null }, folder)
     t.match(failed.output, /^[^\n]*DATA_DIR[^\n]*\n$/, 'one line')
   }
   await chmod(closed, 0o755)
+})
+
+await t.test('a key that decrypts none of the stored secrets is one sentence that names ENCRYPTION_KEY', async t => {
+  const variables = { DATABASE_URL: await createDatabase(t), PORT: '0', LOG_LEVEL: 'error', NODE_ENV: 'production' }
+  const first = await start(t, { dataDir: await dataFolder(t), variables: { ...variables, ENCRYPTION_KEY: testKey } })
+  first.kill('SIGTERM')
+  await first.exit
+  const otherKey = Buffer.alloc(32, 9).toString('base64')
+  const failed = launch({ dataDir: await dataFolder(t), variables: { ...variables, ENCRYPTION_KEY: otherKey } })
+  t.same(await failed.exit, { code: 1, signal: null })
+  t.match(reasonOf(failed.output), /^ENCRYPTION_KEY: no signing key can be read/)
 })
 
 await t.test('a port in use or an address of another machine is one sentence that names the variable', async t => {

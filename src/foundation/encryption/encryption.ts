@@ -1,5 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 
+/** A stored secret that the configured keys cannot decrypt. */
+export class UnreadableSecretError extends Error {}
+
 /**
  * The place where a sealed secret is stored. It can be opened only there, so that secrets of two rows cannot be swapped
  * in the database.
@@ -37,7 +40,7 @@ export function createEncryption (keys: Buffer[]): Encryption {
   function open (sealed: string, place: SealedPlace, versions: readonly string[]): string {
     const [, version = '', name, ...parts] = form.exec(sealed) ?? []
     if (!versions.includes(version)) {
-      throw new Error(
+      throw new UnreadableSecretError(
         version === 'v1'
           ? 'a stored secret has the form of an earlier version: run `npm run reencrypt`'
           : 'a stored secret is malformed'
@@ -45,7 +48,7 @@ export function createEncryption (keys: Buffer[]): Encryption {
     }
     const found = named.find(candidate => candidate.name === name)
     if (found === undefined) {
-      throw new Error(
+      throw new UnreadableSecretError(
         'a stored secret was encrypted with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD'
       )
     }

@@ -6,9 +6,15 @@ import type { Scope } from '../../../schemas/scope.ts'
 
 const textLengthMax = 500
 
-/** Returns a URL without its query, in one line and limited in length. */
+/** A query, also where its question mark is encoded, and path parameters: a client may have put a token there. */
+const beyondPath = /(?:[?;#]|%3[bf]|%23).*$/is
+/** The scheme and authority of a target in absolute form, which may have credentials. */
+const authority = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
+
+/** Returns the path of a request target: without authority and query, in one line and limited in length. */
 export const loggedPath = (url: string | undefined): string =>
-  plainText((url ?? '').split('?', 1)[0] ?? '', textLengthMax)
+  plainText((url ?? '').slice(0, 4 * textLengthMax).replace(authority, '').replace(beyondPath, ''), textLengthMax)
+
 export const loggedAgent = (userAgent: string | undefined): string | undefined =>
   userAgent === undefined ? undefined : plainText(userAgent, textLengthMax)
 

@@ -3,7 +3,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import { system } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import type { Encryption } from '../../foundation/encryption/encryption.ts'
+import { UnreadableSecretError, type Encryption } from '../../foundation/encryption/encryption.ts'
 import { randomId } from '../../foundation/ids.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
@@ -68,8 +68,8 @@ export class SigningKeys {
     })
     await this.refresh()
     if (this.active === undefined) {
-      throw new Error(
-        'No signing key can be read. They were encrypted with a key that is neither ENCRYPTION_KEY nor in ' +
+      throw new UnreadableSecretError(
+        'no signing key can be read. They were encrypted with a key that is neither ENCRYPTION_KEY nor in ' +
           'ENCRYPTION_KEYS_OLD'
       )
     }

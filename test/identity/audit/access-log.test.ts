@@ -9,6 +9,7 @@ import { connectSocketIo, connectWs } from '../../clients.ts'
 import { readableLog } from '../../log-lines.ts'
 import { eventually } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
+import { loggedPath } from '../../../src/identity/audit/access-log.ts'
 
 /* ACCESS_LOG writes a line for each request, and for each socket when it connects and when it ends. */
 
@@ -158,4 +159,16 @@ t.test('without ACCESS_LOG, nothing is logged', async t => {
   await client.closed
   t.same(log.lines().filter(({ msg }) => /^(request|socket)\./.test(msg)), [])
   t.equal(app.accessLog, undefined)
+})
+
+await t.test('a logged path has neither credentials nor a query, however they are written', async t => {
+  const targets = {
+    '/api/topics?token=x': '/api/topics',
+    'http://user:password@example.com/api/topics?token=x': '/api/topics',
+    '/api/topics%3Ftoken=x': '/api/topics',
+    '/api/topics;token=x': '/api/topics',
+    '/api/topics#token=x': '/api/topics',
+    '/api/sync/cart/documents/a%20b': '/api/sync/cart/documents/a%20b'
+  }
+  for (const [target, path] of Object.entries(targets)) t.equal(loggedPath(target), path, target)
 })
