@@ -54,7 +54,7 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
         `The content type must be application/json, not ${String(request.headers['content-type']).slice(0, 100)}`
       )
     case 'FST_UNDER_PRESSURE':
-      return new ServiceUnavailableError('OVERLOADED', 'The server is overloaded. Retry after the time in Retry-After', {
+      return new ServiceUnavailableError('OVERLOADED', 'The server is overloaded. Retry after 5 s', {
         retryAfterS: 5
       })
     default:

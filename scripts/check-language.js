@@ -9,7 +9,8 @@ import { readFileSync } from 'node:fs'
 const widthMax = 120
 const read = name =>
   readFileSync(new URL(name, import.meta.url), 'utf8').split('\n').filter(line => line !== '' && !line.startsWith('#'))
-const phrases = read('banned-phrases.txt').map(line => ({ line, expression: new RegExp(line, 'i') }))
+const phrases = read('banned-phrases.txt')
+  .map(line => ({ line, expression: new RegExp(line, /[A-Z]/.test(line) ? '' : 'i') }))
 /** Files that have not been brought to this form yet. */
 const exempt = read('language-exempt.txt')
 

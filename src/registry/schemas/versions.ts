@@ -7,7 +7,9 @@ import type {
 import type { Scope } from '../../../schemas/scope.ts'
 import { system, type Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
-import { ConflictError, IncompatibleSchemaError, NotFoundError, ValidationError } from '../../errors.ts'
+import {
+  IncompatibleSchemaError, NotFoundError, ServiceUnavailableError, ValidationError
+} from '../../errors.ts'
 import { encodeJson } from '../../foundation/json.ts'
 import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
 import { isReserved } from '../topics/topic-names.ts'
@@ -171,9 +173,10 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
         }, input.activate ?? last === 0, by)
         if (row !== undefined) return toSchemaVersion(row)
       }
-      throw new ConflictError(
-        'SCHEMA_INCOMPATIBLE',
-        `Other requests are registering schemas for ${topic} at the same time. Send the request again`
+      throw new ServiceUnavailableError(
+        'OVERLOADED',
+        `Other requests are registering schemas for ${topic} at the same time. Retry after 1 s`,
+        { retryAfterS: 1 }
       )
     },
 

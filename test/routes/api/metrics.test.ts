@@ -66,10 +66,12 @@ await t.test('hot topics are those of the scope, the busiest first, with who lis
 
 await t.test('a session sees what its roles reach; a client token sees nothing', async t => {
   await app.pool.query(
-    "insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_all', 'all@example.com', 'All', 'x', 0, 0), ('usr_one', 'one@example.com', 'One', 'x', 0, 0)"
+    `insert into users (id, email, name, password_hash, created_at, updated_at)
+      values ('usr_all', 'all@example.com', 'All', 'x', 0, 0), ('usr_one', 'one@example.com', 'One', 'x', 0, 0)`
   )
   await app.pool.query(
-    "insert into role_assignments (user_id, role_id, application_id) values ('usr_all', 'role_viewer', null), ('usr_one', 'role_viewer', $1)",
+    `insert into role_assignments (user_id, role_id, application_id)
+      values ('usr_all', 'role_viewer', null), ('usr_one', 'role_viewer', $1)`,
     [shop.applicationId]
   )
   const session = async (userId: string) =>
