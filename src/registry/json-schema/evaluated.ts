@@ -49,6 +49,7 @@ export class Lowering {
   readonly #total: CompileWork
   readonly #known = new Map<SchemaNode, Scenario[]>()
   readonly #negations = new Map<SchemaNode, SchemaNode>()
+  readonly #rules = new Map<typeof otherKeysFit, Map<readonly Scenario[], Map<unknown, SchemaNode>>>()
   #work = 0
   #depth = 0
 
@@ -71,13 +72,25 @@ export class Lowering {
     const scenarios = yield * this.#attempt(others)
     if (scenarios === undefined) return
     if (unevaluatedProperties !== undefined) {
-      keywords.unevaluatedPropertiesRule = rule(scenarios, seen =>
-        otherKeysFit(seen, share(unevaluatedProperties)))
+      keywords.unevaluatedPropertiesRule = this.#ruleOf(scenarios, unevaluatedProperties, otherKeysFit)
     }
     if (unevaluatedItems !== undefined) {
-      keywords.unevaluatedItemsRule = rule(scenarios, seen =>
-        otherItemsFit(seen, share(unevaluatedItems)))
+      keywords.unevaluatedItemsRule = this.#ruleOf(scenarios, unevaluatedItems, otherItemsFit)
     }
+  }
+
+  /** Returns one rule for all schemas that have the same scenarios and the same schema for unevaluated members. */
+  #ruleOf (scenarios: readonly Scenario[], unevaluated: SchemaNode, fit: typeof otherKeysFit): SchemaNode {
+    const rules = this.#rules.get(fit) ?? new Map<readonly Scenario[], Map<unknown, SchemaNode>>()
+    this.#rules.set(fit, rules)
+    const same = rules.get(scenarios) ?? new Map<unknown, SchemaNode>()
+    rules.set(scenarios, same)
+    const key = typeof unevaluated.keywords === 'boolean' ? unevaluated.keywords : unevaluated
+    const known = same.get(key)
+    if (known !== undefined) return share(known)
+    const made = rule(scenarios, seen => fit(seen, share(unevaluated)))
+    same.set(key, made)
+    return made
   }
 
   * #attempt (keywords: Keywords): Generator<void, Scenario[] | undefined> {
@@ -112,7 +125,9 @@ export class Lowering {
     if (oneOf !== undefined) multiply(yield * this.#alternatives(oneOf))
     if (test !== undefined) multiply(yield * this.#conditional(test, keywords.then, keywords.else))
     for (const [name, schema] of dependentSchemas) multiply(yield * this.#dependent(name, schema))
-    return scenarios.length === 0 ? [own] : this.#product([own], scenarios)
+    if (scenarios.length === 0) return [own]
+    // Without members of its own, the schema has the very scenarios of its branch, so that rules can be shared.
+    return own.when.size === 0 && isNothing(own.seen) ? scenarios : this.#product([own], scenarios)
   }
 
   #add (to: MutableScenario, { when, seen }: Scenario): void {

@@ -112,7 +112,7 @@ await t.test('requests per minute are limited for an application, and for each p
   for (const subject of ['a', 'b', 'c', 'd']) t.equal((await get(subject)).statusCode, 200)
   const refused = await get('e')
   t.match(refused.json(), {
-    error: 'RateLimitError', code: 'RATE_LIMITED', message: /More than 4 requests by the application/
+    error: 'RateLimitError', code: 'RATE_LIMITED', message: /More than 4 requests per minute .*application/
   })
   t.equal(refused.statusCode, 429)
   t.ok(Number(refused.headers['retry-after']) > 0)

@@ -255,7 +255,7 @@ await t.test("a webhook's right to read is checked again before each delivery", 
     const found = await deliveries('dead')
     return found.length > 0 && found
   })
-  t.match(dead, [{ error: /may not read the event/ }])
+  t.match(dead, [{ error: /may no longer read the event/ }])
   await app.db.deleteFrom('webhook_deliveries').execute()
   const before = sink.received.length
 

@@ -90,6 +90,27 @@ t.test('a shared definition is compiled once, for every keyword', t => {
   t.end()
 })
 
+t.test('a rule for unevaluated members beside a shared union is compiled once', t => {
+  const union = {
+    oneOf: list(12, i => ({
+      type: 'object', properties: { kind: { const: i }, value: { maxLength: i + 1 } }, required: ['kind']
+    }))
+  }
+  const schema = (n: number, unevaluated: Raw) => ({
+    $defs: { union }, properties: record(n, () => ({ allOf: [{ $ref: '#/$defs/union' }], ...unevaluated }))
+  })
+  const plain = stepsOf(schema(300, {}))
+  for (const unevaluated of [{ unevaluatedProperties: false }, { unevaluatedItems: false }]) {
+    const steps = stepsOf(schema(300, unevaluated))
+    t.ok(steps < 3 * plain, `${JSON.stringify(unevaluated)}: ${steps} steps, ${plain} without`)
+  }
+  const validator = compileValidator(schema(3, { unevaluatedProperties: false }))
+  t.same(validator.validate({ p1: { kind: 3, value: 'ab' } }), [])
+  t.not(validator.validate({ p1: { kind: 3, other: 1 } }).length, 0)
+  t.not(validator.validate({ p1: { kind: 0, value: 'ab' } }).length, 0)
+  t.end()
+})
+
 /** A chain of definitions, each with two references to the next: expanded, they would double `n` times. */
 const DOUBLING: Record<string, (i: number) => Raw> = {
   'below properties': i => ({ properties: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } } }),
