@@ -26,11 +26,9 @@ export async function serverAccount (clusterDir: string): Promise<Account | unde
   if (account !== undefined) return account
   throw new Error(
     owner === undefined || owner === 0
-      ?
-        'PostgreSQL refuses to run as root, and /etc/passwd names neither "postgres" nor "nobody": run as an ' +
+      ? 'PostgreSQL refuses to run as root, and /etc/passwd names neither "postgres" nor "nobody": run as an ' +
           'ordinary user, or set DATABASE_URL'
-      :
-        `${clusterDir} belongs to uid ${owner}, which /etc/passwd does not name: set DATA_DIR to a different folder, ` +
+      : `${clusterDir} belongs to uid ${owner}, which /etc/passwd does not name: set DATA_DIR to a different folder, ` +
           'or set DATABASE_URL'
   )
 }

@@ -75,11 +75,11 @@ const statements = [
     status_code int,
     error text
   ) with (fillfactor = 50)`,
-  "create index webhook_deliveries_due on webhook_deliveries (webhook_id, next_at, position) " +
+  'create index webhook_deliveries_due on webhook_deliveries (webhook_id, next_at, position) ' +
     "where state = 'pending' and lane is null",
-  "create index webhook_deliveries_lanes on webhook_deliveries (webhook_id, lane, position) " +
+  'create index webhook_deliveries_lanes on webhook_deliveries (webhook_id, lane, position) ' +
     "where state = 'pending' and lane is not null",
-  "create index webhook_deliveries_dead on webhook_deliveries (application_id, webhook_id, seq) " +
+  'create index webhook_deliveries_dead on webhook_deliveries (application_id, webhook_id, seq) ' +
     "where state = 'dead'",
   'create index webhook_deliveries_application on webhook_deliveries (application_id, seq)',
   'create index webhook_deliveries_event on webhook_deliveries (event_id)',

@@ -26,7 +26,7 @@ const statements = [
   'create unique index event_traces_id on event_traces (id, created_at)',
   'create index event_traces_newest on event_traces (application_id, environment, created_at, node, n)',
   'create index event_traces_stream on event_traces (application_id, environment, node, n)',
-  "create index event_traces_refused on event_traces (application_id, environment, created_at, node, n) " +
+  'create index event_traces_refused on event_traces (application_id, environment, created_at, node, n) ' +
     "where outcome <> 'stored'",
   `create table event_trace_parts (
     id text not null,

@@ -104,7 +104,8 @@ function sentenceOf (code: string, message: string, error: unknown): string {
   if (/^(ERR_SSL_|ERR_TLS_|EPROTO)/.test(code)) return 'TLS could not be set up'
   if (/CERT|^CRL_/.test(code)) return 'The certificate is not accepted'
   if (error instanceof errors.HTTPParserError || code.startsWith('HPE_')) return 'The response is not valid HTTP'
-  if (/^[0-9A-Z]{5}$/.test(code)) { return sqlStates.find(([form]) => form.test(code))?.[1] ??
-    'PostgreSQL reported an error' }
+  if (/^[0-9A-Z]{5}$/.test(code)) {
+    return sqlStates.find(([form]) => form.test(code))?.[1] ?? 'PostgreSQL reported an error'
+  }
   return texts.find(([form]) => form.test(message))?.[1] ?? 'The connection failed'
 }

@@ -552,7 +552,7 @@ await t.test('invalid or oversized HTTP is refused with the same error body', as
     'an unknown method': ['BREW /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
     'an unsupported method': ['DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
     'two tokens': [
-      `GET /api/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n` +
+      'GET /api/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
         `Authorization: Bearer a\r\nAuthorization: Bearer ${shop.token()}\r\n\r\n`,
       401
     ],

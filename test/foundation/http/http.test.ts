@@ -127,7 +127,7 @@ await t.test('a request without exactly one valid Host gets 400', async t => {
   }
   t.match(
     await get('Host: example.com\r\nhost: example.com\r\n'), /^HTTP\/1\.1 400 [^]*more than one Host/,
-      'the same value twice'
+    'the same value twice'
   )
   t.match(await get('Host: a.com\r\nHost: b.com\r\n'), /^HTTP\/1\.1 400 [^]*more than one Host/)
   t.match(await get(''), /^HTTP\/1\.1 400 [^]*no Host/)
