@@ -84,7 +84,7 @@ async function startLocked (
   const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log },
     wantedPort === undefined ? undefined : async () => wantedPort)
   const { pid } = postmaster
-  // The loopback needs no TLS, whatever PGSSLMODE is set to.
+  // Connections on the loopback use no TLS. This overrides PGSSLMODE.
   const connectionString = (database: string) =>
     `postgres://${superuser}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`
   try {

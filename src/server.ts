@@ -99,7 +99,7 @@ async function listen (app: FastifyInstance): Promise<void> {
 async function startInDataDir (config: Config, logger: Logger, started: Part[]): Promise<void> {
   const { dataDir, url } = config.database
   try {
-    if (url === undefined) await makeFolder(resolve(dataDir))
+    if (url === undefined || config.encryptionKeys.length === 0) await makeFolder(resolve(dataDir))
     if (config.encryptionKeys.length === 0) config.encryptionKeys = [await developmentKey(dataDir)]
     if (url !== undefined) return
     const database = new EmbeddedDatabase({
@@ -152,7 +152,6 @@ async function makeFolder (path: string): Promise<void> {
  */
 async function developmentKey (dataDir: string): Promise<Buffer> {
   const file = join(dataDir, 'encryption-key')
-  await makeFolder(resolve(dataDir))
   try {
     await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
   } catch (error) {

@@ -88,7 +88,7 @@ function refuse (error: NodeJS.ErrnoException & { stderr?: string, killed?: bool
   throw new Error(`initdb of the embedded PostgreSQL failed (or set DATABASE_URL): ${reason}`, { cause: error })
 }
 
-// An initdb that outlived its parent may still write here. What it blocks is removed at the next start.
+// An initdb may survive its parent and still write here. The next start removes folders that could not be removed now.
 async function removeStages (dataDir: string): Promise<void> {
   for (const name of await readdir(dataDir)) {
     if (name.startsWith(stagePrefix)) {

@@ -100,8 +100,8 @@ export type MappingChanges = ReturnType<typeof createMappingChanges>
 class NoStreamYetError extends ServiceUnavailableError {}
 
 /**
- * Requires a stream before a mapping is enabled: what commits before the slot begins is in no stream, whatever the
- * publication lists. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
+ * Requires a stream before a mapping is enabled. A transaction that commits before the slot exists is in no stream,
+ * even if the publication lists its table. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
  */
 async function requireStream (
   trx: Transaction<Database>, client: SourceClient, { row: { id, revision, slot, publication } }: Source

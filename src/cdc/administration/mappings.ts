@@ -135,7 +135,8 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
     },
 
     /**
-     * Deletes the mapping and its versions at home; elsewhere deletes what was promoted there. Returns it as it was.
+     * Deletes the mapping. In its home environment this deletes all versions, elsewhere what was promoted there.
+     * Returns the deleted mapping.
      * Throws ConflictError `MAPPING_PROMOTED` at home while another environment runs it.
      */
     async remove (scope: Scope, id: string, by: Origin = system): Promise<Mapping> {

@@ -2,7 +2,7 @@ import type { OwnedData } from '../../identity/applications/owned-data.ts'
 import { leaveConnectionsOf } from '../replication/slot-cleanup.ts'
 
 /**
- * The database connections and mappings of an application. What they made in the connected databases is recorded for
+ * The database connections and mappings of an application. Their slots and publications are recorded for
  * cleanup.
  */
 export const ownedConnections: OwnedData = {

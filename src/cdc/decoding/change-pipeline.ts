@@ -173,7 +173,7 @@ export class ChangePipeline {
     this.#wake()
   }
 
-  /** Resolves when no write is in progress, whatever its outcome. */
+  /** Resolves when no write is in progress. A failed write does not reject it. */
   async drained (): Promise<void> {
     await this.#settling.catch(() => {})
   }
