@@ -1,3 +1,20 @@
+/** A schema of the OpenAPI document, as far as the tests read it. */
+export interface Schema {
+  $ref?: string
+  type?: string | string[]
+  properties?: Record<string, Schema>
+  required?: string[]
+  items?: Schema
+  anyOf?: Schema[]
+  const?: unknown
+  enum?: unknown[]
+  default?: unknown
+  examples?: unknown[]
+  example?: unknown
+  minProperties?: number
+  [more: string]: unknown
+}
+
 const shared = /^#\/components\/(parameters|responses)\/(\w+)$/
 
 /** Returns the OpenAPI document with shared parameters and responses inlined. References to schemas stay. */

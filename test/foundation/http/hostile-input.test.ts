@@ -10,25 +10,12 @@ import { build, listen } from '../../build.ts'
 import { connectSocketIo } from '../../clients.ts'
 import { inject } from '../../inject.ts'
 import { tenant } from '../../tenant.ts'
-import { dereferenced } from '../../dereferenced.ts'
+import { dereferenced, type Schema } from '../../dereferenced.ts'
 
 /* Invalid input at any place of any route gets a clear 4xx that names the place, never a 5xx. */
 
 t.setTimeout(240_000)
 
-interface Schema {
-  $ref?: string
-  type?: string | string[]
-  properties?: Record<string, Schema>
-  required?: string[]
-  items?: Schema
-  anyOf?: Schema[]
-  const?: unknown
-  enum?: unknown[]
-  default?: unknown
-  examples?: unknown[]
-  [more: string]: unknown
-}
 interface Parameter {
   in: 'path' | 'query' | 'header'
   name: string

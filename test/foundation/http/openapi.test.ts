@@ -12,28 +12,13 @@ import t from 'tap'
 import { isEntityOwning, isPermissionName } from '../../../src/identity/access/permissions.ts'
 import { build } from '../../build.ts'
 import { root } from '../../root.ts'
-import { dereferenced } from '../../dereferenced.ts'
+import { dereferenced, type Schema } from '../../dereferenced.ts'
 import { tenant } from '../../tenant.ts'
 
 /*
  * The document is complete and correct, and equals the committed one. Every route is checked.
  */
 
-interface Schema {
-  $ref?: string
-  type?: string
-  properties?: Record<string, Schema>
-  required?: string[]
-  items?: Schema
-  anyOf?: Schema[]
-  const?: unknown
-  enum?: unknown[]
-  default?: unknown
-  examples?: unknown[]
-  example?: unknown
-  minProperties?: number
-  [more: string]: unknown
-}
 interface Parameter {
   in: string
   name: string

@@ -4,7 +4,7 @@ import { connectWs, transports } from '../../clients.ts'
 import { inject } from '../../inject.ts'
 import { eventually, person } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
-import { dereferenced } from '../../dereferenced.ts'
+import { dereferenced, type Schema } from '../../dereferenced.ts'
 
 /*
  * Proves tenant isolation on every route of the OpenAPI document: a resource of one tenant does not exist for another,
@@ -14,18 +14,6 @@ import { dereferenced } from '../../dereferenced.ts'
 
 t.setTimeout(120_000)
 
-interface Schema {
-  $ref?: string
-  type?: string
-  properties?: Record<string, Schema>
-  required?: string[]
-  items?: Schema
-  anyOf?: Schema[]
-  const?: unknown
-  enum?: unknown[]
-  default?: unknown
-  examples?: unknown[]
-}
 interface Operation {
   parameters?: { in: string, name: string, example?: unknown, schema: Schema }[]
   requestBody?: { content: Record<string, { schema: Schema }> }
