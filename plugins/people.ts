@@ -7,11 +7,16 @@ import { createInvites, type Invites } from '../src/identity/people/invites.ts'
 import { createNotify } from '../src/identity/people/notify.ts'
 import { createPasswordResets, type PasswordResets } from '../src/identity/people/password-resets.ts'
 import { createPeople, type People } from '../src/identity/people/people.ts'
+import { createReauthentication } from '../src/identity/people/reauthentication.ts'
+import { createRoleAssignments, type RoleAssignments } from '../src/identity/people/role-assignments.ts'
 import { createRoles, type Roles } from '../src/identity/people/roles.ts'
+import { createUserCredentials, type UserCredentials } from '../src/identity/people/user-credentials.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     people: People
+    userCredentials: UserCredentials
+    roleAssignments: RoleAssignments
     roles: Roles
     invites: Invites
     passwordResets: PasswordResets
@@ -39,13 +44,12 @@ export default fp(async (app) => {
   const notify = createNotify(mailer)
   const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, log })
   const invites = createInvites({ db, users, login, mailer, links, onGrantsChanged })
+  const reauthentication = createReauthentication({ users, refusedLogins, notices: app.notices })
+  app.decorate('people', createPeople({ db, users, sessions, reauthentication, notify, invite: invites.create }))
   app.decorate(
-    'people',
-    createPeople({
-      db, users, sessions, secondFactor, refusedLogins, notices: app.notices, notify, invite: invites.create,
-      onGrantsChanged
-    })
+    'userCredentials', createUserCredentials({ db, sessions, secondFactor, reauthentication, notify })
   )
+  app.decorate('roleAssignments', createRoleAssignments({ db, onGrantsChanged }))
   app.decorate('roles', createRoles({ db, onGrantsChanged }))
   app.decorate('invites', invites)
   app.decorate('passwordResets', resets)

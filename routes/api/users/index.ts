@@ -121,7 +121,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    await app.people.changePassword(request.principal, request.params.id, request.body, request.origin)
+    await app.userCredentials.changePassword(request.principal, request.params.id, request.body, request.origin)
     return reply.code(204).send(null)
   })
 
@@ -142,7 +142,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
-  }, async (request) => app.people.setUpMfa(request.principal, request.params.id, request.body, request.origin))
+  }, async (request) =>
+    app.userCredentials.setUpMfa(request.principal, request.params.id, request.body, request.origin))
 
   app.post('/:id/mfa/confirm', {
     config: { permission: 'authenticated' },
@@ -160,7 +161,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
-  }, async (request) => app.people.confirmMfa(request.principal, request.params.id, request.body.code, request.origin))
+  }, async (request) =>
+    app.userCredentials.confirmMfa(request.principal, request.params.id, request.body.code, request.origin))
 
   app.post('/:id/mfa/disable', {
     config: { permission: 'authenticated' },
@@ -180,7 +182,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    await app.people.disableMfa(request.principal, request.params.id, request.body, request.origin)
+    await app.userCredentials.disableMfa(request.principal, request.params.id, request.body, request.origin)
     return reply.code(204).send(null)
   })
 
@@ -199,7 +201,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.people.assign(request.principal, request.params.id, request.body, request.origin)
+    return app.roleAssignments.assign(request.principal, request.params.id, request.body, request.origin)
   })
 
   app.delete('/:id/roles/:roleId', {
@@ -216,7 +218,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'The role is removed.' }, ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    await app.people.unassign(
+    await app.roleAssignments.unassign(
       request.principal, request.params.id, request.params.roleId, request.query, request.origin
     )
     return reply.code(204).send(null)

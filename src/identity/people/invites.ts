@@ -19,7 +19,8 @@ import { randomId } from '../../foundation/ids.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Links } from '../mail/links.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
-import { authorizeAssignment, insertAssignment, userExists } from './people.ts'
+import { userExists } from './people.ts'
+import { authorizeAssignment, insertAssignment } from './role-assignments.ts'
 import { requireRole } from './roles.ts'
 
 const inviteMs = 7 * 24 * 3_600_000

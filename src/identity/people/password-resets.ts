@@ -14,7 +14,7 @@ import { ForbiddenError } from '../../errors.ts'
 import type { Links } from '../mail/links.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Notify } from './notify.ts'
-import { setPassword } from './people.ts'
+import { setPassword } from './user-credentials.ts'
 
 const resetMs = 3_600_000
 /** The time between two mails to one address, so that a stranger cannot fill a mailbox. */

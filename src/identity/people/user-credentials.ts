@@ -1,0 +1,137 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../../../db/tables.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import { hashPassword } from '../auth/passwords.ts'
+import { isAllowed } from '../access/permissions.ts'
+import type { Principal, SessionPrincipal } from '../access/principal.ts'
+import type { SecondFactor } from '../auth/second-factor.ts'
+import type { Sessions } from '../auth/sessions.ts'
+import { lockSuperAdmins } from '../auth/users.ts'
+import { ForbiddenError } from '../../errors.ts'
+import type { Notify } from './notify.ts'
+import {
+  getChangeableAccount, getVisibleAccount, isSelf, selectAccounts, userNotFound, type AccountRow
+} from './account-rows.ts'
+import { hashingShareOf } from './hashing-share.ts'
+import type { Reauthentication } from './reauthentication.ts'
+
+export interface UserCredentialsOptions {
+  db: Kysely<Database>
+  sessions: Sessions
+  secondFactor: SecondFactor
+  reauthentication: Reauthentication
+  notify: Notify
+}
+
+export type UserCredentials = ReturnType<typeof createUserCredentials>
+
+/** Changes passwords and second factors, for users themselves or for administrators. */
+export function createUserCredentials (
+  { db, sessions, secondFactor, reauthentication, notify }: UserCredentialsOptions
+) {
+  const { requirePassword, recordRefusal } = reauthentication
+
+  /** Returns the user if the principal is that user or may change them. */
+  async function getOwnOrChangeable (principal: Principal, id: string): Promise<{ row: AccountRow, isOwn: boolean }> {
+    if (isSelf(principal, id)) {
+      const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
+      if (row === undefined) throw userNotFound(id)
+      return { row, isOwn: true }
+    }
+    if (!isAllowed(principal, null, 'users:update')) throw userNotFound(id)
+    return { row: await getChangeableAccount(db, principal, id, 'users:update'), isOwn: false }
+  }
+
+  /** Throws ForbiddenError `SESSION_REQUIRED` unless the principal is the user: only they may see the secret. */
+  async function requireSelf (principal: Principal, id: string): Promise<SessionPrincipal> {
+    if (isSelf(principal, id)) return principal
+    await getVisibleAccount(db, principal, id, 'users:read')
+    throw new ForbiddenError('SESSION_REQUIRED', 'Only the user can set up their second factor. Log in as that user')
+  }
+
+  return {
+    /**
+     * Sets a new password and ends every session of the user. Users need their current password; administrators do not.
+     * Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones.
+     */
+    async changePassword (
+      principal: Principal, id: string,
+      { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin
+    ): Promise<void> {
+      const { row, isOwn } = await getOwnOrChangeable(principal, id)
+      if (isOwn) await requirePassword(id, currentPassword, by)
+      const passwordHash = await hashPassword(newPassword, hashingShareOf(principal))
+      const announce = await db.transaction().execute(async trx => {
+        // The user's roles may have changed during the hashing.
+        if (!isOwn) {
+          await lockSuperAdmins(trx)
+          await getChangeableAccount(trx, principal, id, 'users:update')
+        }
+        return await setPassword(trx, sessions, id, passwordHash, by)
+      })
+      announce()
+      notify(row.email, 'passwordChanged')
+    },
+
+    /**
+     * Creates a second factor, to be confirmed. Throws ForbiddenError `SESSION_REQUIRED`, `PASSWORD_WRONG`,
+     * ConflictError `MFA_ENABLED`.
+     */
+    async setUpMfa (
+      principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin
+    ) {
+      const { user } = await requireSelf(principal, id)
+      await requirePassword(id, currentPassword, by)
+      return await secondFactor.setUp(user, by)
+    },
+
+    async confirmMfa (principal: Principal, id: string, code: string, by: Origin) {
+      const { user } = await requireSelf(principal, id)
+      const codes = await recordRefusal(by, id, async () => await secondFactor.confirm(id, code, by))
+      notify(user.email, 'mfaEnabled')
+      return codes
+    },
+
+    /**
+     * Disables a second factor. Users need their password and a code; administrators do not. Throws ForbiddenError
+     * `PASSWORD_WRONG`, `MFA_CODE_INVALID`.
+     */
+    async disableMfa (
+      principal: Principal, id: string,
+      { currentPassword, code }: { currentPassword?: string | undefined, code?: string | undefined }, by: Origin
+    ): Promise<void> {
+      const { row, isOwn } = await getOwnOrChangeable(principal, id)
+      if (isOwn && row.mfa_confirmed_at !== null) {
+        await requirePassword(id, currentPassword, by)
+        await recordRefusal(by, id, async () => await secondFactor.require(id, code ?? '', by))
+      }
+      await db.transaction().execute(async trx => {
+        // The user's roles may have changed since the first check.
+        if (!isOwn) {
+          await lockSuperAdmins(trx)
+          await getChangeableAccount(trx, principal, id, 'users:update')
+        }
+        await secondFactor.disable(trx, id, by)
+      })
+      if (row.mfa_confirmed_at !== null) notify(row.email, 'mfaDisabled')
+    }
+  }
+}
+
+/**
+ * Sets a password, ends the user's sessions, and deletes password resets and pending logins. Call the returned function
+ * after the commit.
+ */
+export async function setPassword (
+  trx: Kysely<Database>, sessions: Sessions, id: string, passwordHash: string, by: Origin
+): Promise<() => void> {
+  const changed = await trx.updateTable('users').set({ password_hash: passwordHash, updated_at: Date.now() }).where(
+    'id', '=', id
+  ).returning('id').executeTakeFirst()
+  if (changed === undefined) throw userNotFound(id)
+  await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
+  await trx.deleteFrom('mfa_challenges').where('user_id', '=', id).execute()
+  await record(trx, by, { action: 'user.password_changed', resourceId: id })
+  return await sessions.endAllWithin(trx, id)
+}
