@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../src/app.ts'
 import { createConfig } from '../../src/config.ts'
 import { limitHeapGrowth } from '../../src/cli/heap-growth.ts'
+import { system } from '../../src/identity/audit/origin.ts'
 import { createLogger } from '../../src/foundation/observability/logger.ts'
 import { tenant, type Tenant } from '../../test/tenant.ts'
 import { answerCalls } from '../children.ts'
@@ -191,7 +192,9 @@ async function readingRate (topic: string, head: number, total: number): Promise
 /** Creates webhooks for one topic. */
 async function makeWebhooks (urls: string[], topic: string): Promise<void> {
   for (const url of urls) {
-    await app.webhooks.endpoints.create(own.scope, { url, events: ['topic.event'], topics: [topic] })
+    await app.webhooks.endpoints.create(
+      own.scope, { url, events: ['topic.event'], topics: [topic] }, undefined, system, undefined
+    )
   }
 }
 

@@ -4,7 +4,7 @@ import type { PageQuery } from '../../schemas/common.ts'
 import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Service, ServiceCreate, ServiceUpdate } from '../../schemas/services.ts'
 import { endDocuments, endPageSize, type DoomedDocument } from '../documents/end-documents.ts'
-import { system, type Origin } from '../identity/audit/origin.ts'
+import type { Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
@@ -36,7 +36,7 @@ export function createServices ({ db, writer }: ServicesOptions) {
 
   return {
     /** Creates a service. Throws ConflictError `SERVICE_EXISTS`. */
-    async create (scope: Scope, { name, description }: ServiceCreate, by: Origin = system): Promise<Service> {
+    async create (scope: Scope, { name, description }: ServiceCreate, by: Origin): Promise<Service> {
       const now = Date.now()
       const created = await db.transaction().execute(async trx => {
         const row = await trx.insertInto('services')
@@ -80,7 +80,7 @@ export function createServices ({ db, writer }: ServicesOptions) {
       return toService(await find(scope, id))
     },
 
-    async update (scope: Scope, id: string, { description }: ServiceUpdate, by: Origin = system): Promise<Service> {
+    async update (scope: Scope, id: string, { description }: ServiceUpdate, by: Origin): Promise<Service> {
       const before = await find(scope, id)
       return await db.transaction().execute(async trx => {
         const row = await trx.updateTable('services').set({ description, updated_at: Date.now() })
@@ -101,7 +101,7 @@ export function createServices ({ db, writer }: ServicesOptions) {
      * creates the service again. Revisions of its ids start at 1 again.
      */
     async remove (
-      scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}, by: Origin = system
+      scope: Scope, id: string, { force = false }: { force?: boolean | undefined }, by: Origin
     ): Promise<void> {
       const service = await find(scope, id)
       for (let attempt = 0; attempt < removeAttemptsMax; attempt++) {

@@ -5,7 +5,7 @@ import type { Environment, Scope } from '../../schemas/scope.ts'
 import type {
   SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret
 } from '../../schemas/webhooks.ts'
-import { system, type Origin } from '../identity/audit/origin.ts'
+import type { Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { authorizeListeningTo, type ListensTo } from '../identity/access/reading.ts'
@@ -123,7 +123,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
      * webhook belongs to the platform and may read everything.
      */
     async create (
-      scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system, reader?: Principal
+      scope: Scope, input: WebhookCreate, within: Within, by: Origin, reader: Principal | undefined
     ): Promise<WebhookWithSecret> {
       const values = valuesOf({
         ...input,
@@ -179,7 +179,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
      * environments require those permissions; disabling the webhook does not.
      */
     async update (
-      scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system, reader?: Principal
+      scope: Scope, id: string, input: WebhookUpdate, within: Within, by: Origin, reader: Principal | undefined
     ): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
@@ -197,7 +197,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /** Deletes a webhook with its deliveries and its log of attempts. */
-    async remove (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<void> {
+    async remove (scope: Scope, id: string, within: Within, by: Origin): Promise<void> {
       await db.transaction().execute(async trx => {
         await countUp(trx, scope.applicationId)
         const row = await find(trx, scope, id, within)
@@ -219,11 +219,11 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
      * Activates a webhook. Pending deliveries continue; events published while the webhook was inactive are not
      * delivered.
      */
-    async activate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
+    async activate (scope: Scope, id: string, within: Within, by: Origin): Promise<Webhook> {
       return toWebhook(await change(scope, id, within, by, 'webhook.activated', row => activity(row, true)))
     },
 
-    async deactivate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
+    async deactivate (scope: Scope, id: string, within: Within, by: Origin): Promise<Webhook> {
       return toWebhook(await change(scope, id, within, by, 'webhook.deactivated', row => activity(row, false)))
     },
 
@@ -232,7 +232,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
      * too many secrets would sign at once.
      */
     async rotateSecret (
-      scope: Scope, id: string, input: SecretRotation, within?: Within, by: Origin = system
+      scope: Scope, id: string, input: SecretRotation, within: Within, by: Origin
     ): Promise<WebhookWithSecret> {
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
       const row = await change(

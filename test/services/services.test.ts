@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Scope } from '../../schemas/scope.ts'
+import { system } from '../../src/identity/audit/origin.ts'
 import { createDomain, parse } from '../documents/domain.ts'
 
 const domain = await createDomain(t)
@@ -13,24 +14,24 @@ const countDocuments = async (scope: Scope) =>
 
 await t.test('a service is created, read, changed and deleted', async t => {
   const scope = await domain.createScope()
-  const service = await services.create(scope, { name: 'session', description: 'Live sessions' })
+  const service = await services.create(scope, { name: 'session', description: 'Live sessions' }, system)
   t.match(service, {
     id: /^[0-9a-f-]{36}$/, name: 'session', description: 'Live sessions', applicationId: scope.applicationId,
     createdAt: /^\d{4}-\d\d-\d\dT.*Z$/
   })
   t.strictSame(await services.get(scope, service.id), service)
   t.strictSame(await services.get({ ...scope, environment: 'production' }, service.id), service, 'in every environment')
-  await t.rejects(services.create(scope, { name: 'session' }), { status: 409, code: 'SERVICE_EXISTS' })
-  t.match(await services.update(scope, service.id, { description: null }), {
+  await t.rejects(services.create(scope, { name: 'session' }, system), { status: 409, code: 'SERVICE_EXISTS' })
+  t.match(await services.update(scope, service.id, { description: null }, system), {
     ...service,
     description: null,
     updatedAt: /Z$/
   })
-  await services.remove(scope, service.id)
+  await services.remove(scope, service.id, {}, system)
   for (
     const attempt of [() => services.get(scope, service.id), () =>
-      services.update(scope, service.id, { description: null }), () =>
-      services.remove(scope, service.id), () =>
+      services.update(scope, service.id, { description: null }, system), () =>
+      services.remove(scope, service.id, {}, system), () =>
       services.get(scope, 'urn:uuid:x')]
   ) {
     await t.rejects(async () => {
@@ -41,17 +42,17 @@ await t.test('a service is created, read, changed and deleted', async t => {
 
 await t.test('another application\'s service is not found, and its name is available', async t => {
   const [mine, others] = [await domain.createScope(), await domain.createScope()]
-  const { id } = await services.create(mine, { name: 'session' })
+  const { id } = await services.create(mine, { name: 'session' }, system)
   for (
     const attempt of [() => services.get(others, id), () =>
-      services.update(others, id, { description: null }), () =>
-      services.remove(others, id, { force: true })]
+      services.update(others, id, { description: null }, system), () =>
+      services.remove(others, id, { force: true }, system)]
   ) {
     await t.rejects(async () => {
       await attempt()
     }, { status: 404, code: 'SERVICE_NOT_FOUND' })
   }
-  t.not((await services.create(others, { name: 'session' })).id, id)
+  t.not((await services.create(others, { name: 'session' }, system)).id, id)
 })
 
 await t.test('the first document creates its service, once', async t => {
@@ -62,7 +63,7 @@ await t.test('the first document creates its service, once', async t => {
 
 await t.test('lists page through the names', async t => {
   const scope = await domain.createScope()
-  for (const name of ['c', 'a', 'b-1', 'b_2']) await services.create(scope, { name })
+  for (const name of ['c', 'a', 'b-1', 'b_2']) await services.create(scope, { name }, system)
   const first = await services.list(scope, { limit: 3 })
   const second = await services.list(scope, { limit: 3, cursor: first.nextCursor ?? '' })
   t.equal(second.nextCursor, undefined)
@@ -74,9 +75,9 @@ await t.test('a service cannot be deleted while it has documents in any environm
   const production: Scope = { ...scope, environment: 'production' }
   await create(production, 'd')
   const id = await idOf(scope)
-  await t.rejects(services.remove(scope, id), { status: 409, code: 'SERVICE_NOT_EMPTY' })
+  await t.rejects(services.remove(scope, id, {}, system), { status: 409, code: 'SERVICE_NOT_EMPTY' })
   await documents.remove(production, { service: 'session', id: 'd' })
-  await services.remove(scope, id)
+  await services.remove(scope, id, {}, system)
   t.equal(await countDocuments(scope), 0, 'its tombstones were deleted with it')
   t.match(parse(await create(production, 'd')), { revision: 1 })
 })
@@ -87,7 +88,7 @@ await t.test('any number of tombstones is deleted with the service', async t => 
   await documents.remove(scope, { service: 'session', id: 'd' })
   await domain.pool.query(`insert into documents select $1, e, 'session', 'old' || i, 2, '{}', true, null, 0, 0
     from generate_series(1, 10001) i, unnest(array['development', 'staging']) e`, [scope.applicationId])
-  await services.remove(scope, await idOf(scope))
+  await services.remove(scope, await idOf(scope), {}, system)
   t.equal(await countDocuments(scope), 0)
 })
 
@@ -95,7 +96,7 @@ await t.test('an expired document does not keep its service, and its deletion is
   const scope = await domain.createScope()
   await create(scope, 'overdue')
   await domain.expire('overdue')
-  await services.remove(scope, await idOf(scope))
+  await services.remove(scope, await idOf(scope), {}, system)
   t.match((await domain.events(scope, 'session', 'deleted')).map(event => event.value), [{
     id: 'overdue', reason: 'expired'
   }])
@@ -109,7 +110,7 @@ await t.test('with force, the documents of all environments are deleted, each wi
     ...upTo(3).map(i => create(staging, `d${i}`)),
     create(scope, 'd0', 'other')
   ])
-  await services.remove(scope, await idOf(scope), { force: true })
+  await services.remove(scope, await idOf(scope), { force: true }, system)
   const { rows } = await domain.pool.query(
     'select environment, count(*)::int as n from events where application_id = $1 and type = $2 group by 1 order by 1',
     [scope.applicationId, 'document.deleted']
@@ -139,7 +140,7 @@ await t.test('documents created during a deletion are never lost without an even
   for (let round = 0; round < 20; round++) {
     const id = await idOf(scope)
     if (id !== '') {
-      await services.remove(scope, id, { force: true }).catch(error =>
+      await services.remove(scope, id, { force: true }, system).catch(error =>
         t.match(error, { status: 409, code: 'SERVICE_NOT_EMPTY' })
       )
     }
@@ -182,13 +183,14 @@ await t.test('the writer forgets a deleted service', async t => {
       }
     }
   })
-  await watching.remove(scope, await idOf(scope), { force: true })
+  await watching.remove(scope, await idOf(scope), { force: true }, system)
   t.strictSame(forgotten, [`${scope.applicationId}/session`])
   t.equal(parse(await create(scope, 'd')).revision, 1)
 })
 
 await t.test('a service of a deleted application is 404', async t => {
-  await t.rejects(services.create({ applicationId: 'app_gone', environment: 'development' }, { name: 'session' }), {
+  const gone: Scope = { applicationId: 'app_gone', environment: 'development' }
+  await t.rejects(services.create(gone, { name: 'session' }, system), {
     status: 404, code: 'APPLICATION_NOT_FOUND'
   })
 })

@@ -4,7 +4,7 @@ import type {
   DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover
 } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
-import { system, type Origin } from '../../identity/audit/origin.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { NotFoundError } from '../../errors.ts'
@@ -123,7 +123,7 @@ export function createDatabaseConnections (
      * even if the database is unreachable now: the connection's state reports progress. Throws ValidationError for the
      * platform's own database.
      */
-    async put (scope: Scope, body: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
+    async put (scope: Scope, body: DatabaseConnectionPut, by: Origin): Promise<DatabaseConnection> {
       const { connectionString, publication, slot, acceptGap = false } = body
       await refusePlatform(scope, connectionString)
       const now = Date.now()
@@ -177,7 +177,7 @@ export function createDatabaseConnections (
      * Stops reading, and drops the slot and publication if the connection created them. Returns what could not be
      * dropped and is retried.
      */
-    async remove (scope: Scope, by: Origin = system): Promise<DatabaseDisconnected> {
+    async remove (scope: Scope, by: Origin): Promise<DatabaseDisconnected> {
       // Deleting the position stops any reader that is still running.
       const { row, connectionString, left } = await db.transaction().execute(async trx => {
         const row = await lock(trx, scope)

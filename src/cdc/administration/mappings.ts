@@ -5,7 +5,7 @@ import type {
   Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingUpdate, MappingWithProblems
 } from '../../../schemas/database.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
-import { system, type Origin } from '../../identity/audit/origin.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { authorize } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
@@ -77,7 +77,7 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
      */
     async create (
       principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate,
-      by: Origin = system
+      by: Origin
     ): Promise<MappingWithProblems> {
       const scope = { ...requested, environment }
       authorize(principal, scope, 'database:create')
@@ -111,7 +111,7 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
      * Changes the working copy, and so what its home environment runs. Throws ConflictError `MAPPING_NOT_HOME`
      * elsewhere.
      */
-    async update (scope: Scope, id: string, update: MappingUpdate, by: Origin = system): Promise<MappingWithProblems> {
+    async update (scope: Scope, id: string, update: MappingUpdate, by: Origin): Promise<MappingWithProblems> {
       const before = requireHome(await readMapping(db, scope, id), scope)
       const compiled = await check(scope, changed(before.definition, update))
       await changes.make(scope, async (trx, publish) => {
@@ -139,7 +139,7 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
      * Returns the deleted mapping.
      * Throws ConflictError `MAPPING_PROMOTED` at home while another environment runs it.
      */
-    async remove (scope: Scope, id: string, by: Origin = system): Promise<Mapping> {
+    async remove (scope: Scope, id: string, by: Origin): Promise<Mapping> {
       const row = await readMapping(db, scope, id)
       await changes.make(scope, async trx => {
         await record(trx, by, { action: 'mapping.deleted', resourceId: id, place: scope, before: toMapping(row) })

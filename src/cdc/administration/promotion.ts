@@ -5,7 +5,7 @@ import type {
   Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, PromotionCheck, RollbackBody
 } from '../../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../../schemas/scope.ts'
-import { system, type Origin } from '../../identity/audit/origin.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { authorize } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
@@ -226,7 +226,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
 
     /** Takes a snapshot of what `environment` runs. */
     async snapshot (
-      principal: Principal, scope: Scope, id: string, environment: Environment, by: Origin = system
+      principal: Principal, scope: Scope, id: string, environment: Environment, by: Origin
     ): Promise<MappingVersion> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }
@@ -248,7 +248,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
      */
     async promote (
       principal: Principal, scope: Scope, id: string, { environment, expectedVersion }: PromoteBody,
-      { dryRun = false }: { dryRun?: boolean | undefined }, by: Origin = system
+      { dryRun = false }: { dryRun?: boolean | undefined }, by: Origin
     ): Promise<Promotion> {
       await readMapping(db, scope, id)
       const from = { ...scope, environment }
@@ -311,7 +311,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
      * has run there. Throws NotFoundError `MAPPING_VERSION_NOT_FOUND`.
      */
     async rollback (
-      principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody, by: Origin = system
+      principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody, by: Origin
     ): Promise<Mapping> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }

@@ -5,7 +5,7 @@ import type {
   DatabaseSubscription, DatabaseSubscriptionWithProblems, MappingDefinition
 } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
-import { system, type Origin } from '../../identity/audit/origin.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
@@ -71,7 +71,7 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
      * Enables the mapping in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND` and ConflictError
      * `DATABASE_SUBSCRIPTION_EXISTS`; if a database is connected, also the errors of publishing its table.
      */
-    async create (scope: Scope, mappingId: string, by: Origin = system): Promise<DatabaseSubscriptionWithProblems> {
+    async create (scope: Scope, mappingId: string, by: Origin): Promise<DatabaseSubscriptionWithProblems> {
       await readMapping(db, scope, mappingId)
       const created = await changes.make(scope, async (trx, publish) => {
         const { definition } = await readMapping(trx, scope, mappingId)
@@ -96,10 +96,10 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
       return await withProblems(scope, created)
     },
 
-    activate: async (scope: Scope, id: string, by: Origin = system): Promise<DatabaseSubscriptionWithProblems> =>
+    activate: async (scope: Scope, id: string, by: Origin): Promise<DatabaseSubscriptionWithProblems> =>
       await withProblems(scope, await setActive(scope, id, true, by)),
 
-    async deactivate (scope: Scope, id: string, by: Origin = system): Promise<DatabaseSubscription> {
+    async deactivate (scope: Scope, id: string, by: Origin): Promise<DatabaseSubscription> {
       const { subscription, definition } = await setActive(scope, id, false, by)
       await changes.tidy(scope, parseTableName(definition.table))
       return subscription

@@ -2,7 +2,7 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import type { ApplicationsTable, Database } from '../../../db/tables.ts'
 import type { Application, ApplicationCreate, ApplicationUpdate } from '../../../schemas/applications.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
-import { system, type Origin } from '../audit/origin.ts'
+import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { applicationsWith, authorize, reachesApplication } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
@@ -61,7 +61,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
     },
 
     async create (
-      principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate, by: Origin = system
+      principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate, by: Origin
     ): Promise<Application> {
       authorize(principal, null, 'applications:create')
       const now = Date.now()
@@ -85,7 +85,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
     },
 
     async update (
-      principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate, by: Origin = system
+      principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate, by: Origin
     ): Promise<Application> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:update')
@@ -117,7 +117,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
      * events, unless forced.
      */
     async remove (
-      principal: Principal, id: string, { force = false }: { force?: boolean | undefined }, by: Origin = system
+      principal: Principal, id: string, { force = false }: { force?: boolean | undefined }, by: Origin
     ): Promise<void> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:delete')

@@ -3,20 +3,23 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { Setup as SetupInput, User } from '../../../schemas/auth.ts'
-import { asUser, system, type Origin } from '../audit/origin.ts'
+import { asUser, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ForbiddenError } from '../../errors.ts'
 import { loginNetworkOf } from './network.ts'
 import { hashPassword } from './passwords.ts'
 import { hasSuperAdmin, lockSuperAdmins, superAdminRole, insertUser } from './users.ts'
 
-/** The origin of a request, from its socket rather than from a header that can be forged. */
-export interface SetupCaller {
+/** The client of a request, from its socket rather than from a header that can be forged. */
+export interface LocalCaller {
   socketAddress: string | undefined
   httpVersion: string
   headers: IncomingHttpHeaders
+}
+
+export interface SetupCaller extends LocalCaller {
   /** For the audit log. */
-  origin?: Origin
+  origin: Origin
 }
 
 export interface SetupOptions {
@@ -76,7 +79,7 @@ export class Setup {
       await trx.insertInto('role_assignments').values({
         user_id: created.id, role_id: superAdminRole, application_id: null
       }).execute()
-      await record(trx, asUser({ ...(caller.origin ?? system), address: caller.socketAddress ?? null }, created), {
+      await record(trx, asUser({ ...caller.origin, address: caller.socketAddress ?? null }, created), {
         action: 'user.set_up',
         resourceId: created.id,
         after: { ...created, roles: [{ roleId: superAdminRole, applicationId: null }] }
@@ -131,7 +134,7 @@ const forwardingHeaders = [
  * (DNS rebinding). A request with another `Origin` comes from a page in a local browser, even if all origins are
  * allowed.
  */
-export function isLoopback ({ socketAddress, httpVersion, headers }: SetupCaller): boolean {
+export function isLoopback ({ socketAddress, httpVersion, headers }: LocalCaller): boolean {
   return socketAddress !== undefined && loopbackAddress.test(socketAddress) && httpVersion !== '1.0' &&
     headers.host !== undefined && loopbackHost.test(headers.host) &&
     (headers.origin === undefined || loopbackOrigin.test(headers.origin)) &&

@@ -5,7 +5,7 @@ import type {
   CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion
 } from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
-import { system, type Origin } from '../../identity/audit/origin.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import {
   IncompatibleSchemaError, NotFoundError, ServiceUnavailableError, ValidationError
@@ -158,7 +158,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
      * once. Throws ValidationError `SCHEMA_INVALID`, or IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every
      * incompatible change.
      */
-    async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin = system): Promise<SchemaVersion> {
+    async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin): Promise<SchemaVersion> {
       await requireTopic(scope, topic)
       const text = encodeJson(input.schema, '/schema')
       await orInvalid(checker.compile(text, scope.applicationId))

@@ -4,7 +4,7 @@ import type { PageQuery } from '../../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import type { Topic, TopicCreate, TopicUpdate } from '../../../schemas/topics.ts'
 import type { EventFact } from '../../identity/access/reading.ts'
-import { system, type Origin } from '../../identity/audit/origin.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../../errors.ts'
 import type { EventLog } from '../../events/log.ts'
@@ -43,7 +43,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
 
   return {
     /** Registers a topic. Throws ValidationError `TOPIC_RESERVED` or ConflictError `TOPIC_EXISTS`. */
-    async create (scope: Scope, { name, description, owner }: TopicCreate, by: Origin = system): Promise<Topic> {
+    async create (scope: Scope, { name, description, owner }: TopicCreate, by: Origin): Promise<Topic> {
       refuseReserved(name)
       const topic = await db.transaction().execute(async trx => {
         const row = await insert(trx, scope, { name, description, owner })
@@ -72,7 +72,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
 
     /** Changes a topic. Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` if the version to activate does not exist. */
     async update (
-      scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin = system
+      scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin
     ): Promise<Topic> {
       if (
         typeof activeSchemaVersion === 'number' && await find(scope, name) !== undefined &&
@@ -104,7 +104,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     },
 
     /** Deletes a topic and returns it as it was. Its log, schemas, mappings and live subscriptions stay. */
-    async remove (scope: Scope, name: string, by: Origin = system): Promise<Topic> {
+    async remove (scope: Scope, name: string, by: Origin): Promise<Topic> {
       return await db.transaction().execute(async trx => {
         const row = await trx.deleteFrom('topics')
           .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(

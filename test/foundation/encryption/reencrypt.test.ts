@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process'
 import { createCipheriv, createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createKysely, createPool } from '../../../db/connection.ts'
+import { system } from '../../../src/identity/audit/origin.ts'
 import { newSeed } from '../../../src/identity/auth/totp.ts'
 import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
 import { sealedColumns, sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
@@ -17,6 +19,12 @@ const newKey = Buffer.alloc(32, 9).toString('base64')
 const [oldOne, newOne] = [testKey, newKey].map(key => createEncryption([Buffer.from(key, 'base64')]))
 const command = join(root, 'dist/src/cli/reencrypt-command.js')
 
+const createWebhook = (app: FastifyInstance, applicationId: string) =>
+  app.webhooks.endpoints.create(
+    { applicationId, environment: 'development' }, { url: 'https://example.com/', events: ['*'] }, undefined, system,
+    undefined
+  )
+
 t.test('the command reseals every secret with a new ENCRYPTION_KEY', async t => {
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
@@ -27,10 +35,7 @@ t.test('the command reseals every secret with a new ENCRYPTION_KEY', async t => 
     id: 'usr_a', name: 'a', email: 'a@example.com', password_hash: 'x',
     mfa_secret_sealed: oldOne?.encrypt(seed, sealedPlaces.secondFactor('usr_a')) ?? '', created_at: 0, updated_at: 0
   }).execute()
-  const { secret } = await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, {
-    url: 'https://example.com/',
-    events: ['*']
-  })
+  const { secret } = await createWebhook(app, applicationId)
   await app.close()
 
   const both = { ENCRYPTION_KEY: newKey, ENCRYPTION_KEYS_OLD: testKey }
@@ -100,10 +105,7 @@ t.test('a server does not start with secrets in an earlier form that its key ope
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
   const { applicationId } = await tenant(app)
-  await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, {
-    url: 'https://example.com/',
-    events: ['*']
-  })
+  await createWebhook(app, applicationId)
   await app.close()
   const pool = createPool({ connectionString: databaseUrl, max: 1, onError: () => {} })
   t.teardown(() => pool.end())

@@ -4,12 +4,13 @@ import type { RealtimeEvent } from '../../../schemas/events.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { invalid } from '../../../src/foundation/json.ts'
 import { Budget } from '../../../src/registry/json-schema/validation/fuel.ts'
+import { system } from '../../../src/identity/audit/origin.ts'
 import { createDomain } from '../../documents/domain.ts'
 
 const domain = await createDomain(t)
 const { topics, publisher, documents, committed } = domain.node()
 const described = { description: 'A test', owner: 'tests' }
-const create = (scope: Scope, name: string) => topics.create(scope, { name, ...described })
+const create = (scope: Scope, name: string) => topics.create(scope, { name, ...described }, system)
 const publish = async (...args: Parameters<typeof publisher.publish>) =>
   JSON.parse(await publisher.publish(...args)) as RealtimeEvent & RealtimeEvent[]
 
@@ -21,12 +22,12 @@ await t.test('a topic is registered, changed and deleted', async t => {
   await t.rejects(create(scope, 'session.status'), {
     status: 409, code: 'TOPIC_EXISTS', message: 'Topic already exists: session.status'
   })
-  t.strictSame(await topics.update(scope, 'session.status', { owner: 'others' }), { ...topic, owner: 'others' })
-  t.strictSame(await topics.remove(scope, 'session.status'), { ...topic, owner: 'others' })
+  t.strictSame(await topics.update(scope, 'session.status', { owner: 'others' }, system), { ...topic, owner: 'others' })
+  t.strictSame(await topics.remove(scope, 'session.status', system), { ...topic, owner: 'others' })
   for (
     const attempt of [() => topics.get(scope, 'session.status'), () =>
-      topics.remove(scope, 'session.status'), () =>
-      topics.update(scope, 'session.status', { owner: 'x' }), () =>
+      topics.remove(scope, 'session.status', system), () =>
+      topics.update(scope, 'session.status', { owner: 'x' }, system), () =>
       topics.requireTopic(scope, 'session.status')]
   ) {
     await t.rejects(async () => {
@@ -59,17 +60,19 @@ await t.test('reserved names are refused, and only the platform\'s own topics ex
 await t.test('only an existing schema version can be activated; null stops the checks', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
-  await t.rejects(topics.update(scope, 'order', { activeSchemaVersion: 2 }), {
+  await t.rejects(topics.update(scope, 'order', { activeSchemaVersion: 2 }, system), {
     status: 404, code: 'SCHEMA_VERSION_NOT_FOUND', message: /order has no version 2/
   })
-  await t.rejects(topics.update(scope, 'none', { activeSchemaVersion: 2 }), { status: 404, code: 'TOPIC_NOT_FOUND' })
+  await t.rejects(topics.update(scope, 'none', { activeSchemaVersion: 2 }, system), {
+    status: 404, code: 'TOPIC_NOT_FOUND'
+  })
   const asked: unknown[] = []
   const withRegistry = createTopics({
     db: domain.db, log: domain.log, schemaVersionExists: async (...question) => asked.push(question) > 0
   })
-  t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: 2 })).activeSchemaVersion, 2)
+  t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: 2 }, system)).activeSchemaVersion, 2)
   t.strictSame(asked, [[scope, 'order', 2]])
-  t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: null })).activeSchemaVersion, null)
+  t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: null }, system)).activeSchemaVersion, null)
 })
 
 await t.test('lists page through the names of one scope', async t => {
@@ -152,7 +155,7 @@ await t.test('an unregistered topic and another scope\'s topic are not found', a
     })
     await t.rejects(topics.history(other, topic, {}), { status: 404, code: 'TOPIC_NOT_FOUND' })
   }
-  await topics.remove(scope, 'order')
+  await topics.remove(scope, 'order', system)
   await t.rejects(publisher.publish(scope, 'order', { payload: 1 }), { status: 404, code: 'TOPIC_NOT_FOUND' })
 })
 
@@ -198,7 +201,7 @@ await t.test('an event that violates the active schema refuses its whole batch',
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()
-  await topics.create(scope, { name: 'order', ...described })
+  await topics.create(scope, { name: 'order', ...described }, system)
   await checked.pool.query('update topics set active_schema_version = 4')
   t.match(JSON.parse(await publisher.publish(scope, 'order', { payload: 1 })), { schemaVersion: 4 })
   await t.rejects(publisher.publish(scope, 'order', { payload: 'x' }), {
@@ -221,7 +224,7 @@ await t.test('the payloads of one request share a budget for their checks', asyn
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()
-  await topics.create(scope, { name: 'order', ...described })
+  await topics.create(scope, { name: 'order', ...described }, system)
   await checked.pool.query('update topics set active_schema_version = 4')
   await Promise.all([1, 2, 3].map(payload => publisher.publish(scope, 'order', { payload })))
   await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 2 }] }), {
