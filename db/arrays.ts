@@ -1,5 +1,5 @@
-const TEXT = 25
-const JSON_TEXT = 114
+const textType = 25
+const jsonType = 114
 
 /**
  * Returns PostgreSQL's binary form of a one-dimensional array. In the text form, `pg` would quote and escape every
@@ -32,6 +32,6 @@ function encodeArray (elementType: number, values: readonly (string | null | und
   return buffer
 }
 
-export const textArray = (values: readonly (string | null | undefined)[]) => encodeArray(TEXT, values)
+export const textArray = (values: readonly (string | null | undefined)[]) => encodeArray(textType, values)
 /** For parameters that are cast to `json[]`; each element is a JSON text. */
-export const jsonArray = (values: readonly (string | null | undefined)[]) => encodeArray(JSON_TEXT, values)
+export const jsonArray = (values: readonly (string | null | undefined)[]) => encodeArray(jsonType, values)

@@ -22,16 +22,16 @@ export interface ConnectionOptions {
   onError?: (error: Error) => void
 }
 
-const INT8 = 20
-const NUMERIC = 1700
-const JSON_TEXT = 114
+const int8Type = 20
+const numericType = 1700
+const jsonType = 114
 const asIs = (text: string) => text
 
 /** Offsets, revisions and epoch milliseconds fit into a double; `json` stays text (see db/tables.ts). */
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
-    if (oid === INT8 || oid === NUMERIC) return Number
-    if (oid === JSON_TEXT) return asIs
+    if (oid === int8Type || oid === numericType) return Number
+    if (oid === jsonType) return asIs
     return pg.types.getTypeParser(oid, format as 'text')
   }) as typeof pg.types.getTypeParser
 }

@@ -13,7 +13,7 @@ import { querylessSerializers } from './foundation/observability/logger.ts'
 import { securityHeaders } from './foundation/http/openapi.ts'
 import { serializerCompilers } from './foundation/http/serialization.ts'
 import { validatorCompilers } from './foundation/http/validation.ts'
-import { FORMATS } from './registry/json-schema/formats.ts'
+import { stringFormats } from './registry/json-schema/formats.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -73,7 +73,7 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     },
     schemaController: {
       compilersFactory: {
-        buildValidator: validatorCompilers(FORMATS) as never, buildSerializer: serializerCompilers() as never
+        buildValidator: validatorCompilers(stringFormats) as never, buildSerializer: serializerCompilers() as never
       }
     }
   }).withTypeProvider<TypeBoxTypeProvider>()

@@ -2,7 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../../errors.ts'
 import { invalid } from '../../foundation/json.ts'
 import { exactValidator, toDetail } from '../../foundation/http/validation.ts'
-import { FORMATS } from '../../registry/json-schema/formats.ts'
+import { stringFormats } from '../../registry/json-schema/formats.ts'
 import type { Connection } from './connection.ts'
 
 /**
@@ -42,7 +42,7 @@ export function socketRequest<T extends TSchema> (
 /**
  * The validator of REST bodies, so that a schema means the same here: lengths are in code points (JSON Schema §6.3.1).
  */
-const ajv = exactValidator(FORMATS)
+const ajv = exactValidator(stringFormats)
 
 /** More than any request has. A request with more is refused before anything walks its fields. */
 export const fieldsMax = 32

@@ -4,7 +4,7 @@ import { SchemaError } from './schema-error.ts'
 /** The draft of a schema. Drafts differ in the names of keywords and in the meaning of keywords beside `$ref`. */
 export type Dialect = '2020-12' | 'draft-07' | 'draft-06' | 'draft-04'
 
-const DIALECTS: Record<string, Dialect> = {
+const dialects: Record<string, Dialect> = {
   'https://json-schema.org/draft/2020-12/schema': '2020-12',
   'http://json-schema.org/draft-07/schema': 'draft-07',
   'http://json-schema.org/draft-06/schema': 'draft-06',
@@ -16,13 +16,13 @@ export function dialectOf (schema: unknown): Dialect {
   const uri = isObject(schema) ? schema['$schema'] : undefined
   if (uri === undefined) return '2020-12'
   const dialect = typeof uri === 'string'
-    ? DIALECTS[uri.replace(/#$/, '').replace(/^https(?=:\/\/json-schema\.org\/draft-)/, 'http')]
+    ? dialects[uri.replace(/#$/, '').replace(/^https(?=:\/\/json-schema\.org\/draft-)/, 'http')]
     : undefined
   if (dialect === undefined) {
     throw new SchemaError(
       `$schema names an unsupported dialect: ${JSON.stringify(uri).slice(0, 200)}. Supported are ` +
         `2020-12 (the default), draft-07, draft-06 and draft-04, not draft 2019-09: write one of ${
-          Object.keys(DIALECTS).join(', ')
+          Object.keys(dialects).join(', ')
         }`,
       '/$schema'
     )
@@ -50,7 +50,7 @@ export type Shape =
   | 'dependencies'
   | 'number or flag'
 
-const COMMON: Record<string, Shape> = {
+const commonShapes: Record<string, Shape> = {
   type: 'types',
   enum: 'values',
   const: 'value',
@@ -92,13 +92,13 @@ const COMMON: Record<string, Shape> = {
 function without (later: readonly string[], shapes: Record<string, Shape>): ReadonlyMap<string, Shape> {
   return new Map(Object.entries(shapes).filter(([word]) => !later.includes(word)))
 }
-const SINCE_DRAFT_07 = ['if', 'then', 'else', 'contentEncoding', 'contentMediaType']
-const SINCE_DRAFT_06 = [...SINCE_DRAFT_07, 'const', 'contains', 'propertyNames']
+const sinceDraft07 = ['if', 'then', 'else', 'contentEncoding', 'contentMediaType']
+const sinceDraft06 = [...sinceDraft07, 'const', 'contains', 'propertyNames']
 
 /** The keywords of each dialect with the shape of their values. Every other word is an annotation. */
-export const SHAPES: Record<Dialect, ReadonlyMap<string, Shape>> = {
+export const keywordShapes: Record<Dialect, ReadonlyMap<string, Shape>> = {
   '2020-12': new Map(Object.entries({
-    ...COMMON,
+    ...commonShapes,
     $defs: 'schema map',
     $dynamicRef: 'text',
     prefixItems: 'schemas',
@@ -111,10 +111,10 @@ export const SHAPES: Record<Dialect, ReadonlyMap<string, Shape>> = {
     dependentSchemas: 'schema map',
     contentSchema: 'schema'
   } satisfies Record<string, Shape>)),
-  'draft-07': without([], { ...COMMON, items: 'schema or schemas', additionalItems: 'schema' }),
-  'draft-06': without(SINCE_DRAFT_07, { ...COMMON, items: 'schema or schemas', additionalItems: 'schema' }),
-  'draft-04': without(SINCE_DRAFT_06, {
-    ...COMMON,
+  'draft-07': without([], { ...commonShapes, items: 'schema or schemas', additionalItems: 'schema' }),
+  'draft-06': without(sinceDraft07, { ...commonShapes, items: 'schema or schemas', additionalItems: 'schema' }),
+  'draft-04': without(sinceDraft06, {
+    ...commonShapes,
     items: 'schema or schemas',
     additionalItems: 'schema',
     exclusiveMinimum: 'number or flag',

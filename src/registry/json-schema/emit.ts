@@ -1,16 +1,16 @@
-import { FUEL } from './validation/fuel.ts'
+import { fuelKeyword } from './validation/fuel.ts'
 import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
 import { childrenOf, type Keywords, type NodeOrder, type SchemaNode, reachable } from './schema-node.ts'
 
-const PLAIN = [
+const plainKeywords = [
   'enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength',
   'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema', 'minItems', 'maxItems', 'uniqueItems',
   'minProperties', 'maxProperties', 'required'
 ] as const
-const ONE = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else'] as const
-const MANY = ['prefixItems', 'allOf', 'anyOf', 'oneOf'] as const
-const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
+const schemaKeywords = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else'] as const
+const listKeywords = ['prefixItems', 'allOf', 'anyOf', 'oneOf'] as const
+const mapKeywords = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
 /** Writes a subschema where it is used: in place, or as a keyword that refers to it. */
 export type WriteChild = (next: SchemaNode) => Json
@@ -33,16 +33,16 @@ export function emit (root: SchemaNode): JsonObject | boolean {
 export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false): JsonObject | boolean {
   if (typeof keywords === 'boolean') return keywords
   if (Object.keys(keywords).length === 0) return true
-  const result: JsonObject = fuel ? { [FUEL]: true } : {}
+  const result: JsonObject = fuel ? { [fuelKeyword]: true } : {}
   if (keywords.type !== undefined) {
     result['type'] = keywords.type.length === 1
       ? keywords.type[0]!
       : [...new Set(keywords.type)]
   }
-  for (const word of PLAIN) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
-  for (const word of ONE) if (keywords[word] !== undefined) result[word] = child(keywords[word])
-  for (const word of MANY) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
-  for (const word of MAPS) if (keywords[word] !== undefined) result[word] = object(keywords[word], child)
+  for (const word of plainKeywords) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
+  for (const word of schemaKeywords) if (keywords[word] !== undefined) result[word] = child(keywords[word])
+  for (const word of listKeywords) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
+  for (const word of mapKeywords) if (keywords[word] !== undefined) result[word] = object(keywords[word], child)
   for (const word of ['unevaluatedItems', 'unevaluatedProperties'] as const) {
     const rule = keywords[`${word}Rule`]
     if (rule !== undefined) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], child(rule)]

@@ -1,5 +1,5 @@
 import type { CompileWork } from './validation/compile-work.ts'
-import { ANYTHING, type Keywords, node, type SchemaNode } from './schema-node.ts'
+import { anything, type Keywords, node, type SchemaNode } from './schema-node.ts'
 
 /** The members of an object or array that a schema evaluates. All others are "unevaluated". */
 export interface Seen {
@@ -29,18 +29,18 @@ interface MutableScenario {
 const nothingSeen = (): MutableSeen => ({
   names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: new Set()
 })
-const AS_IT_IS: Scenario = { when: new Set(), seen: nothingSeen() }
+const unconditional: Scenario = { when: new Set(), seen: nothingSeen() }
 
-const SCENARIOS_MAX = 64
+const scenariosMax = 64
 
 /**
  * Limits the work for the scenarios of one `unevaluated…`, in names, patterns, kinds and conditions that are combined.
  */
-const WORK_MAX = 100_000
+const workMax = 100_000
 /** The steps for one schema, in addition to its names. */
-const SCENARIO_STEPS = 5
+const scenarioSteps = 5
 /** Limits the depth of schemas that apply to the same value. */
-const DEPTH_MAX = 200
+const depthMax = 200
 
 class TooManyWays extends Error {}
 
@@ -104,7 +104,7 @@ export class Lowering {
 
   #spend (steps: number): void {
     this.#work += steps
-    if (this.#work > WORK_MAX) throw new TooManyWays()
+    if (this.#work > workMax) throw new TooManyWays()
   }
 
   /** Returns every scenario of a value that the schema accepts. */
@@ -112,7 +112,7 @@ export class Lowering {
     const { allOf = [], anyOf = [], oneOf, if: test, dependentSchemas = new Map<string, SchemaNode>() } = keywords
     const own = { when: new Set<SchemaNode>(), seen: ownSeen(keywords) }
     this.#spend(1 + sizeOf(own))
-    if (this.#total.spend(SCENARIO_STEPS + sizeOf(own))) yield
+    if (this.#total.spend(scenarioSteps + sizeOf(own))) yield
     // Branches with one scenario are merged in place: there may be thousands.
     let scenarios: Scenario[] = []
     const multiply = (others: Scenario[]): void => {
@@ -137,7 +137,7 @@ export class Lowering {
   }
 
   #product (some: readonly Scenario[], others: readonly Scenario[]): Scenario[] {
-    if (some.length * others.length > SCENARIOS_MAX) throw new TooManyWays()
+    if (some.length * others.length > scenariosMax) throw new TooManyWays()
     return some.flatMap(a => others.map(b => {
       const both = { when: new Set(a.when), seen: nothingSeen() }
       this.#add(both, { when: new Set(), seen: a.seen })
@@ -147,10 +147,10 @@ export class Lowering {
   }
 
   * #below (schema: SchemaNode): Generator<void, Scenario[]> {
-    if (typeof schema.keywords === 'boolean') return [AS_IT_IS]
+    if (typeof schema.keywords === 'boolean') return [unconditional]
     const known = this.#known.get(schema)
     if (known !== undefined) return known
-    if (++this.#depth > DEPTH_MAX) throw new TooManyWays()
+    if (++this.#depth > depthMax) throw new TooManyWays()
     const scenarios = yield * this.#scenariosOf(schema.keywords)
     this.#depth--
     this.#known.set(schema, scenarios)
@@ -166,19 +166,19 @@ export class Lowering {
 
   * #optional (branch: SchemaNode): Generator<void, Scenario[]> {
     const taken = yield * this.#below(branch)
-    if (taken.every(({ seen }) => isNothing(seen))) return [AS_IT_IS]
-    return [...this.#given(branch, taken), ...this.#given(this.#not(branch), [AS_IT_IS])]
+    if (taken.every(({ seen }) => isNothing(seen))) return [unconditional]
+    return [...this.#given(branch, taken), ...this.#given(this.#not(branch), [unconditional])]
   }
 
   /** Returns one scenario for each branch of a `oneOf`. The keyword itself ensures that no other branch holds. */
   * #alternatives (branches: readonly SchemaNode[]): Generator<void, Scenario[]> {
     const all: Scenario[] = []
     for (const branch of branches) all.push(...this.#given(branch, yield * this.#below(branch)))
-    return all.every(({ seen }) => isNothing(seen)) ? [AS_IT_IS] : all
+    return all.every(({ seen }) => isNothing(seen)) ? [unconditional] : all
   }
 
   * #conditional (
-    test: SchemaNode, then: SchemaNode = ANYTHING, otherwise: SchemaNode = ANYTHING
+    test: SchemaNode, then: SchemaNode = anything, otherwise: SchemaNode = anything
   ): Generator<void, Scenario[]> {
     const taken = this.#given(test, this.#product(yield * this.#below(test), yield * this.#below(then)))
     return [...taken, ...this.#given(this.#not(test), yield * this.#below(otherwise))]
@@ -186,7 +186,7 @@ export class Lowering {
 
   * #dependent (name: string, schema: SchemaNode): Generator<void, Scenario[]> {
     const present = node({ type: ['object'], required: [name] })
-    return [...this.#given(present, yield * this.#below(schema)), ...this.#given(this.#not(present), [AS_IT_IS])]
+    return [...this.#given(present, yield * this.#below(schema)), ...this.#given(this.#not(present), [unconditional])]
   }
 
   #not (schema: SchemaNode): SchemaNode {
@@ -205,18 +205,18 @@ function rule (scenarios: readonly Scenario[], demand: (seen: Seen) => SchemaNod
 }
 
 function otherKeysFit (seen: Seen, schema: SchemaNode): SchemaNode {
-  if (seen.allKeys) return ANYTHING
-  const anything = (words: ReadonlySet<string>): Map<string, SchemaNode> =>
-    new Map([...words].map(word => [word, ANYTHING]))
+  if (seen.allKeys) return anything
+  const unrestricted = (words: ReadonlySet<string>): Map<string, SchemaNode> =>
+    new Map([...words].map(word => [word, anything]))
   return node({
-    properties: anything(seen.names), patternProperties: anything(seen.patterns), additionalProperties: schema
+    properties: unrestricted(seen.names), patternProperties: unrestricted(seen.patterns), additionalProperties: schema
   })
 }
 
 function otherItemsFit (seen: Seen, schema: SchemaNode): SchemaNode {
-  if (seen.items === Infinity) return ANYTHING
+  if (seen.items === Infinity) return anything
   const items = seen.kinds.size === 0 ? schema : node({ anyOf: [schema, ...[...seen.kinds].map(share)] })
-  return node(seen.items === 0 ? { items } : { prefixItems: Array.from({ length: seen.items }, () => ANYTHING), items })
+  return node(seen.items === 0 ? { items } : { prefixItems: Array.from({ length: seen.items }, () => anything), items })
 }
 
 function share (schema: SchemaNode): SchemaNode {

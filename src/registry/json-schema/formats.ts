@@ -3,7 +3,7 @@ import { isEmail } from './mail-format.ts'
 import { isUrl } from './url-format.ts'
 
 /** A longer string has none of the formats. */
-export const FORMATTED_LENGTH_MAX = 2_048
+export const formattedLengthMax = 2_048
 
 type Check = (text: string) => boolean
 
@@ -22,7 +22,7 @@ const withoutFraction = (definition: unknown): Check => {
   return text => check(text.split('.').length === 2 ? text.replace(/(\d\d:\d\d:\d\d)\.\d+/, '$1') : text)
 }
 
-const OWN_FORMATS = {
+const ownFormats = {
   url: isUrl,
   email: isEmail,
   'uri-template': uriTemplate,
@@ -33,16 +33,16 @@ const OWN_FORMATS = {
 }
 
 /** The checks without a limit of length. Each takes linear time; formats.test.ts runs them with long texts. */
-export const UNLIMITED_FORMATS: ReadonlyMap<string, Check> = new Map(
-  Object.entries({ ...fullFormats, ...OWN_FORMATS }).flatMap(([name, definition]): [string, Check][] => {
+export const unlimitedFormats: ReadonlyMap<string, Check> = new Map(
+  Object.entries({ ...fullFormats, ...ownFormats }).flatMap(([name, definition]): [string, Check][] => {
     const check = toCheck(definition)
     return check === undefined ? [] : [[name, check]]
   })
 )
 
 /** The check of each asserted `format` of a string. A format that is not listed is an annotation. */
-export const FORMATS: ReadonlyMap<string, Check> = new Map([...UNLIMITED_FORMATS]
-  .map(([name, check]) => [name, text => text.length <= FORMATTED_LENGTH_MAX && check(text)]))
+export const stringFormats: ReadonlyMap<string, Check> = new Map([...unlimitedFormats]
+  .map(([name, check]) => [name, text => text.length <= formattedLengthMax && check(text)]))
 
 function toCheck (definition: unknown): Check | undefined {
   if (definition instanceof RegExp) return text => { definition.lastIndex = 0; return definition.test(text) }
@@ -52,7 +52,7 @@ function toCheck (definition: unknown): Check | undefined {
 }
 
 /** The number formats, as bounds. `float` and `double` include every number. */
-export const NUMBER_FORMATS: ReadonlyMap<string, { min: number, max: number }> = new Map([
+export const numberFormats: ReadonlyMap<string, { min: number, max: number }> = new Map([
   ['int32', { min: -(2 ** 31), max: 2 ** 31 - 1 }],
   ['int64', { min: -Infinity, max: Infinity }]
 ])
@@ -61,7 +61,7 @@ export const NUMBER_FORMATS: ReadonlyMap<string, { min: number, max: number }> =
  * An expression that all strings of a format match. It may match more, and suffices to prove that formats or bounds
  * exclude each other.
  */
-export const LOOKS_LIKE: ReadonlyMap<string, string> = new Map([
+export const formatPatterns: ReadonlyMap<string, string> = new Map([
   ['date', '^\\d{4}-[01]\\d-[0-3]\\d$'],
   ['time', '^\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?([zZ]|[+-]\\d\\d(:?\\d\\d)?)$'],
   ['iso-time', '^\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?([zZ]|[+-]\\d\\d(:?\\d\\d)?)?$'],
@@ -80,7 +80,7 @@ export const LOOKS_LIKE: ReadonlyMap<string, string> = new Map([
 ])
 
 /** `[a, b]`: every string of format `a` also has format `b`. */
-const PART_OF: readonly (readonly [string, string])[] = [
+const includedFormats: readonly (readonly [string, string])[] = [
   ['date-time', 'iso-date-time'],
   ['time', 'iso-time'],
   ['ipv4', 'hostname'],
@@ -88,10 +88,10 @@ const PART_OF: readonly (readonly [string, string])[] = [
   ['uri', 'uri-reference']
 ]
 export function isPartOf (format: string, other: string): boolean {
-  return format === other || PART_OF.some(([a, b]) => a === format && b === other)
+  return format === other || includedFormats.some(([a, b]) => a === format && b === other)
 }
 
-export const SAMPLES: ReadonlyMap<string, readonly string[]> = new Map([
+export const formatSamples: ReadonlyMap<string, readonly string[]> = new Map([
   ['date', ['2024-02-29', '1999-12-31']],
   ['time', ['12:30:45Z', '23:59:60Z', '01:02:03.004+05:30']],
   ['iso-time', ['12:30:45', '12:30:45Z']],

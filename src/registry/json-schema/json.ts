@@ -5,7 +5,7 @@ export type JsonObject = { [key: string]: Json }
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
 
 export type JsonType = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object'
-export const JSON_TYPES: readonly JsonType[] = ['null', 'boolean', 'number', 'string', 'array', 'object']
+export const jsonTypes: readonly JsonType[] = ['null', 'boolean', 'number', 'string', 'array', 'object']
 
 export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -4,16 +4,16 @@ import { patternMatcher } from './regex/pattern-matcher.ts'
 import { PatternError } from './regex/pattern-syntax.ts'
 import { SchemaError } from './schema-error.ts'
 
-const TYPES = new Set(['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'])
+const typeNames = new Set(['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'])
 
 type Test = (value: unknown) => boolean
 const isSchema: Test = value => typeof value === 'boolean' || isObject(value)
 const isSchemas: Test = value => Array.isArray(value) && value.length > 0 && value.every(isSchema)
 const isNames: Test = value => Array.isArray(value) && value.every(name => typeof name === 'string')
-const isType: Test = value => typeof value === 'string' && TYPES.has(value)
+const isType: Test = value => typeof value === 'string' && typeNames.has(value)
 const mapOf = (isMember: Test): Test => value => isObject(value) && Object.values(value).every(isMember)
 
-const TESTS: Record<Shape, readonly [Test, string]> = {
+const shapeTests: Record<Shape, readonly [Test, string]> = {
   number: [value => typeof value === 'number', 'a number'],
   positive: [value => typeof value === 'number' && value > 0, 'a number above 0'],
   count: [value => Number.isInteger(value) && (value as number) >= 0, 'a whole number, 0 or more'],
@@ -23,7 +23,7 @@ const TESTS: Record<Shape, readonly [Test, string]> = {
   'number or flag': [value => typeof value === 'number' || typeof value === 'boolean', 'a number or a boolean'],
   types: [
     value => isType(value) || (Array.isArray(value) && value.length > 0 && value.every(isType)),
-    `one or more of ${[...TYPES].join(', ')}`
+    `one or more of ${[...typeNames].join(', ')}`
   ],
   values: [Array.isArray, 'an array'],
   value: [() => true, 'a value'],
@@ -45,7 +45,7 @@ const TESTS: Record<Shape, readonly [Test, string]> = {
  * Throws SchemaError if the value of a keyword does not have its shape. Does not check patterns; `checkPattern` does.
  */
 export function checkShape (word: string, shape: Shape, value: unknown, path: string, dialect: Dialect): void {
-  const [isOf, expected] = TESTS[shape]
+  const [isOf, expected] = shapeTests[shape]
   if (!isOf(value)) {
     const hint = word === 'items' && dialect === '2020-12' && Array.isArray(value)
       ? '; a tuple is written "prefixItems" in 2020-12'

@@ -4,7 +4,7 @@ import type { Fuel } from './validation/fuel.ts'
 import { canonical } from './json.ts'
 
 /** The steps of a division in decimal arithmetic. */
-const DIVISION_STEPS = 40
+const divisionSteps = 40
 
 /**
  * Returns the keywords that replace those of Ajv. Ajv compares values pair by pair (`uniqueItems` takes quadratic
@@ -32,7 +32,7 @@ export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
       type: 'number',
       schemaType: 'number',
       compile: (divisor: number) => (value: number) => {
-        if (!Number.isSafeInteger(value) || !Number.isSafeInteger(divisor)) fuel.burn(DIVISION_STEPS)
+        if (!Number.isSafeInteger(value) || !Number.isSafeInteger(divisor)) fuel.burn(divisionSteps)
         return isMultipleOf(value, divisor)
       },
       error: { message: cxt => `must be multiple of ${String(cxt.schema)}` }

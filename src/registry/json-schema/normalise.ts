@@ -1,5 +1,5 @@
 import { CompileWork, finish } from './validation/compile-work.ts'
-import { SHAPES } from './dialect.ts'
+import { keywordShapes } from './dialect.ts'
 import { Lowering } from './evaluated.ts'
 import { has, isObject, type Json, type JsonSchema } from './json.ts'
 import { type RawSchema, SchemaDocument } from './schema-document.ts'
@@ -28,23 +28,23 @@ export function * normalising (schema: JsonSchema, work: CompileWork): Generator
  * Limits the depth of schemas that apply to the same value. Each takes a part of the stack when a payload is checked,
  * and the stack of the main thread is small.
  */
-const IN_PLACE_DEPTH_MAX = 2_000
+const inPlaceDepthMax = 2_000
 
 /** Keywords that have the same meaning in every dialect and are copied unchanged. */
-const PLAIN = [
+const plainKeywords = [
   'enum', 'const', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding',
   'contentMediaType', 'contentSchema', 'minItems', 'maxItems', 'uniqueItems', 'minContains', 'maxContains',
   'minProperties', 'maxProperties'
 ] as const
-const ONE = [
+const schemaKeywords = [
   'additionalProperties', 'propertyNames', 'contains', 'not', 'if', 'then', 'else', 'unevaluatedItems',
   'unevaluatedProperties'
 ] as const
-const MANY = ['anyOf', 'oneOf'] as const
-const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
+const listKeywords = ['anyOf', 'oneOf'] as const
+const mapKeywords = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
 /** The steps to create a node. */
-const NODE_STEPS = 3
+const nodeSteps = 3
 
 class Reader {
   readonly #document: SchemaDocument
@@ -65,7 +65,7 @@ class Reader {
   }
 
   * #nodeOf (raw: RawSchema, shared = false): Generator<void, SchemaNode> {
-    if (this.#work.spend(NODE_STEPS)) yield
+    if (this.#work.spend(nodeSteps)) yield
     const target = yield * this.#throughReferences(raw)
     if (typeof target === 'boolean') return node(target, this.#document.pointerOf(raw))
     const known = this.#nodes.get(target)
@@ -94,20 +94,24 @@ class Reader {
     if (typeof raw['$ref'] !== 'string') return false
     if (this.#document.dialect !== '2020-12') return true
     return Object.keys(raw).every(word =>
-      word === '$ref' || word === '$defs' || word === 'definitions' || !SHAPES['2020-12'].has(word)
+      word === '$ref' || word === '$defs' || word === 'definitions' || !keywordShapes['2020-12'].has(word)
     )
   }
 
   * #fill (target: SchemaNode, raw: Record<string, unknown>): Generator<void, void> {
-    const shapes = SHAPES[this.#document.dialect]
+    const shapes = keywordShapes[this.#document.dialect]
     const read = (word: string): unknown => has(raw, word) && shapes.has(word) ? raw[word] : undefined
     const keywords = target.keywords as Keywords
-    for (const word of PLAIN) if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
-    for (const word of ONE) if (read(word) !== undefined) keywords[word] = yield * this.#nodeOf(read(word) as RawSchema)
-    for (const word of MANY) {
+    for (const word of plainKeywords) {
+      if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
+    }
+    for (const word of schemaKeywords) {
+      if (read(word) !== undefined) keywords[word] = yield * this.#nodeOf(read(word) as RawSchema)
+    }
+    for (const word of listKeywords) {
       if (read(word) !== undefined) keywords[word] = yield * this.#list(read(word) as RawSchema[])
     }
-    for (const word of MAPS) {
+    for (const word of mapKeywords) {
       if (read(word) !== undefined) keywords[word] = yield * this.#map(read(word) as Record<string, RawSchema>)
     }
     const type = read('type') as string | string[] | undefined
@@ -228,9 +232,9 @@ function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Genera
 function depthOf (schema: SchemaNode, depths: ReadonlyMap<SchemaNode, number>): number {
   let depth = 1
   for (const next of inPlace(schema)) depth = Math.max(depth, 1 + (depths.get(next) ?? 0))
-  if (depth > IN_PLACE_DEPTH_MAX) {
+  if (depth > inPlaceDepthMax) {
     throw new SchemaError(
-      `too many schemas refer to each other for the same value: at most ${IN_PLACE_DEPTH_MAX} may follow one another`,
+      `too many schemas refer to each other for the same value: at most ${inPlaceDepthMax} may follow one another`,
       schema.pointer
     )
   }

@@ -1,22 +1,22 @@
 import type { CompileWork } from './validation/compile-work.ts'
-import { type Dialect, dialectOf, type Shape, SHAPES } from './dialect.ts'
+import { type Dialect, dialectOf, keywordShapes, type Shape } from './dialect.ts'
 import { has, isObject, type JsonSchema, pointerTo } from './json.ts'
 import { checkPattern, checkShape } from './keyword-shape.ts'
 import { SchemaError } from './schema-error.ts'
 
-export const SCHEMA_BYTES_MAX = 256 * 1024
-export const SCHEMA_DEPTH_MAX = 64
+export const schemaBytesMax = 256 * 1024
+export const schemaDepthMax = 64
 
 export type RawSchema = boolean | Record<string, unknown>
 interface Place { readonly raw: RawSchema, readonly pointer: string, readonly base: string }
 
-const ROOT_URI = 'document:///'
+const rootUri = 'document:///'
 
 /**
  * The steps of reading. The steps for a pattern depend on the size of its program, and are higher with large classes
  * such as `\p{L}`.
  */
-const STEPS = { object: 10, keyword: 2, pattern: 100, instruction: 1, unicodeInstruction: 25, reference: 10 }
+const steps = { object: 10, keyword: 2, pattern: 100, instruction: 1, unicodeInstruction: 25, reference: 10 }
 
 /**
  * A schema document, checked for size and shape, with every name that a `$ref` in it can refer to. Its generators yield
@@ -34,20 +34,20 @@ export class SchemaDocument {
     this.#work = work
     checkDepth(schema, 0)
     const text = JSON.stringify(schema) ?? ''
-    if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) {
-      throw new SchemaError(`a schema must have at most ${SCHEMA_BYTES_MAX} bytes`)
+    if (Buffer.byteLength(text) > schemaBytesMax) {
+      throw new SchemaError(`a schema must have at most ${schemaBytesMax} bytes`)
     }
     const root: unknown = text === '' ? undefined : JSON.parse(text)
     if (typeof root !== 'boolean' && !isObject(root)) throw new SchemaError('a schema must be an object or a boolean')
     this.dialect = dialectOf(root)
     this.root = root
-    this.#names.set(ROOT_URI, { raw: root, pointer: '', base: ROOT_URI })
+    this.#names.set(rootUri, { raw: root, pointer: '', base: rootUri })
   }
 
   /** Reads a document. Throws SchemaError if it is too large, too deep, or not a schema of its dialect. */
   static * read (schema: JsonSchema, work: CompileWork): Generator<void, SchemaDocument> {
     const document = new SchemaDocument(schema, work)
-    yield * document.#index(document.root, '', ROOT_URI)
+    yield * document.#index(document.root, '', rootUri)
     return document
   }
 
@@ -57,7 +57,7 @@ export class SchemaDocument {
 
   /** Returns the schema that a reference in `from` refers to. Throws SchemaError if it is not in this document. */
   * resolve (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
-    if (this.#work.spend(STEPS.reference)) yield
+    if (this.#work.spend(steps.reference)) yield
     const { base, pointer } = this.#places.get(from)!
     const path = pointerTo(pointer, '$ref')
     const target = parseUri(reference, base, path)
@@ -106,17 +106,17 @@ export class SchemaDocument {
 
   * #index (raw: RawSchema, pointer: string, parentBase: string): Generator<void, void> {
     if (typeof raw === 'boolean') return
-    const shapes = SHAPES[this.dialect]
+    const shapes = keywordShapes[this.dialect]
     const words = Object.keys(raw).flatMap((word): [string, Shape][] =>
       shapes.has(word) ? [[word, shapes.get(word)!]] : []
     )
-    if (this.#work.spend(STEPS.object + STEPS.keyword * words.length)) yield
+    if (this.#work.spend(steps.object + steps.keyword * words.length)) yield
     for (const [word, shape] of words) {
       const path = pointerTo(pointer, word)
       checkShape(word, shape, raw[word], path, this.dialect)
       for (const pattern of patterns(raw[word], shape)) {
-        const instruction = /\\p/i.test(pattern) ? STEPS.unicodeInstruction : STEPS.instruction
-        if (this.#work.spend(STEPS.pattern + instruction * checkPattern(pattern, path))) yield
+        const instruction = /\\p/i.test(pattern) ? steps.unicodeInstruction : steps.instruction
+        if (this.#work.spend(steps.pattern + instruction * checkPattern(pattern, path))) yield
       }
     }
     const ignoresSiblings = this.dialect !== '2020-12' && typeof raw['$ref'] === 'string'
@@ -152,7 +152,7 @@ export class SchemaDocument {
   #name (uri: string, raw: Record<string, unknown>, pointer: string, base: string): void {
     const known = this.#names.get(uri)
     if (known !== undefined && known.raw !== raw) {
-      throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is declared twice`, pointer)
+      throw new SchemaError(`the name "${uri.replace(rootUri, '')}" is declared twice`, pointer)
     }
     this.#names.set(uri, { raw, pointer, base })
   }
@@ -194,7 +194,7 @@ function splitFragment (uri: string): [string, string?] {
 
 function checkDepth (value: unknown, depth: number): void {
   if (typeof value !== 'object' || value === null) return
-  if (depth > SCHEMA_DEPTH_MAX) throw new SchemaError(`a schema must be nested at most ${SCHEMA_DEPTH_MAX} levels deep`)
+  if (depth > schemaDepthMax) throw new SchemaError(`a schema must be nested at most ${schemaDepthMax} levels deep`)
   if (has(value, '__proto__')) throw new SchemaError('"__proto__" cannot be the name of a property')
   for (const member of Object.values(value)) checkDepth(member, depth + 1)
 }

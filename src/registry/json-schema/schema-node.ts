@@ -65,8 +65,8 @@ export function node (keywords: Keywords | boolean, pointer = '', shared = false
   return { pointer, keywords, shared, words: {} }
 }
 
-export const ANYTHING: SchemaNode = node(true)
-export const NOTHING: SchemaNode = node(false)
+export const anything: SchemaNode = node(true)
+export const nothing: SchemaNode = node(false)
 
 /** Yields the subschemas that apply to the same value as the node itself. */
 export function * inPlace ({ keywords }: SchemaNode): Generator<SchemaNode> {

@@ -5,7 +5,7 @@ import { SchemaError } from '../json-schema/schema-error.ts'
 import { compileValidator } from '../json-schema/validation/validators.ts'
 
 /** A job ends early after this many steps, which take about half a second. */
-const JOB_STEPS_MAX = 1_000_000
+const jobStepsMax = 1_000_000
 
 const parse = (schema: string): JsonSchema => JSON.parse(schema) as JsonSchema
 
@@ -27,5 +27,5 @@ function answer (task: CheckerTask): CheckerReply {
 
 function compare ({ job: { schema, earlier, policy }, stepsMax }: Extract<CheckerTask, { kind: 'compare' }>): unknown {
   const job = { schema: parse(schema), earlier: earlier.map(one => ({ ...one, schema: parse(one.schema) })), policy }
-  return comparePairs(job, { ...stepsMax !== undefined && { stepsMax }, jobStepsMax: JOB_STEPS_MAX })
+  return comparePairs(job, { ...stepsMax !== undefined && { stepsMax }, jobStepsMax })
 }

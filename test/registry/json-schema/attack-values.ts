@@ -1,5 +1,5 @@
 /** Values of every type, for places with and without keywords. */
-export const VALUES: readonly unknown[] = [
+export const attackValues: readonly unknown[] = [
   null,
   true,
   false,

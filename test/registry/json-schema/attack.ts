@@ -1,5 +1,5 @@
 import type { Random } from '../../random.ts'
-import { VALUES } from './attack-values.ts'
+import { attackValues } from './attack-values.ts'
 
 type Raw = Record<string, unknown>
 
@@ -8,7 +8,9 @@ type Raw = Record<string, unknown>
  * do not share the checker's errors.
  */
 export function randomDocument (random: Random, schema: unknown, root: unknown, depth = 4): unknown {
-  if (typeof schema !== 'object' || schema === null || depth <= 0 || random.chance(0.06)) return random.pick(VALUES)
+  if (typeof schema !== 'object' || schema === null || depth <= 0 || random.chance(0.06)) {
+    return random.pick(attackValues)
+  }
   const raw = schema as Raw
   const inner = (next: unknown): unknown => randomDocument(random, next, root, depth - 1)
   if (typeof raw['$ref'] === 'string' && random.chance(0.8)) return inner(resolve(root, raw['$ref']))
@@ -58,7 +60,7 @@ function number (random: Random, raw: Raw): number {
   ])
 }
 
-const TEXTS = [
+const texts = [
   '',
   'a',
   'b',
@@ -91,7 +93,7 @@ function text (random: Random, raw: Raw): string {
   if (sizes.length > 0 && random.chance(0.5)) {
     return random.pick(['a', 'b', 'ab', '1']).repeat(10).slice(0, Math.max(0, random.pick(sizes) + random.below(3) - 1))
   }
-  return random.pick(TEXTS)
+  return random.pick(texts)
 }
 
 function array (random: Random, raw: Raw, inner: (schema: unknown) => unknown): unknown[] {
@@ -112,7 +114,7 @@ function array (random: Random, raw: Raw, inner: (schema: unknown) => unknown): 
   )
 }
 
-const NAMES = ['a', 'b', 'c', 'ab', 'S_x', 'S_1', '1', 'zz', '', 'aa', 'abc']
+const names = ['a', 'b', 'c', 'ab', 'S_x', 'S_1', '1', 'zz', '', 'aa', 'abc']
 function object (random: Random, raw: Raw, inner: (schema: unknown) => unknown): Raw {
   const properties = (raw['properties'] ?? {}) as Raw
   const patterns = (raw['patternProperties'] ?? {}) as Raw
@@ -130,7 +132,7 @@ function object (random: Random, raw: Raw, inner: (schema: unknown) => unknown):
   for (const name of Object.keys(properties)) if (random.chance(0.6)) put(name)
   if (Array.isArray(raw['required'])) for (const name of raw['required'] as string[]) if (random.chance(0.93)) put(name)
   const extra = typeof raw['minProperties'] === 'number' ? raw['minProperties'] : random.pick([0, 0, 0, 1, 2])
-  for (let i = 0; i < extra; i++) put(random.pick(NAMES))
+  for (let i = 0; i < extra; i++) put(random.pick(names))
   return result
 }
 

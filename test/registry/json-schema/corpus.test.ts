@@ -3,10 +3,10 @@ import { runCorpus, shares } from './corpus.ts'
 import { compareReadings } from './reading.ts'
 
 // More with CORPUS_PAIRS=50000; by hand: node --import tsx test/registry/json-schema/corpus.ts 50000
-const PAIRS = Number(process.env['CORPUS_PAIRS'] ?? 1_200)
+const pairsMax = Number(process.env['CORPUS_PAIRS'] ?? 1_200)
 
 t.test('no document refutes a verdict on generated pairs', t => {
-  const report = runCorpus(PAIRS, { from: Number(process.env['CORPUS_FROM'] ?? 5_000_000) })
+  const report = runCorpus(pairsMax, { from: Number(process.env['CORPUS_FROM'] ?? 5_000_000) })
   t.comment(shares(report))
   t.same(report.wrong, [])
   const judged = report.pairs - report.unusable

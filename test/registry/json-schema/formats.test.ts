@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import fc from 'fast-check'
 import t from 'tap'
-import { FORMATS, LOOKS_LIKE, SAMPLES, UNLIMITED_FORMATS } from '../../../src/registry/json-schema/formats.ts'
+import {
+  formatPatterns, formatSamples, stringFormats, unlimitedFormats
+} from '../../../src/registry/json-schema/formats.ts'
 import { isUrl } from '../../../src/registry/json-schema/url-format.ts'
 import { build } from '../../build.ts'
 import { root } from '../../docs/generated.ts'
@@ -115,11 +117,13 @@ function within (t: { ok (isOk: boolean, message: string): unknown }, name: stri
 }
 
 t.test('every format checks 800 texts of the maximum length in every hostile shape in time', async t => {
-  for (const [name, check] of FORMATS) within(t, name, () => { for (const text of hostileTexts(2000)) check(text) })
+  for (const [name, check] of stringFormats) {
+    within(t, name, () => { for (const text of hostileTexts(2000)) check(text) })
+  }
 })
 
 t.test('every format checks a megabyte of each shape in time', async t => {
-  for (const [name, check] of UNLIMITED_FORMATS) {
+  for (const [name, check] of unlimitedFormats) {
     // The engine reads a `regex` twice and keeps its parts, so a megabyte does not measure the format.
     const length = name === 'regex' ? 20_000 : 1_000_000
     const shapes = repeats.filter((_, i) => i % 4 === 0 || name === 'url')
@@ -248,8 +252,8 @@ t.test('formats accept valid texts of the JSON Schema Test Suite that ajv-format
     ['iso-date-time', ['1985-04-12 00:59:59.999999999999999'], ['1985-04-12 00:59']]
   ]
   for (const [format, valid, invalid] of cases) {
-    for (const text of valid) t.ok(FORMATS.get(format)?.(text), `${format}: ${JSON.stringify(text)}`)
-    for (const text of invalid) t.notOk(FORMATS.get(format)?.(text), `not ${format}: ${JSON.stringify(text)}`)
+    for (const text of valid) t.ok(stringFormats.get(format)?.(text), `${format}: ${JSON.stringify(text)}`)
+    for (const text of invalid) t.notOk(stringFormats.get(format)?.(text), `not ${format}: ${JSON.stringify(text)}`)
   }
 })
 
@@ -260,15 +264,15 @@ t.test('every text of a format matches the checker\'s expression for the format'
   )
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 8 }).map(parts => parts.join('')), text => {
-      for (const [format, source] of LOOKS_LIKE) {
-        if (FORMATS.get(format)?.(text) === true && !new RegExp(source, 'u').test(text)) return false
+      for (const [format, source] of formatPatterns) {
+        if (stringFormats.get(format)?.(text) === true && !new RegExp(source, 'u').test(text)) return false
       }
       return true
     }),
     { numRuns: 20_000 }
   )
-  for (const [format, samples] of SAMPLES) {
-    for (const text of samples) t.ok(FORMATS.get(format)?.(text), `${format}: ${text}`)
+  for (const [format, samples] of formatSamples) {
+    for (const text of samples) t.ok(stringFormats.get(format)?.(text), `${format}: ${text}`)
   }
 })
 

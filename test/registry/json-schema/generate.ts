@@ -2,16 +2,16 @@ import type { Random } from '../../random.ts'
 
 export type Raw = boolean | { [keyword: string]: unknown }
 
-const NAMES = ['a', 'b', 'c', 'ab', 'S_x']
-const PATTERNS = ['^a', 'b$', '^S_', '[0-9]', '^[a-z]+$', '^(ab|c)$', '^$', '.', '^a{2,3}$', '^[^b]*$']
-const FORMATS = ['date', 'date-time', 'ipv4', 'uuid', 'email', 'uri', 'hostname', 'time', 'made-up']
-const TYPES = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object']
-const VALUES: unknown[] = [
+const propertyNames = ['a', 'b', 'c', 'ab', 'S_x']
+const patterns = ['^a', 'b$', '^S_', '[0-9]', '^[a-z]+$', '^(ab|c)$', '^$', '.', '^a{2,3}$', '^[^b]*$']
+const formatNames = ['date', 'date-time', 'ipv4', 'uuid', 'email', 'uri', 'hostname', 'time', 'made-up']
+const typeNames = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object']
+const sampleValues: unknown[] = [
   null, true, false, 0, 1, 2, 3, -1, 1.5, 10, 0.1, '', 'a', 'b', 'ab', 'aab', '1', [], [1], ['a', 1], [1, 1], {},
   { a: 1 }, { a: 'a', b: 2 }, { c: null }
 ]
-const NUMBERS = [-1, 0, 1, 2, 3, 5, 10, 0.5, 1.5, 2.5]
-const SIZES = [0, 1, 2, 3, 5]
+const numbers = [-1, 0, 1, 2, 3, 5, 10, 0.5, 1.5, 2.5]
+const sizes = [0, 1, 2, 3, 5]
 
 type Maker = (random: Random, depth: number, draft: string) => Record<string, unknown>
 
@@ -21,30 +21,30 @@ const few = <T>(
 const map = (random: Random, names: readonly string[], value: () => unknown): Record<string, unknown> =>
   Object.fromEntries(few(random, names).map(name => [name, value()]))
 
-const STRING: Maker[] = [
-  r => ({ minLength: r.pick(SIZES) }),
-  r => ({ maxLength: r.pick(SIZES) }),
-  r => ({ pattern: r.pick(PATTERNS) }),
-  r => ({ format: r.pick(FORMATS) })
+const stringMakers: Maker[] = [
+  r => ({ minLength: r.pick(sizes) }),
+  r => ({ maxLength: r.pick(sizes) }),
+  r => ({ pattern: r.pick(patterns) }),
+  r => ({ format: r.pick(formatNames) })
 ]
-const NUMBER: Maker[] = [
-  r => ({ minimum: r.pick(NUMBERS) }),
-  r => ({ maximum: r.pick(NUMBERS) }),
-  r => ({ exclusiveMinimum: r.pick(NUMBERS) }),
-  r => ({ exclusiveMaximum: r.pick(NUMBERS) }),
+const numberMakers: Maker[] = [
+  r => ({ minimum: r.pick(numbers) }),
+  r => ({ maximum: r.pick(numbers) }),
+  r => ({ exclusiveMinimum: r.pick(numbers) }),
+  r => ({ exclusiveMaximum: r.pick(numbers) }),
   r => ({ multipleOf: r.pick([1, 2, 3, 5, 6, 0.5, 0.1, 1.5]) })
 ]
-const OBJECT: Maker[] = [
-  (r, d, v) => ({ properties: map(r, NAMES, () => schema(r, d - 1, v)) }),
-  (r, d, v) => ({ properties: map(r, NAMES, () => schema(r, d - 1, v)), required: few(r, NAMES, 2) }),
+const objectMakers: Maker[] = [
+  (r, d, v) => ({ properties: map(r, propertyNames, () => schema(r, d - 1, v)) }),
+  (r, d, v) => ({ properties: map(r, propertyNames, () => schema(r, d - 1, v)), required: few(r, propertyNames, 2) }),
   (r, d, v) => ({
-    properties: map(r, NAMES, () => schema(r, d - 1, v)),
+    properties: map(r, propertyNames, () => schema(r, d - 1, v)),
     additionalProperties: r.pick([false, false, true, schema(r, d - 1, v)])
   }),
-  r => ({ required: few(r, NAMES, 2) }),
-  (r, d, v) => ({ patternProperties: map(r, PATTERNS, () => schema(r, d - 1, v)) }),
+  r => ({ required: few(r, propertyNames, 2) }),
+  (r, d, v) => ({ patternProperties: map(r, patterns, () => schema(r, d - 1, v)) }),
   (r, d, v) => ({
-    patternProperties: map(r, PATTERNS, () => schema(r, d - 1, v)),
+    patternProperties: map(r, patterns, () => schema(r, d - 1, v)),
     additionalProperties: r.pick([false, schema(r, d - 1, v)])
   }),
   (r, _d, v) => ({
@@ -52,21 +52,23 @@ const OBJECT: Maker[] = [
       { maxLength: 2 }, { minLength: 1 }, { pattern: '^a' }, { enum: ['a', 'b'] }, schema(r, 0, v)
     ])
   }),
-  r => ({ minProperties: r.pick(SIZES) }),
-  r => ({ maxProperties: r.pick(SIZES) }),
+  r => ({ minProperties: r.pick(sizes) }),
+  r => ({ maxProperties: r.pick(sizes) }),
   (r, _d, v) =>
     v === 'draft-07'
-      ? { dependencies: map(r, NAMES, () => few(r, NAMES, 2)) }
-      : { dependentRequired: map(r, NAMES, () => few(r, NAMES, 2)) },
-  (r, d, v) => ({ [v === 'draft-07' ? 'dependencies' : 'dependentSchemas']: map(r, NAMES, () => schema(r, d - 1, v)) }),
+      ? { dependencies: map(r, propertyNames, () => few(r, propertyNames, 2)) }
+      : { dependentRequired: map(r, propertyNames, () => few(r, propertyNames, 2)) },
+  (r, d, v) => ({
+    [v === 'draft-07' ? 'dependencies' : 'dependentSchemas']: map(r, propertyNames, () => schema(r, d - 1, v))
+  }),
   (r, d, v) => v === 'draft-07' ? {} : { unevaluatedProperties: r.pick([false, schema(r, d - 1, v)]) }
 ]
-const ARRAY: Maker[] = [
+const arrayMakers: Maker[] = [
   (r, d, v) => ({ items: schema(r, d - 1, v) }),
   (r, d, v) => v === 'draft-07'
     ? { items: [schema(r, d - 1, v), schema(r, d - 1, v)], additionalItems: r.pick([false, true, schema(r, d - 1, v)]) }
     : { prefixItems: [schema(r, d - 1, v), schema(r, d - 1, v)], items: r.pick([false, true, schema(r, d - 1, v)]) },
-  r => ({ minItems: r.pick(SIZES) }), r => ({ maxItems: r.pick(SIZES) }), () => ({ uniqueItems: true }),
+  r => ({ minItems: r.pick(sizes) }), r => ({ maxItems: r.pick(sizes) }), () => ({ uniqueItems: true }),
   (r, d, v) => ({ contains: schema(r, d - 1, v) }),
   (r, d, v) =>
     v === 'draft-07'
@@ -78,8 +80,8 @@ const ARRAY: Maker[] = [
         },
   (r, d, v) => v === 'draft-07' ? {} : { unevaluatedItems: r.pick([false, schema(r, d - 1, v)]) }
 ]
-const ANY: Maker[] = [
-  r => ({ enum: few(r, VALUES, 5) }), r => ({ const: r.pick(VALUES) }),
+const anyMakers: Maker[] = [
+  r => ({ enum: few(r, sampleValues, 5) }), r => ({ const: r.pick(sampleValues) }),
   (r, d, v) => ({ not: schema(r, d - 1, v) }),
   (r, d, v) => ({ anyOf: [schema(r, d - 1, v), schema(r, d - 1, v)] }),
   (r, d, v) => ({ oneOf: Array.from({ length: 1 + r.below(3) }, () => schema(r, d - 1, v)) }),
@@ -92,8 +94,14 @@ const ANY: Maker[] = [
   r => ({ $ref: r.pick(['#/$defs/x', '#/$defs/y']) }),
   r => ({ $ref: r.pick(['#/$defs/x', '#/$defs/y', '#']) })
 ]
-const BY_TYPE: Record<string, Maker[]> = {
-  string: STRING, number: NUMBER, integer: NUMBER, object: OBJECT, array: ARRAY, null: [], boolean: []
+const makersByType: Record<string, Maker[]> = {
+  string: stringMakers,
+  number: numberMakers,
+  integer: numberMakers,
+  object: objectMakers,
+  array: arrayMakers,
+  null: [],
+  boolean: []
 }
 
 /** Returns a schema of about the given depth. References lead to `x` and `y`, which `document` defines. */
@@ -101,26 +109,26 @@ export function schema (random: Random, depth: number, draft: string): Raw {
   if (random.chance(0.04)) return random.chance(0.6)
   if (depth <= 0) return leaf(random)
   const result: Record<string, unknown> = {}
-  const type = random.pick(TYPES)
-  if (random.chance(0.75)) result['type'] = random.chance(0.85) ? type : few(random, TYPES, 3)
+  const type = random.pick(typeNames)
+  if (random.chance(0.75)) result['type'] = random.chance(0.85) ? type : few(random, typeNames, 3)
   for (let i = random.below(3); i > 0; i--) {
-    const makers = BY_TYPE[type]!
+    const makers = makersByType[type]!
     if (makers.length > 0) Object.assign(result, random.pick(makers)(random, depth, draft))
   }
-  if (random.chance(0.3)) Object.assign(result, random.pick(ANY)(random, depth, draft))
+  if (random.chance(0.3)) Object.assign(result, random.pick(anyMakers)(random, depth, draft))
   return result
 }
 
 function leaf (random: Random): Raw {
-  const type = random.pick(TYPES)
+  const type = random.pick(typeNames)
   return random.pick<() => Raw>([
     () => ({ type }),
-    () => ({ type: few(random, TYPES, 2) }),
-    () => ({ const: random.pick(VALUES) }),
-    () => ({ enum: few(random, VALUES, 3) }),
-    () => ({ type: 'string', ...random.pick(STRING)(random, 0, '') }),
-    () => ({ type: 'integer', ...random.pick(NUMBER)(random, 0, '') }),
-    () => ({ type: 'number', ...random.pick(NUMBER)(random, 0, '') }),
+    () => ({ type: few(random, typeNames, 2) }),
+    () => ({ const: random.pick(sampleValues) }),
+    () => ({ enum: few(random, sampleValues, 3) }),
+    () => ({ type: 'string', ...random.pick(stringMakers)(random, 0, '') }),
+    () => ({ type: 'integer', ...random.pick(numberMakers)(random, 0, '') }),
+    () => ({ type: 'number', ...random.pick(numberMakers)(random, 0, '') }),
     () => ({})
   ])()
 }
@@ -165,7 +173,7 @@ function mutateOne (random: Random, place: Record<string, unknown>, depth: numbe
   else if (word !== undefined && action < 7) place[word] = nudge(random, place[word])
   else {
     const type = typeof place['type'] === 'string' ? place['type'] : 'object'
-    const makers = random.chance(0.7) && BY_TYPE[type]!.length > 0 ? BY_TYPE[type]! : ANY
+    const makers = random.chance(0.7) && makersByType[type]!.length > 0 ? makersByType[type]! : anyMakers
     Object.assign(place, random.pick(makers)(random, Math.min(depth, 1), draft))
   }
 }
@@ -175,20 +183,20 @@ function nudge (random: Random, value: unknown): unknown {
   if (typeof value === 'number') return random.pick([value + 1, Math.max(0, value - 1), value * 2, value])
   if (typeof value === 'boolean') return random.chance(0.5) ? !value : {}
   if (value === 'integer') return 'number'
-  if (typeof value === 'string' && TYPES.includes(value)) {
+  if (typeof value === 'string' && typeNames.includes(value)) {
     return random.chance(0.6)
-      ? [...new Set([value, random.pick(TYPES)])]
-      : random.pick(TYPES)
+      ? [...new Set([value, random.pick(typeNames)])]
+      : random.pick(typeNames)
   }
-  if (typeof value === 'string' && PATTERNS.includes(value)) return random.pick(PATTERNS)
-  if (typeof value === 'string' && FORMATS.includes(value)) return random.pick(FORMATS)
+  if (typeof value === 'string' && patterns.includes(value)) return random.pick(patterns)
+  if (typeof value === 'string' && formatNames.includes(value)) return random.pick(formatNames)
   if (Array.isArray(value)) {
     if (value.length > 1 && random.chance(0.5)) return value.toSpliced(random.below(value.length), 1)
-    if (value.every(item => typeof item === 'string' && TYPES.includes(item))) {
-      return [...new Set([...value as string[], random.pick(TYPES)])]
+    if (value.every(item => typeof item === 'string' && typeNames.includes(item))) {
+      return [...new Set([...value as string[], random.pick(typeNames)])]
     }
-    if (value.every(item => typeof item === 'string' && NAMES.includes(item))) {
-      return [...new Set([...value as string[], random.pick(NAMES)])]
+    if (value.every(item => typeof item === 'string' && propertyNames.includes(item))) {
+      return [...new Set([...value as string[], random.pick(propertyNames)])]
     }
     return value.every(item => typeof item === 'object' && item !== null)
       ? [...value as unknown[], {}]
@@ -202,11 +210,11 @@ function nudge (random: Random, value: unknown): unknown {
   return value
 }
 
-const SUBSCHEMAS = [
+const subschemas = [
   'items', 'additionalProperties', 'contains', 'not', 'if', 'then', 'else', 'propertyNames', 'additionalItems',
   'unevaluatedProperties', 'unevaluatedItems', 'prefixItems', 'allOf', 'anyOf', 'oneOf'
 ]
-const SCHEMA_MAPS = ['properties', 'patternProperties', 'dependentSchemas']
+const schemaMaps = ['properties', 'patternProperties', 'dependentSchemas']
 
 function schemasIn (root: unknown): Record<string, unknown>[] {
   if (Array.isArray(root)) return root.flatMap(schemasIn)
@@ -215,7 +223,7 @@ function schemasIn (root: unknown): Record<string, unknown>[] {
   if ('x' in own && 'y' in own) return Object.values(own).flatMap(schemasIn)
   return [
     own,
-    ...SUBSCHEMAS.flatMap(word => schemasIn(own[word])),
-    ...SCHEMA_MAPS.flatMap(word => Object.values(own[word] ?? {}).flatMap(schemasIn))
+    ...subschemas.flatMap(word => schemasIn(own[word])),
+    ...schemaMaps.flatMap(word => Object.values(own[word] ?? {}).flatMap(schemasIn))
   ]
 }

@@ -51,7 +51,7 @@ const grid = (width: number) => ({
   )
 })
 
-const PATHOLOGICAL: [name: string, writer: JsonSchema, reader: JsonSchema][] = [
+const pathologicalPairs: [name: string, writer: JsonSchema, reader: JsonSchema][] = [
   ['10,000 properties', { properties: record(10_000, () => ({ const: 1 })) }, {
     properties: record(10_000, i => ({ const: i === 5_000 ? 2 : 1 }))
   }],
@@ -104,7 +104,7 @@ t.before(async () => {
 t.teardown(() => checker.close())
 
 t.test('a pathological pair has a verdict or uses up its steps without blocking the event loop', async t => {
-  for (const [name, writer, reader] of PATHOLOGICAL) {
+  for (const [name, writer, reader] of pathologicalPairs) {
     const delay = monitorEventLoopDelay({ resolution: 5 })
     delay.enable()
     let turns = 0
@@ -138,7 +138,7 @@ t.test('a pathological pair has a verdict or uses up its steps without blocking 
 t.test('the verdict and its steps are the same in a fresh and in a used thread', async t => {
   const fresh = createSchemaChecker({ threads: 1 })
   t.teardown(() => fresh.close())
-  for (const [name, writer, reader] of PATHOLOGICAL.slice(3, 8).reverse()) {
+  for (const [name, writer, reader] of pathologicalPairs.slice(3, 8).reverse()) {
     t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name)
   }
 })

@@ -1,9 +1,9 @@
 import type { Json } from '../json.ts'
 import { patternMatcher } from '../regex/pattern-matcher.ts'
-import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from '../schema-node.ts'
+import { anything, inPlace, type Keywords, node, nothing, type SchemaNode } from '../schema-node.ts'
 
 /** Limits the places. No schema written by people has more; further places stay open. */
-const PLACES_MAX = 2_000
+const placesMax = 2_000
 
 /**
  * Returns the schema of a writer that sends only properties which its schema declares. This defines the policy
@@ -43,11 +43,11 @@ class Places {
     const judges = new Set(roots)
     for (const judge of judges) for (const inner of inPlace(judge)) judges.add(inner)
     const speaking = [...judges].filter(judge => typeof judge.keywords !== 'boolean')
-    if (speaking.length === 0 || speaking.some(listsObjects)) return ANYTHING
+    if (speaking.length === 0 || speaking.some(listsObjects)) return anything
     const key = speaking.map(judge => this.#idOf(judge)).sort((a, b) => a - b).join()
     const known = this.#places.get(key)
     if (known !== undefined) return known
-    if (this.#places.size >= PLACES_MAX) return ANYTHING
+    if (this.#places.size >= placesMax) return anything
     const limits: Keywords = {}
     const place = node(limits, '', true)
     this.#places.set(key, place)
@@ -78,13 +78,13 @@ class Places {
         pattern,
         isSole(pattern)
           ? this.#member(judges, ({ patternProperties }) => present(patternProperties?.get(pattern)))
-          : ANYTHING
+          : anything
       ])
     )
     const isClosed = names.size + patterns.size > 0 && judges.every(saysNothingOfOthers) &&
       (patterns.size > 0 || judges.every(({ minProperties = 0 }) => minProperties <= names.size))
     this.hasClosed ||= isClosed
-    limits.additionalProperties = isClosed ? NOTHING : this.#member(judges, () => [])
+    limits.additionalProperties = isClosed ? nothing : this.#member(judges, () => [])
   }
 
   /**
@@ -116,12 +116,12 @@ class Places {
         )
     )
     if (length > 0) limits.prefixItems = tuple
-    if (rest !== ANYTHING) limits.items = rest
+    if (rest !== anything) limits.items = rest
   }
 
   #placeOf (judges: SchemaNode[], unevaluated: SchemaNode[]): SchemaNode {
     const isUncertain = judges.length > 0 && unevaluated.some(({ keywords }) => typeof keywords !== 'boolean')
-    return isUncertain ? ANYTHING : this.at([...judges, ...unevaluated])
+    return isUncertain ? anything : this.at([...judges, ...unevaluated])
   }
 
   #idOf (judge: SchemaNode): number {

@@ -2,7 +2,7 @@ import { close } from './closing.ts'
 import type { SchemaChange, Verdict } from './verdict.ts'
 import { type Difference, Differences } from './differences.ts'
 import type { Json } from '../json.ts'
-import { type Reason, REASONS } from './reasons.ts'
+import { type Reason, reasons } from './reasons.ts'
 import { reachable, type SchemaNode } from '../schema-node.ts'
 import type { Models } from './models.ts'
 import { Solver } from './solver.ts'
@@ -13,13 +13,13 @@ import { WitnessSearch } from './witness-search.ts'
  * Limits the steps of one comparison. A step takes about 300 ns, and up to 2 µs for schemas made to be slow, so all
  * steps take at most a few seconds. Versions of the largest schemas of SchemaStore take up to 500,000 steps.
  */
-export const COMPARISON_STEPS_MAX = 3_000_000
+export const comparisonStepsMax = 3_000_000
 
 /** A question gets at most a third of the steps, so that some are left for later ones. */
-const QUESTIONS_MIN = 3
+const questionsMin = 3
 
 /** Limits the listed changes. */
-const CHANGES_MAX = 100
+const changesMax = 100
 
 /** Compares the documents that a writer may send with those that a reader accepts. */
 export class Comparison {
@@ -35,7 +35,7 @@ export class Comparison {
   constructor (
     writer: SchemaNode, reader: SchemaNode, { isLenient, stepsMax }: { isLenient: boolean, stepsMax: number }
   ) {
-    this.#questionSteps = stepsMax / QUESTIONS_MIN
+    this.#questionSteps = stepsMax / questionsMin
     const closed = isLenient ? close(writer) : writer
     this.#solver = new Solver(reachable(closed, writer, reader), stepsMax)
     this.#writer = closed !== writer && this.#isNothing(closed) ? writer : closed
@@ -63,7 +63,7 @@ export class Comparison {
     const changes = [...this.#changes.values()].sort((a, b) => Number(a.compatible) - Number(b.compatible))
     const compatible = changes.every(change => change.compatible)
     if (compatible && this.#hasGivenUp) throw new GaveUp()
-    return { compatible, changes: changes.slice(0, CHANGES_MAX) }
+    return { compatible, changes: changes.slice(0, changesMax) }
   }
 
   #judgeAll (original: SchemaNode): void {
@@ -71,7 +71,7 @@ export class Comparison {
     differences.walk(original, this.#reader)
     let refused = 0
     for (const difference of differences.found) {
-      if (refused < CHANGES_MAX && this.#judge(difference) === false) refused++
+      if (refused < changesMax && this.#judge(difference) === false) refused++
     }
     for (const [path, rule, message] of differences.dropped) {
       this.#note({ path, rule, compatible: true, message, direction: 'backward' })
@@ -106,13 +106,13 @@ export class Comparison {
       rule: 'cannot-be-shown',
       compatible: false,
       reason,
-      message: `${message} Compatibility cannot be proved: ${REASONS[reason]}.`
+      message: `${message} Compatibility cannot be proved: ${reasons[reason]}.`
     })
   }
 
   #note (change: SchemaChange): boolean {
     const key = `${change.path} ${change.rule}`
-    if (change.compatible && this.#changes.size >= CHANGES_MAX) return true
+    if (change.compatible && this.#changes.size >= changesMax) return true
     if (!change.compatible || !this.#changes.has(key)) this.#changes.set(key, change)
     return change.compatible
   }

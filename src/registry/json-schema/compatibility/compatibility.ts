@@ -1,4 +1,4 @@
-import { Comparison, COMPARISON_STEPS_MAX } from './comparison.ts'
+import { Comparison, comparisonStepsMax } from './comparison.ts'
 import { emit } from '../emit.ts'
 import type { JsonSchema } from '../json.ts'
 import { normalise } from '../normalise.ts'
@@ -8,7 +8,7 @@ import type { SchemaChange, Verdict } from './verdict.ts'
 
 export type { JsonSchema } from '../json.ts'
 export type { Reason } from './reasons.ts'
-export { REASONS } from './reasons.ts'
+export { reasons } from './reasons.ts'
 export { GaveUp } from '../steps.ts'
 
 export type CompatibilityMode =
@@ -27,13 +27,13 @@ export type { SchemaChange, Verdict } from './verdict.ts'
 
 /**
  * Returns whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an
- * incompatible change has a witness or one of the `REASONS`. The verdict depends only on the schemas: steps are
+ * incompatible change has a witness or one of the `reasons`. The verdict depends only on the schemas: steps are
  * counted, not time. Throws SchemaError if a schema cannot be used, and GaveUp if the steps run out first.
  */
 export function compareSchemas (
   writer: JsonSchema, reader: JsonSchema, options: { policy: CompatibilityPolicy, stepsMax?: number }
 ): Verdict {
-  const { policy, stepsMax = COMPARISON_STEPS_MAX } = options
+  const { policy, stepsMax = comparisonStepsMax } = options
   const from = normalise(writer)
   return new Comparison(from, normalise(reader), { isLenient: policy === 'lenient', stepsMax }).run(from)
 }
@@ -41,11 +41,11 @@ export function compareSchemas (
 /** Returns the schema of the documents that a writer may send under a policy, as `compareSchemas` uses it. */
 export function writerSchema (writer: JsonSchema, policy: CompatibilityPolicy): JsonSchema {
   const from = normalise(writer)
-  return emit(new Comparison(from, from, { isLenient: policy === 'lenient', stepsMax: COMPARISON_STEPS_MAX }).writer)
+  return emit(new Comparison(from, from, { isLenient: policy === 'lenient', stepsMax: comparisonStepsMax }).writer)
 }
 
 /** The steps per character of a schema for reading it and preparing its comparison. */
-const STEPS_PER_CHARACTER = 1
+const stepsPerCharacter = 1
 
 export type Direction = 'backward' | 'forward'
 
@@ -73,7 +73,7 @@ export function directionsOf (mode: CompatibilityMode): Direction[] {
  * than `jobStepsMax` steps are used. Throws SchemaError if a schema cannot be used.
  */
 export function comparePairs (
-  { schema, earlier, policy }: ComparisonJob, { stepsMax = COMPARISON_STEPS_MAX, jobStepsMax = Infinity } = {}
+  { schema, earlier, policy }: ComparisonJob, { stepsMax = comparisonStepsMax, jobStepsMax = Infinity } = {}
 ): { pairs: PairVerdict[], steps: number } {
   const pairs: PairVerdict[] = []
   const text = JSON.stringify(schema)
@@ -82,12 +82,12 @@ export function comparePairs (
   for (const { version, schema: other, directions } of earlier) {
     const otherText = JSON.stringify(other)
     const before = text === otherText ? latest : normalise(other)
-    steps += text.length * STEPS_PER_CHARACTER
+    steps += text.length * stepsPerCharacter
     for (const direction of directions) {
       if (steps > jobStepsMax && pairs.length > 0) return { pairs, steps }
       const [writer, reader] = direction === 'backward' ? [before, latest] : [latest, before]
       const result = before === latest ? { changes: [], steps: 0 } : comparePair(writer, reader, policy, stepsMax)
-      steps += result.steps + (text.length + otherText.length) * STEPS_PER_CHARACTER
+      steps += result.steps + (text.length + otherText.length) * stepsPerCharacter
       const { changes } = result
       pairs.push({
         version,

@@ -5,7 +5,7 @@ export function kebab (word: string): string {
   return word.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 }
 
-const SUBJECTS: Partial<Record<keyof Keywords, string>> = {
+const subjects: Partial<Record<keyof Keywords, string>> = {
   type: 'the set of allowed types',
   enum: 'the list of allowed values',
   const: 'the constant value',
@@ -44,7 +44,7 @@ const SUBJECTS: Partial<Record<keyof Keywords, string>> = {
 
 /** Returns a sentence on how a keyword changed from the writer's schema to the reader's. */
 export function describeChange (word: keyof Keywords, writer: SchemaNode | undefined, reader: SchemaNode): string {
-  const subject = SUBJECTS[word] ?? `"${word}"`
+  const subject = subjects[word] ?? `"${word}"`
   const [before, after] = [valueOf(word, writer), valueOf(word, reader)]
   if (after === undefined && before === undefined) return sentence(`${subject} changed`)
   if (after === undefined) return sentence(`${subject} (${before}) was removed`)
@@ -56,7 +56,7 @@ export function sentence (text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 }
 
-const SHOWN_MAX = 120
+const shownMax = 120
 
 function valueOf (word: keyof Keywords, schema: SchemaNode | undefined): string | undefined {
   if (schema === undefined || typeof schema.keywords === 'boolean') return undefined
@@ -65,9 +65,9 @@ function valueOf (word: keyof Keywords, schema: SchemaNode | undefined): string 
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   if (isNode(value)) return typeof value.keywords === 'boolean' ? (value.keywords ? 'anything' : 'nothing') : 'a schema'
   if (Array.isArray(value) && value.some(isNode)) return `${value.length} schemas`
-  if (value instanceof Map) return [...value.keys()].map(key => JSON.stringify(key)).join(', ').slice(0, SHOWN_MAX)
+  if (value instanceof Map) return [...value.keys()].map(key => JSON.stringify(key)).join(', ').slice(0, shownMax)
   const text = JSON.stringify(value)
-  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
+  return text.length > shownMax ? `${text.slice(0, shownMax)}…` : text
 }
 
 function isNode (value: unknown): value is SchemaNode {

@@ -23,7 +23,7 @@ export interface Difference {
 /** Converts "the value at this place is in the set" to "the document has such a place". */
 type Place = (inside: Formula) => Formula
 
-const DIFFERENCES_MAX = 2_000
+const differencesMax = 2_000
 
 /** Walks two schemas side by side, down to the keywords that differ. */
 export class Differences {
@@ -42,7 +42,7 @@ export class Differences {
     if (whole === this.#formulas.schema(writer) || whole === this.#formulas.true) return
     const key = `${this.#formulas.schema(writer).id} ${whole.id}`
     const sides = { writer, reader, writers: conjuncts(writer), place }
-    if (typeof reader.keywords === 'boolean' || this.#open.has(key) || this.found.length > DIFFERENCES_MAX) {
+    if (typeof reader.keywords === 'boolean' || this.#open.has(key) || this.found.length > differencesMax) {
       this.#add(
         sides, 'not', whole, reader.pointer, 'schema-changed',
         sentence(reader.keywords === false ? 'no value is allowed here' : 'the schema changed here')
@@ -203,8 +203,9 @@ export class Differences {
         this.walk(
           before ?? node(true),
           schema,
-          inside =>
-            sides.place(formulas.all([formulas.types(ARRAY), formulas.size('array', i + 1), formulas.item(i, inside)]))
+          inside => sides.place(
+            formulas.all([formulas.types(arrayMask), formulas.size('array', i + 1), formulas.item(i, inside)])
+          )
         )
       }
       return
@@ -214,12 +215,12 @@ export class Differences {
     )
     if (before !== undefined) {
       this.walk(before.keywords.items!, keywords.items!, inside =>
-        sides.place(formulas.all([formulas.types(ARRAY), formulas.count(from, inside, 1)])))
+        sides.place(formulas.all([formulas.types(arrayMask), formulas.count(from, inside, 1)])))
     } else this.#keyword(sides, 'items', demandOf('items', keywords, formulas))
   }
 
   #withKey (keys: Formula, inside: Formula): Formula {
-    return this.#formulas.all([this.#formulas.types(OBJECT), this.#formulas.someKey(keys, inside)])
+    return this.#formulas.all([this.#formulas.types(objectMask), this.#formulas.someKey(keys, inside)])
   }
 
   #required (sides: Sides, name: string): void {
@@ -244,7 +245,7 @@ export class Differences {
   }
 
   #listDropped ({ writer, reader }: Sides, keywords: Keywords): void {
-    if (typeof writer.keywords === 'boolean' || this.dropped.length > DIFFERENCES_MAX) return
+    if (typeof writer.keywords === 'boolean' || this.dropped.length > differencesMax) return
     for (const word of Object.keys(writer.keywords) as (keyof Keywords)[]) {
       if (keywords[word] === undefined && !word.endsWith('Rule')) {
         this.dropped.push([pointerOf(writer, word), `${kebab(word)}-removed`, describeChange(word, writer, reader)])
@@ -270,8 +271,8 @@ export class Differences {
   }
 }
 
-const OBJECT = maskOf('object')
-const ARRAY = maskOf('array')
+const objectMask = maskOf('object')
+const arrayMask = maskOf('array')
 type Conjunct = SchemaNode & { readonly keywords: Keywords }
 interface Sides {
   readonly writer: SchemaNode

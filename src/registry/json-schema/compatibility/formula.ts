@@ -1,5 +1,5 @@
 import type { Json, JsonType } from '../json.ts'
-import { canonical, JSON_TYPES } from '../json.ts'
+import { canonical, jsonTypes } from '../json.ts'
 import type { SchemaNode } from '../schema-node.ts'
 import type { Reason } from './reasons.ts'
 import type { Tick } from '../steps.ts'
@@ -32,9 +32,9 @@ export type Literal = Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' 
 export type Of<K extends Formula['kind']> = Extract<Formula, { kind: K }>
 
 export function maskOf (...types: JsonType[]): number {
-  return types.reduce((mask, type) => mask | 1 << JSON_TYPES.indexOf(type), 0)
+  return types.reduce((mask, type) => mask | 1 << jsonTypes.indexOf(type), 0)
 }
-const ALL_TYPES = maskOf(...JSON_TYPES)
+const everyType = maskOf(...jsonTypes)
 
 /** Returns the type that a literal restricts, or undefined if it restricts all types. */
 export function subjectOf (literal: Formula): JsonType | undefined {
@@ -107,7 +107,7 @@ export class Formulas {
   types (mask: number): Formula {
     return mask === 0
       ? this.false
-      : mask === ALL_TYPES
+      : mask === everyType
         ? this.true
         : this.#make(`types ${mask}`, { kind: 'types', mask })
   }
@@ -162,7 +162,7 @@ export class Formulas {
   }
 
   count (from: number, of: Formula, min: number, max = Infinity): Formula {
-    if (max === 0) return min > 0 ? this.types(ALL_TYPES & ~maskOf('array')) : this.rest(from, this.not(of))
+    if (max === 0) return min > 0 ? this.types(everyType & ~maskOf('array')) : this.rest(from, this.not(of))
     if (min <= 0 && max === Infinity) return this.true
     return this.#make(`count ${from} ${of.id} ${min} ${max}`, { kind: 'count', from, of, min, max })
   }
@@ -182,7 +182,7 @@ export class Formulas {
       case 'all': return this.any(formula.parts.map(part => this.not(part)))
       case 'any': return this.all(formula.parts.map(part => this.not(part)))
       case 'schema': return this.schema(formula.node, !formula.negated)
-      case 'types': return this.types(ALL_TYPES & ~formula.mask)
+      case 'types': return this.types(everyType & ~formula.mask)
       case 'in': return this.#in(formula.values, !formula.negated)
       case 'opaque': return this.opaque(formula.key, formula.reason, !formula.negated)
       default: return this.all([this.types(maskOf(subjectOf(formula)!)), this.#opposite(formula)])

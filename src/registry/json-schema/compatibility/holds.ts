@@ -1,7 +1,7 @@
 import { isMultipleOf } from '../decimal.ts'
-import { FORMATS } from '../formats.ts'
+import { stringFormats } from '../formats.ts'
 import type { Formula } from './formula.ts'
-import { canonical, codePointLength, has, type Json, type JsonObject, JSON_TYPES, typeOf } from '../json.ts'
+import { canonical, codePointLength, has, type Json, type JsonObject, jsonTypes, typeOf } from '../json.ts'
 import { hasUniqueItems } from '../keywords.ts'
 import { patternMatcher } from '../regex/pattern-matcher.ts'
 import type { Tick } from '../steps.ts'
@@ -21,7 +21,7 @@ export function holds (formula: Formula, value: Json, context: HoldsContext): bo
     case 'all': return formula.parts.every(part => holds(part, value, context))
     case 'any': return formula.parts.some(part => holds(part, value, context))
     case 'schema': return holds(context.expand(formula), value, context)
-    case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(typeOf(value))) !== 0
+    case 'types': return (formula.mask & 1 << jsonTypes.indexOf(typeOf(value))) !== 0
     case 'in': return formula.values.has(canonical(value)) !== formula.negated
   }
   if (typeof value === 'number') return numberHolds(formula, value)
@@ -43,7 +43,7 @@ function stringHolds (literal: Formula, value: string): boolean {
   switch (literal.kind) {
     case 'size': return literal.of !== 'string' || isWithin(codePointLength(value), literal)
     case 'pattern': return patternMatcher(literal.source).test(value) !== literal.negated
-    case 'format': return FORMATS.get(literal.name)!(value) !== literal.negated
+    case 'format': return stringFormats.get(literal.name)!(value) !== literal.negated
     default: return true
   }
 }

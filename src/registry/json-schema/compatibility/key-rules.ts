@@ -6,7 +6,7 @@ import type { Questions } from './models.ts'
 /** A required property: its name is one of `keys`, and its value satisfies `then`. */
 export interface Slot { readonly keys: Formula, readonly then: Formula }
 
-const KINDS_MAX = 64
+const kindsMax = 64
 
 /** The rules for properties that follow from an object's literals, by name. */
 export class KeyRules {
@@ -64,8 +64,8 @@ export class KeyRules {
     const { formulas } = this.#solver
     const kinds: Formula[] = [slot.keys, formulas.in([...this.names, ...taken], true)]
     let reason: Reason | undefined
-    for (let i = 0; i < KINDS_MAX; i++) {
-      const names = this.#solver.models([formulas.types(TEXT), ...kinds])
+    for (let i = 0; i < kindsMax; i++) {
+      const names = this.#solver.models([formulas.types(stringMask), ...kinds])
       const key = names.values[0]
       if (typeof key !== 'string') {
         return names.exhausted
@@ -83,7 +83,7 @@ export class KeyRules {
   }
 }
 
-const TEXT = maskOf('string')
+const stringMask = maskOf('string')
 
 function * texts (list: Extract<Formula, { kind: 'in' }>): Generator<string> {
   for (const value of list.values.values()) if (typeof value === 'string') yield value

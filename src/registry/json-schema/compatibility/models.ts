@@ -10,7 +10,7 @@ import type { Tick } from '../steps.ts'
  */
 export interface Models { readonly values: readonly Json[], readonly exhausted: boolean, readonly reason?: Reason }
 
-export const NONE: Models = { values: [], exhausted: true }
+export const noModels: Models = { values: [], exhausted: true }
 export function unknown (reason: Reason): Models {
   return { values: [], exhausted: false, reason }
 }

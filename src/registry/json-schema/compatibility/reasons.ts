@@ -2,7 +2,7 @@
  * The reasons why a change can neither be proved compatible nor refuted by a document. Each is a known limit of the
  * checker; there are no others.
  */
-export const REASONS = {
+export const reasons = {
   entangled: 'the keywords for a value depend on each other in more ways than the checker tries',
   format: 'only the validator can test the format, and no sample decided the question',
   pattern:
@@ -17,4 +17,4 @@ export const REASONS = {
   unconfirmed: 'the validator does not confirm the document that the checker found'
 } as const
 
-export type Reason = keyof typeof REASONS
+export type Reason = keyof typeof reasons

@@ -1,6 +1,6 @@
 import { areDisjoint } from './disjoint.ts'
 import { seenRoughly } from '../evaluated.ts'
-import { FORMATS, NUMBER_FORMATS } from '../formats.ts'
+import { numberFormats, stringFormats } from '../formats.ts'
 import { type Formula, type Formulas, maskOf, type Of } from './formula.ts'
 import { canonical, type JsonType } from '../json.ts'
 import type { Keywords } from '../schema-node.ts'
@@ -149,8 +149,8 @@ function typeDemand (types: string[], formulas: Formulas): Formula {
 }
 
 function formatDemand (name: string, formulas: Formulas): Formula {
-  if (FORMATS.has(name)) return formulas.format(name)
-  const bounds = NUMBER_FORMATS.get(name)
+  if (stringFormats.has(name)) return formulas.format(name)
+  const bounds = numberFormats.get(name)
   if (bounds === undefined) return formulas.true
   if (bounds.max === Infinity) return formulas.multiple(1)
   return formulas.all([

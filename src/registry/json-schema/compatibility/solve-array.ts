@@ -2,10 +2,10 @@ import type { Formula, Literal, Of } from './formula.ts'
 import { canonical, type Json } from '../json.ts'
 import { pickDistinct } from './pick-distinct.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Questions, unknown } from './models.ts'
+import { type Models, noModels, type Questions, unknown } from './models.ts'
 
-const ITEMS_MAX = 1_000
-const PAIRS_MAX = 60
+const itemsMax = 1_000
+const pairsMax = 60
 
 /** Finds arrays that satisfy all literals. */
 export function solveArray (literals: readonly Literal[], want: number, solver: Questions): Models {
@@ -61,10 +61,10 @@ class ArraySearch {
   }
 
   run (want: number): Models {
-    if (this.#min > this.#max || (this.#isRepeating && this.#max < 2)) return NONE
-    if (this.#min > ITEMS_MAX) return unknown('cardinality')
+    if (this.#min > this.#max || (this.#isRepeating && this.#max < 2)) return noModels
+    if (this.#min > itemsMax) return unknown('cardinality')
     const found = this.#isRepeating ? this.#repeating() : this.#find()
-    if (found === undefined) return this.#doubt === undefined ? NONE : unknown(this.#doubt)
+    if (found === undefined) return this.#doubt === undefined ? noModels : unknown(this.#doubt)
     return { values: [found, ...want > 1 ? this.#variants(found, want) : []], exhausted: this.#max === 0 }
   }
 
@@ -98,13 +98,13 @@ class ArraySearch {
   #layOut (): Layout | undefined {
     const wanted = this.#counts.reduce((sum, { min }) => sum + min, 0)
     const longest = Math.min(this.#max, Math.max(this.#min, this.#tail) + wanted)
-    if (longest > ITEMS_MAX * 2) this.#doubt ??= 'cardinality'
+    if (longest > itemsMax * 2) this.#doubt ??= 'cardinality'
     const dead = new Set<string>()
     const walk = (layout: Layout, seen: readonly number[]): Layout | undefined => {
       this.#solver.tick()
       const position = layout.length
       if (position >= this.#min && seen.every((count, i) => count >= this.#counts[i]!.min)) return layout
-      if (position >= Math.min(longest, ITEMS_MAX * 2)) return undefined
+      if (position >= Math.min(longest, itemsMax * 2)) return undefined
       const key = `${position} ${seen.join()}`
       if (dead.has(key)) return undefined
       for (const [formula, counts] of this.#choices(position, seen)) {
@@ -147,7 +147,7 @@ class ArraySearch {
     let pairs = 0
     for (let j = 1; j < last; j++) {
       for (let i = 0; i < j; i++) {
-        if (++pairs > PAIRS_MAX) { this.#doubt ??= 'cardinality'; return undefined }
+        if (++pairs > pairsMax) { this.#doubt ??= 'cardinality'; return undefined }
         const shared = this.#solver.models([this.#at(i), this.#at(j)], 4)
         for (const value of shared.values) {
           const found = this.#withPair(i, j, value)

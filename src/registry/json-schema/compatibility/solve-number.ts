@@ -1,18 +1,18 @@
 import { align, decimal, type Decimal, leastCommonMultiple, nextUp, scaleTo, toNumber } from '../decimal.ts'
 import type { Literal } from './formula.ts'
-import { type Models, type Questions, NONE } from './models.ts'
+import { type Models, noModels, type Questions } from './models.ts'
 
-const TRIES_MAX = 400
+const triesMax = 400
 
 /** Finds numbers that satisfy all literals. Tries every number of a small interval. */
 export function solveNumber (literals: readonly Literal[], want: number, solver: Questions): Models {
   const [low, high] = interval(literals)
-  if (low > high) return NONE
+  if (low > high) return noModels
   const step = commonStep(literals)
   if (
     step !== undefined &&
     literals.some(literal => literal.kind === 'multiple' && literal.negated && divides(literal.of, step))
-  ) return NONE
+  ) return noModels
   const found = new Set<number>()
   const fits = (value: number): boolean =>
     value >= low && value <= high && literals.every(literal => solver.holds(literal, value))
@@ -56,11 +56,11 @@ function multiples (step: Decimal, low: number, high: number): Candidates {
   const last = quotient(high, step, false)
   const start = first > 0n ? first : last < 0n ? last : 0n
   const count = last - first + 1n
-  const isAll = count <= BigInt(TRIES_MAX)
+  const isAll = count <= BigInt(triesMax)
   return { isAll, candidates: walk() }
 
   function * walk (): Generator<number> {
-    for (let i = 0n; i < BigInt(TRIES_MAX); i++) {
+    for (let i = 0n; i < BigInt(triesMax); i++) {
       for (const factor of i === 0n ? [start] : [start + i, start - i]) {
         if (factor >= first && factor <= last) yield toNumber({ digits: factor * step.digits, exponent: step.exponent })
       }
@@ -86,8 +86,8 @@ function between (low: number, high: number): Candidates {
   const largest = Math.max(Math.abs(low), Math.abs(high))
   if (largest > 1e-300 && high / 2 - low / 2 > largest * 1e-12) return { isAll: false, candidates: spread(low, high) }
   const every: number[] = []
-  for (let value = low; value <= high && every.length <= TRIES_MAX; value = nextUp(value)) every.push(value)
-  if (every.length <= TRIES_MAX) return { candidates: every, isAll: true }
+  for (let value = low; value <= high && every.length <= triesMax; value = nextUp(value)) every.push(value)
+  if (every.length <= triesMax) return { candidates: every, isAll: true }
   return { isAll: false, candidates: spread(low, high) }
 }
 
@@ -97,7 +97,7 @@ function * spread (low: number, high: number): Generator<number> {
   yield * [0.5, -0.5, 0.25, 1.5, -1.5, 0.1, 1 / 3, Math.PI, 1e-7, 1e21 + 2e5]
   yield * [low, high, nextUp(low), -nextUp(-high), low / 2 + high / 2]
   const width = Math.min(high - near, near - low > 0 && high - near === 0 ? near - low : high - near, 1e6)
-  for (let i = 1; i < TRIES_MAX; i++) yield * [near + width * i / TRIES_MAX, near + i / 7, near - i / 7]
+  for (let i = 1; i < triesMax; i++) yield * [near + width * i / triesMax, near + i / 7, near - i / 7]
   for (let power = 1; power < 308; power++) {
     yield * [near + 10 ** power + 0.5, near - 10 ** power - 0.5, 10 ** power, -(10 ** power)]
   }

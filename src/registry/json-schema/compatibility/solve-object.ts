@@ -2,9 +2,9 @@ import type { Formula, Literal } from './formula.ts'
 import { type Json, type JsonObject, setOwn } from '../json.ts'
 import { KeyRules, type Slot } from './key-rules.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Questions, unknown } from './models.ts'
+import { type Models, noModels, type Questions, unknown } from './models.ts'
 
-const PROPERTIES_MAX = 2_000
+const propertiesMax = 2_000
 
 /** Finds objects that satisfy all literals. */
 export function solveObject (literals: readonly Literal[], want: number, solver: Questions): Models {
@@ -42,7 +42,7 @@ class ObjectSearch {
   }
 
   run (): Models {
-    if (this.#min > this.#max || this.#required.size > this.#max) return NONE
+    if (this.#min > this.#max || this.#required.size > this.#max) return noModels
     for (const [name, demands] of this.#required) if (this.#value(name, demands) === undefined) return this.#failure()
     const found = this.#assign(0, this.#required, [])
     if (found === undefined) return this.#failure()
@@ -50,7 +50,7 @@ class ObjectSearch {
   }
 
   #failure (): Models {
-    return this.#doubt === undefined ? NONE : unknown(this.#doubt)
+    return this.#doubt === undefined ? noModels : unknown(this.#doubt)
   }
 
   #value (name: string, demands: readonly Formula[]): Json | undefined {
@@ -104,7 +104,7 @@ class ObjectSearch {
   /** Adds optional properties until there are enough. */
   #fillUp (object: JsonObject): boolean {
     let missing = this.#min - Object.keys(object).length
-    if (missing > PROPERTIES_MAX) {
+    if (missing > propertiesMax) {
       this.#doubt ??= 'cardinality'
       return false
     }

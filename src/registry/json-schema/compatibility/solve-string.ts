@@ -1,25 +1,25 @@
-import { FORMATS, isPartOf, LOOKS_LIKE, SAMPLES } from '../formats.ts'
+import { formatPatterns, formatSamples, isPartOf, stringFormats } from '../formats.ts'
 import type { Literal } from './formula.ts'
 import { type Language, LanguageLimit } from '../regex/pattern-language.ts'
 import { parsePattern } from '../regex/pattern-syntax.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Questions } from './models.ts'
-import { findText, TEXT_LENGTH_MAX } from '../regex/text-search.ts'
+import { type Models, noModels, type Questions } from './models.ts'
+import { findText, textLengthMax } from '../regex/text-search.ts'
 
 /** The number of texts to try when only the validator can test a format. */
-const TRIES = 24
+const formatTriesMax = 24
 
 /**
  * Finds strings that satisfy all literals: by automata for lengths, patterns and exceptions, by samples for formats.
  */
 export function solveString (literals: readonly Literal[], want: number, solver: Questions): Models {
   const formats = literals.filter(literal => literal.kind === 'format')
-  if (formats.some(a => formats.some(b => !a.negated && b.negated && isPartOf(a.name, b.name)))) return NONE
+  if (formats.some(a => formats.some(b => !a.negated && b.negated && isPartOf(a.name, b.name)))) return noModels
   const found = new Set<string>()
   const take = (text: string): void => {
     if (found.size < want && literals.every(literal => solver.holds(literal, text))) found.add(text)
   }
-  for (const { name, negated } of formats) if (!negated) SAMPLES.get(name)?.forEach(take)
+  for (const { name, negated } of formats) if (!negated) formatSamples.get(name)?.forEach(take)
   if (found.size >= want) return { values: [...found], exhausted: false }
   const reason = search(literals, want, found, take, solver)
   return { values: [...found], exhausted: reason === undefined, ...reason === undefined ? {} : { reason } }
@@ -31,7 +31,7 @@ function search (
 ): Reason | undefined {
   const [min, max] = lengths(literals)
   if (min > max) return undefined
-  if (min > TEXT_LENGTH_MAX) return 'cardinality'
+  if (min > textLengthMax) return 'cardinality'
   const excluded = new Set(found)
   for (const literal of literals) {
     if (literal.kind === 'in') {
@@ -47,7 +47,7 @@ function search (
   try {
     const { matching, avoiding, isWhole } = automata(literals, solver)
     if (!isWhole) blind = 'pattern'
-    for (let i = 0; i < Math.max(want, blind === undefined ? 0 : TRIES); i++) {
+    for (let i = 0; i < Math.max(want, blind === undefined ? 0 : formatTriesMax); i++) {
       if (found.size >= want) return blind ?? 'cardinality'
       const text = findText({ matching, avoiding, excluded, min, max }, solver.languages, solver.tick)
       if (text === undefined) return undefined
@@ -76,8 +76,8 @@ function automata (
   for (const literal of literals) {
     const source = literal.kind === 'pattern'
       ? literal.source
-      : literal.kind === 'format' && !literal.negated && FORMATS.has(literal.name)
-        ? LOOKS_LIKE.get(literal.name)
+      : literal.kind === 'format' && !literal.negated && stringFormats.has(literal.name)
+        ? formatPatterns.get(literal.name)
         : undefined
     if (source === undefined) continue
     const start = solver.languages.start(parsePattern(source))

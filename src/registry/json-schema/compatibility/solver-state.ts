@@ -1,5 +1,5 @@
 import { type Formula, type Formulas, type Literal, type Of, subjectOf } from './formula.ts'
-import { type Json, JSON_TYPES, type JsonType } from '../json.ts'
+import { type Json, jsonTypes, type JsonType } from '../json.ts'
 import type { Tick } from '../steps.ts'
 
 /** The demands on a value of one type so far: literals, and clauses of each of which one part must hold. */
@@ -79,7 +79,7 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
   }
 }
 
-const reduced = new Map(JSON_TYPES.map(type => [type, new WeakMap<Formula, Formula>()]))
+const reduced = new Map(jsonTypes.map(type => [type, new WeakMap<Formula, Formula>()]))
 
 /** Returns the formula without the parts that the type alone decides. */
 function reduce (formula: Formula, type: JsonType, formulas: Formulas): Formula {
@@ -93,9 +93,9 @@ function reduce (formula: Formula, type: JsonType, formulas: Formulas): Formula 
 function reduceAfresh (formula: Formula, type: JsonType, formulas: Formulas): Formula {
   switch (formula.kind) {
     case 'true': case 'false': case 'schema': case 'in': case 'opaque': return formula
-    case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(type)) !== 0 ? formulas.true : formulas.false
+    case 'types': return (formula.mask & 1 << jsonTypes.indexOf(type)) !== 0 ? formulas.true : formulas.false
     case 'all':
-      if (formula.parts.some(part => part.kind === 'types' && (part.mask & 1 << JSON_TYPES.indexOf(type)) === 0)) {
+      if (formula.parts.some(part => part.kind === 'types' && (part.mask & 1 << jsonTypes.indexOf(type)) === 0)) {
         return formulas.false
       }
       return rejoin(formula, formula.parts.map(part => reduce(part, type, formulas)), formulas)

@@ -1,10 +1,10 @@
 import { type Formula, Formulas, type Literal } from './formula.ts'
 import { holds } from './holds.ts'
 import { identify } from '../identity.ts'
-import { type Json, JSON_TYPES, type JsonType } from '../json.ts'
+import { type Json, jsonTypes, type JsonType } from '../json.ts'
 import { Languages } from '../regex/pattern-language.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Questions } from './models.ts'
+import { type Models, noModels, type Questions } from './models.ts'
 import { expand } from './schema-formula.ts'
 import type { SchemaNode } from '../schema-node.ts'
 import { settle, startOf, type State } from './solver-state.ts'
@@ -17,10 +17,10 @@ import { GaveUp, type Tick } from '../steps.ts'
 /**
  * Limits the depth of questions. Deeper ones would overflow the thread's stack, at a depth that varies between runs.
  */
-const DEPTH_MAX = 1_500
-const SEARCH_DEPTH_MAX = 4_000
+const depthMax = 1_500
+const searchDepthMax = 4_000
 
-const SOLVE: Partial<Record<JsonType, (literals: readonly Literal[], want: number, solver: Solver) => Models>> = {
+const solveByType: Partial<Record<JsonType, (literals: readonly Literal[], want: number, solver: Solver) => Models>> = {
   number: solveNumber, string: solveString, array: solveArray, object: solveObject
 }
 
@@ -100,14 +100,14 @@ export class Solver implements Questions {
     const above = this.#open.get(key)
     if (above !== undefined) {
       this.#reliesOn = Math.min(this.#reliesOn, above)
-      return NONE
+      return noModels
     }
     return this.#answer(key, parts, want)
   }
 
   #answer (key: string, parts: readonly Formula[], want: number): Models {
     const depth = this.#open.size
-    if (depth > DEPTH_MAX) throw new GaveUp()
+    if (depth > depthMax) throw new GaveUp()
     this.tick(1 + (parts.length >> 2))
     const reliedOn = this.#reliesOn
     this.#reliesOn = Infinity
@@ -124,7 +124,7 @@ export class Solver implements Questions {
 
   #everyType (parts: readonly Formula[], want: number): Models {
     const found = new Gathering(want)
-    for (const type of JSON_TYPES) {
+    for (const type of jsonTypes) {
       const state = startOf(parts, type, this)
       if (state !== undefined) found.take(this.#search(state, want))
       if (found.isFull) break
@@ -133,7 +133,7 @@ export class Solver implements Questions {
   }
 
   #search (state: State, want: number): Models {
-    if (++this.#depth > SEARCH_DEPTH_MAX) throw new GaveUp()
+    if (++this.#depth > searchDepthMax) throw new GaveUp()
     const models = this.#searchState(state, want)
     this.#depth--
     return models
@@ -143,7 +143,7 @@ export class Solver implements Questions {
     this.tick()
     const finite = this.#finite(state)
     if (finite !== undefined) return { values: finite, exhausted: true }
-    const plain = SOLVE[state.type]!(state.literals, want, this)
+    const plain = solveByType[state.type]!(state.literals, want, this)
     if (state.clauses.length === 0 || (plain.values.length === 0 && plain.exhausted)) return plain
     const found = new Gathering(want)
     const fitting = plain.values.filter(value => state.clauses.every(clause => this.holds(clause, value)))

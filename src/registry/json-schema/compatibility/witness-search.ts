@@ -6,10 +6,10 @@ import type { Solver } from './solver.ts'
 import { lazyValidatorOf, type Validator } from '../validation/validators.ts'
 
 /** The number of documents to try for each question that the rules could not decide. */
-const TRIES = 150
-const MODELS = 6
+const triesMax = 150
+const modelsMax = 6
 /** The validator's evaluations per step. They run in compiled code. */
-const FUEL_PER_STEP = 8
+const fuelPerStep = 8
 
 /**
  * Searches for documents that the writer may send and the reader rejects. The validator that checks payloads confirms
@@ -38,7 +38,7 @@ export class WitnessSearch {
     const budget = new Budget()
     const before = budget.left
     const isValid = validator.isValid(document, budget)
-    this.#solver.tick(1 + Math.floor((before - budget.left) / FUEL_PER_STEP))
+    this.#solver.tick(1 + Math.floor((before - budget.left) / fuelPerStep))
     return isValid
   }
 
@@ -47,10 +47,10 @@ export class WitnessSearch {
     const stepsLeftMin = this.#solver.stepsLeft - steps
     const writer = this.#solver.formulas.schema(this.#writer)
     const near = [[writer, violation], [writer]].flatMap(parts =>
-      this.#solver.findWithin(steps / 3, parts, MODELS)?.values ?? []
+      this.#solver.findWithin(steps / 3, parts, modelsMax)?.values ?? []
     )
     const seen = new Set<string>()
-    for (let i = 0; i < near.length + TRIES && this.#solver.stepsLeft > stepsLeftMin; i++) {
+    for (let i = 0; i < near.length + triesMax && this.#solver.stepsLeft > stepsLeftMin; i++) {
       const document = i < near.length ? near[i]! : this.#vary(this.#pick(near.length > 0 ? near : this.#parts()))
       const text = canonical(document)
       if (seen.has(text)) continue

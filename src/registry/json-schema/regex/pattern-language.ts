@@ -1,10 +1,10 @@
-import { LAST_CODE_POINT, type Ranges } from './char-ranges.ts'
+import { lastCodePoint, type Ranges } from './char-ranges.ts'
 import type { Pattern } from './pattern-syntax.ts'
 import type { Tick } from '../steps.ts'
 
 /** Marks before and after every text, so that `^` and `$` can be handled as characters. */
-const START = LAST_CODE_POINT + 1
-const END = LAST_CODE_POINT + 2
+const startMark = lastCodePoint + 1
+const endMark = lastCodePoint + 2
 
 /** A set of texts: a state of a pattern's automaton. Each state is created once. */
 export type Language = { readonly id: number, readonly nullable: boolean } & (
@@ -17,7 +17,7 @@ export type Language = { readonly id: number, readonly nullable: boolean } & (
 type Shape = Language extends infer L ? L extends Language ? Omit<L, 'id' | 'nullable'> : never : never
 
 export class LanguageLimit extends Error {}
-const LANGUAGES_MAX = 20_000
+const languagesMax = 20_000
 
 /** Builds the automata of patterns state by state, from derivatives: the texts that may follow a character. */
 export class Languages {
@@ -25,7 +25,7 @@ export class Languages {
   readonly #derivatives = new Map<string, Language>()
   readonly #none = this.#make('none', { kind: 'none' }, false)
   readonly #empty = this.#make('empty', { kind: 'empty' }, true)
-  readonly #rest = this.#repeat(this.#chars([[0, END]]), 0, Infinity)
+  readonly #rest = this.#repeat(this.#chars([[0, endMark]]), 0, Infinity)
   readonly #tick: Tick
 
   constructor (tick: Tick) {
@@ -39,11 +39,11 @@ export class Languages {
   start (pattern: Pattern): Language | undefined {
     if (!hasPlainAnchors(pattern, true, true)) return undefined
     const search = this.#concat(this.#rest, this.#concat(this.#of(pattern), this.#rest))
-    return this.after(search, START)
+    return this.after(search, startMark)
   }
 
   accepts (state: Language): boolean {
-    return this.after(state, END).nullable
+    return this.after(state, endMark).nullable
   }
 
   isNone (state: Language): boolean {
@@ -86,8 +86,8 @@ export class Languages {
   #of (pattern: Pattern): Language {
     switch (pattern.kind) {
       case 'chars': return this.#chars(pattern.ranges)
-      case 'start': return this.#chars([[START, START]])
-      case 'end': return this.#chars([[END, END]])
+      case 'start': return this.#chars([[startMark, startMark]])
+      case 'end': return this.#chars([[endMark, endMark]])
       case 'concat': return pattern.parts.reduceRight((then, part) => this.#concat(this.#of(part), then), this.#empty)
       case 'or': return this.#or(pattern.parts.map(part => this.#of(part)))
       case 'repeat': return this.#repeat(this.#of(pattern.part), pattern.min, pattern.max)
@@ -98,7 +98,7 @@ export class Languages {
   #make (key: string, shape: Shape, nullable: boolean): Language {
     const known = this.#made.get(key)
     if (known !== undefined) return known
-    if (this.#made.size > LANGUAGES_MAX) throw new LanguageLimit()
+    if (this.#made.size > languagesMax) throw new LanguageLimit()
     const language = { id: this.#made.size, nullable, ...shape } as Language
     this.#made.set(key, language)
     return language
@@ -161,7 +161,7 @@ export function cuts (states: readonly Language[]): number[] {
     }
   }
   states.forEach(visit)
-  return [...found].filter(code => code <= LAST_CODE_POINT).sort((a, b) => a - b)
+  return [...found].filter(code => code <= lastCodePoint).sort((a, b) => a - b)
 }
 
 /** Returns whether `^` and `$` occur only where they can be read as the first and last character of the text. */

@@ -3,8 +3,8 @@ import { RE2JS } from 're2js'
 import { parsePattern, PatternError, toRe2 } from './pattern-syntax.ts'
 
 /** Limits the steps per character of matching. RE2 itself limits repeats to 1,000, so this limits alternatives. */
-const PROGRAM_SIZE_MAX = 4_000
-const PATTERN_LENGTH_MAX = 4_000
+const programSizeMax = 4_000
+const patternLengthMax = 4_000
 
 export interface Matcher {
   test (text: string): boolean
@@ -27,7 +27,7 @@ export function patternMatcher (source: string): Matcher {
 }
 
 function compile (source: string): Matcher {
-  if (source.length > PATTERN_LENGTH_MAX) throw new PatternError(`it is longer than ${PATTERN_LENGTH_MAX} characters`)
+  if (source.length > patternLengthMax) throw new PatternError(`it is longer than ${patternLengthMax} characters`)
   const re2 = toRe2(parsePattern(source))
   let matcher: RE2JS
   try {
@@ -38,7 +38,7 @@ function compile (source: string): Matcher {
       { cause: error }
     )
   }
-  if (matcher.programSize() > PROGRAM_SIZE_MAX) {
+  if (matcher.programSize() > programSizeMax) {
     throw new PatternError('it is too large after its repeats are expanded')
   }
   return matcher

@@ -1,4 +1,6 @@
-import { ANY, complement, DIGIT, LAST_CODE_POINT, LINE_END, type Ranges, SPACE, union, WORD } from './char-ranges.ts'
+import {
+  anyCharacter, complement, digit, lastCodePoint, lineEnd, type Ranges, union, whitespace, wordCharacter
+} from './char-ranges.ts'
 
 /**
  * The syntax tree of an ECMAScript regular expression. The linear-time matcher and the automata of the compatibility
@@ -14,14 +16,14 @@ export type Pattern =
 export class PatternError extends Error {}
 
 /** Limits nesting, which could otherwise exhaust the stack. No useful pattern is nested deeper. */
-const NESTING_MAX = 100
+const nestingMax = 100
 
 /** Parses a pattern. Throws PatternError if it is malformed or needs backtracking (look-around, back-references). */
 export function parsePattern (source: string): Pattern {
   return new Parser(source).parse()
 }
 
-const CONTROL: Record<string, number> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 }
+const controlEscapes: Record<string, number> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 }
 
 class Parser {
   readonly #text: string[]
@@ -39,7 +41,7 @@ class Parser {
   }
 
   #alternatives (): Pattern {
-    if (++this.#depth > NESTING_MAX) throw new PatternError(`it is nested deeper than ${NESTING_MAX} levels`)
+    if (++this.#depth > nestingMax) throw new PatternError(`it is nested deeper than ${nestingMax} levels`)
     const parts = [this.#sequence()]
     while (this.#take('|')) parts.push(this.#sequence())
     this.#depth--
@@ -84,7 +86,7 @@ class Parser {
     switch (char) {
       case '^': return { kind: 'start' }
       case '$': return { kind: 'end' }
-      case '.': return { kind: 'chars', ranges: complement(LINE_END) }
+      case '.': return { kind: 'chars', ranges: complement(lineEnd) }
       case '[': return this.#class()
       case '(': return this.#group()
       case '\\': return this.#escape()
@@ -120,18 +122,18 @@ class Parser {
     const char = this.#text[this.#at++]
     switch (char) {
       case undefined: throw new PatternError('it ends in a backslash')
-      case 'd': return { kind: 'chars', ranges: DIGIT }
-      case 'D': return { kind: 'chars', ranges: complement(DIGIT) }
-      case 'w': return { kind: 'chars', ranges: WORD }
-      case 'W': return { kind: 'chars', ranges: complement(WORD) }
-      case 's': return { kind: 'chars', ranges: SPACE }
-      case 'S': return { kind: 'chars', ranges: complement(SPACE) }
+      case 'd': return { kind: 'chars', ranges: digit }
+      case 'D': return { kind: 'chars', ranges: complement(digit) }
+      case 'w': return { kind: 'chars', ranges: wordCharacter }
+      case 'W': return { kind: 'chars', ranges: complement(wordCharacter) }
+      case 's': return { kind: 'chars', ranges: whitespace }
+      case 'S': return { kind: 'chars', ranges: complement(whitespace) }
       case 'p': case 'P': return { kind: 'property', re2: this.#property(char) }
       case 'x': return one(this.#hex(2))
       case 'u': return one(this.#unicode())
       case 'c': return one(this.#text[this.#at++]!.codePointAt(0)! % 32)
     }
-    if (Object.hasOwn(CONTROL, char)) return one(CONTROL[char]!)
+    if (Object.hasOwn(controlEscapes, char)) return one(controlEscapes[char]!)
     if (/[A-Za-z0-9]/.test(char)) throw new PatternError(`"\\${char}" is not an escape`)
     return one(char.codePointAt(0)!)
   }
@@ -145,14 +147,14 @@ class Parser {
       throw new PatternError(`"\\${letter}" must be followed by a property in braces`)
     }
     this.#at += whole.length
-    return `\\${letter}{${LONG_NAMES[name] ?? name}}`
+    return `\\${letter}{${shortPropertyNames[name] ?? name}}`
   }
 
   #unicode (): number {
     if (this.#take('{')) {
       const end = this.#text.indexOf('}', this.#at)
       const code = parseInt(this.#text.slice(this.#at, end).join(''), 16)
-      if (end < 0 || !(code <= LAST_CODE_POINT)) throw new PatternError('it has a code point that does not exist')
+      if (end < 0 || !(code <= lastCodePoint)) throw new PatternError('it has a code point that does not exist')
       this.#at = end + 1
       return code
     }
@@ -222,7 +224,7 @@ function spanOf (from: Member, to: Member): readonly [number, number] {
   return [first[0], last[0]]
 }
 
-const LONG_NAMES: Record<string, string> = {
+const shortPropertyNames: Record<string, string> = {
   Letter: 'L',
   Uppercase_Letter: 'Lu',
   Lowercase_Letter: 'Ll',
@@ -249,7 +251,8 @@ export function rangesToRe2 (ranges: Ranges): string {
 /** Returns the expression in RE2's syntax, with every class expanded. */
 export function toRe2 (pattern: Pattern): string {
   switch (pattern.kind) {
-    case 'chars': return pattern.ranges.length === 0 ? `[^${rangesToRe2(ANY)}]` : `[${rangesToRe2(pattern.ranges)}]`
+    case 'chars':
+      return pattern.ranges.length === 0 ? `[^${rangesToRe2(anyCharacter)}]` : `[${rangesToRe2(pattern.ranges)}]`
     case 'property': return pattern.re2
     case 'start': return '\\A'
     case 'end': return '\\z'

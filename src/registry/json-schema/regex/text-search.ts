@@ -1,4 +1,4 @@
-import { LAST_CODE_POINT } from './char-ranges.ts'
+import { lastCodePoint } from './char-ranges.ts'
 import { cuts, type Language, type Languages } from './pattern-language.ts'
 import type { Tick } from '../steps.ts'
 
@@ -11,7 +11,7 @@ export interface TextProblem {
   readonly max: number
 }
 
-export const TEXT_LENGTH_MAX = 20_000
+export const textLengthMax = 20_000
 
 interface Trie {
   readonly isEnd: boolean
@@ -63,9 +63,9 @@ function * steps (from: Place, languages: Languages): Generator<Place> {
   const live = from.states.filter(state => !languages.isAll(state) && !languages.isNone(state))
   const ends = new Set(cuts(live))
   for (const code of from.trie?.next.keys() ?? []) ends.add(code).add(code + 1)
-  const borders = [...ends].filter(code => code <= LAST_CODE_POINT).sort((a, b) => rank(a) - rank(b) || a - b)
+  const borders = [...ends].filter(code => code <= lastCodePoint).sort((a, b) => rank(a) - rank(b) || a - b)
   const ascending = [...borders].sort((a, b) => a - b)
-  const until = new Map(ascending.map((code, i) => [code, (ascending[i + 1] ?? LAST_CODE_POINT + 1) - 1]))
+  const until = new Map(ascending.map((code, i) => [code, (ascending[i + 1] ?? lastCodePoint + 1) - 1]))
   for (const first of borders) {
     const code = nicest(first, until.get(first)!)
     yield {
@@ -75,9 +75,9 @@ function * steps (from: Place, languages: Languages): Generator<Place> {
 }
 
 /** Readable characters come first, so that a witness is readable. */
-const NICE = ['a', 'A', '0', '-', '_', ' ', '.', '!'].map(char => char.charCodeAt(0))
+const readableCodes = ['a', 'A', '0', '-', '_', ' ', '.', '!'].map(char => char.charCodeAt(0))
 function nicest (first: number, last: number): number {
-  return NICE.find(code => code >= first && code <= last) ?? (first < 32 && last >= 33 ? 33 : first)
+  return readableCodes.find(code => code >= first && code <= last) ?? (first < 32 && last >= 33 ? 33 : first)
 }
 
 function rank (code: number): number {

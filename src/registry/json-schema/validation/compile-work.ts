@@ -1,10 +1,10 @@
 import { SchemaError } from '../schema-error.ts'
 
 /** Limits the steps of reading and compiling one schema. A step takes about 1 µs, so all take about a second. */
-export const COMPILE_STEPS_MAX = 1_000_000
+export const compileStepsMax = 1_000_000
 
 /** The steps between two points where the work can pause: well below a millisecond. */
-const STRIDE = 250
+const pauseSteps = 250
 
 /**
  * Counts the steps of compiling a schema. They depend only on the schema, so that a schema is accepted or refused by
@@ -13,7 +13,7 @@ const STRIDE = 250
 export class CompileWork {
   readonly #max: number
   #steps = 0
-  #pauseAt = STRIDE
+  #pauseAt = pauseSteps
 
   /** Without a maximum, no schema is refused. Use it for a schema that was accepted before. */
   constructor (max = Infinity) {
@@ -31,7 +31,7 @@ export class CompileWork {
       throw new SchemaError(`the schema takes more than ${this.#max} steps to compile; make it smaller`)
     }
     if (this.#steps < this.#pauseAt) return false
-    this.#pauseAt = this.#steps + STRIDE
+    this.#pauseAt = this.#steps + pauseSteps
     return true
   }
 }

@@ -2,7 +2,7 @@ import type { ValidateFunction } from 'ajv'
 import Core from 'ajv/dist/core.js'
 import draft2020 from 'ajv/dist/vocabularies/draft2020.js'
 import type { CompileWork } from './compile-work.ts'
-import { FORMATS, FORMATTED_LENGTH_MAX, NUMBER_FORMATS } from '../formats.ts'
+import { formattedLengthMax, numberFormats, stringFormats } from '../formats.ts'
 import type { Fuel } from './fuel.ts'
 import { isObject } from '../json.ts'
 import { keywordsOf } from '../keywords.ts'
@@ -23,8 +23,8 @@ interface CompilerOptions {
 /**
  * Ajv's work per character of the code that it writes, and per function: 1 step for 16 characters, about 60 ns each.
  */
-const CHARACTERS_A_STEP = 16
-const FUNCTION_STEPS = 100
+const charactersPerStep = 16
+const functionSteps = 100
 
 /**
  * Compiles the functions of one schema with Ajv and the registry's keywords and formats. Each function is compiled
@@ -52,7 +52,7 @@ export class Compiler {
         // Optimizing takes as long as writing the code, and does not make the code faster.
         optimize: false,
         process (code) {
-          work.spend(FUNCTION_STEPS + Math.ceil(code.length / CHARACTERS_A_STEP))
+          work.spend(functionSteps + Math.ceil(code.length / charactersPerStep))
           return eager(code)
         }
       }
@@ -61,13 +61,13 @@ export class Compiler {
     for (const keyword of keywordsOf(fuel)) this.#ajv.removeKeyword(keyword.keyword as string).addKeyword(keyword)
     this.#ajv.addKeyword(fuel.keyword)
     for (const keyword of sliceKeywords(this.#functions, regExp)) this.#ajv.addKeyword(keyword)
-    for (const [name, validate] of FORMATS) {
+    for (const [name, validate] of stringFormats) {
       this.#ajv.addFormat(name, text => {
-        fuel.burn(Math.min(text.length, FORMATTED_LENGTH_MAX) * FORMAT_STEPS)
+        fuel.burn(Math.min(text.length, formattedLengthMax) * formatSteps)
         return validate(text)
       })
     }
-    for (const [name, { min, max }] of NUMBER_FORMATS) {
+    for (const [name, { min, max }] of numberFormats) {
       this.#ajv.addFormat(name, {
         type: 'number', validate: (value: number) => Number.isInteger(value) && value >= min && value <= max
       })
@@ -131,10 +131,10 @@ function eager (code: string): string {
 }
 
 /** The steps per character of the slowest format, which takes about 50 ns. */
-const FORMAT_STEPS = 1
+const formatSteps = 1
 
 /** The steps to start RE2. Each character takes more steps, at most the size of the program. */
-const MATCH_STEPS = 20
+const matchSteps = 20
 
 function linearTime (fuel: Fuel) {
   const matchers = new Map<string, Pick<Matcher, 'test'>>()
@@ -148,7 +148,7 @@ function linearTime (fuel: Fuel) {
     const stepsPerCharacter = 1 + matcher.programSize() / 8
     return {
       test (text: string) {
-        fuel.burn(MATCH_STEPS + text.length * stepsPerCharacter)
+        fuel.burn(matchSteps + text.length * stepsPerCharacter)
         return matcher.test(text)
       },
       // Ajv distinguishes patterns by this text.

@@ -1,16 +1,16 @@
 import { _, type CodeKeywordDefinition } from 'ajv/dist/core.js'
 
 /** The keyword by which `Fuel` counts. An author cannot use it, because unknown keywords of a schema are omitted. */
-export const FUEL = 'x-fuel'
+export const fuelKeyword = 'x-fuel'
 
 /** A step is one evaluation of a subschema, 20 to 50 ns, so all steps take about a tenth of a second. */
-const STEPS_MAX = 2_000_000
+const stepsMax = 2_000_000
 
 export class FuelError extends Error {}
 
 /** The steps left for checks that run without a pause: of one payload, or of all payloads of a request. */
 export class Budget {
-  left = STEPS_MAX
+  left = stepsMax
 }
 
 /**
@@ -52,7 +52,7 @@ export class Fuel {
    * length.
    */
   readonly keyword: CodeKeywordDefinition = {
-    keyword: FUEL,
+    keyword: fuelKeyword,
     schemaType: 'boolean',
     code: ({ gen, data }) => {
       const fuel = gen.scopeValue('obj', { ref: this })

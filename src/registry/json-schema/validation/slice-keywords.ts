@@ -3,7 +3,9 @@ import names from 'ajv/dist/compile/names.js'
 import { alwaysValidSchema, mergeEvaluated, Type } from 'ajv/dist/compile/util.js'
 import { callValidateCode } from 'ajv/dist/vocabularies/code.js'
 import type { Matcher } from '../regex/pattern-matcher.ts'
-import { KNOWN, ONE_OF_SLICES, OTHERS, SLICE, TUPLE, TUPLE_START } from './slices.ts'
+import {
+  knownKeyword, oneOfSlicesKeyword, othersKeyword, sliceKeyword, tupleKeyword, tupleStartKeyword
+} from './slices.ts'
 
 const N = names.default
 
@@ -21,7 +23,7 @@ export function sliceKeywords (
 ): CodeKeywordDefinition[] {
   return [
     {
-      keyword: SLICE,
+      keyword: sliceKeyword,
       schemaType: 'number',
       code (cxt) {
         const { gen, schema } = cxt
@@ -33,7 +35,7 @@ export function sliceKeywords (
       }
     },
     {
-      keyword: ONE_OF_SLICES,
+      keyword: oneOfSlicesKeyword,
       schemaType: 'array',
       error: { message: 'must match exactly one schema in oneOf' },
       code (cxt) {
@@ -45,7 +47,7 @@ export function sliceKeywords (
       }
     },
     {
-      keyword: OTHERS,
+      keyword: othersKeyword,
       type: 'object',
       schemaType: ['boolean', 'object'],
       trackErrors: true,
@@ -58,7 +60,7 @@ export function sliceKeywords (
         it.props = true
         if (alwaysValidSchema(it, schema)) return
         const { names, patterns } =
-          (cxt.parentSchema as Record<string, { names: string[], patterns: string[] }>)[KNOWN]!
+          (cxt.parentSchema as Record<string, { names: string[], patterns: string[] }>)[knownKeyword]!
         const known = gen.scopeValue('func', { ref: isOneOf(new Set(names), patterns.map(matcherOf)) })
         gen.forIn('key', data, key => gen.if(_`!${known}(${key})`, () => {
           if (schema === false) {
@@ -68,24 +70,24 @@ export function sliceKeywords (
             return
           }
           const valid = gen.name('valid')
-          cxt.subschema({ keyword: OTHERS, dataProp: key, dataPropType: Type.Str }, valid)
+          cxt.subschema({ keyword: othersKeyword, dataProp: key, dataPropType: Type.Str }, valid)
           if (it.allErrors !== true) gen.if(_`!${valid}`, () => gen.break())
         }))
         cxt.ok(_`${errsCount} === ${N.errors}`)
       }
     },
     {
-      keyword: TUPLE,
+      keyword: tupleKeyword,
       type: 'array',
       schemaType: 'array',
       code (cxt) {
         const { gen, data, it } = cxt
-        const start = (cxt.parentSchema as Record<string, unknown>)[TUPLE_START] as number
+        const start = (cxt.parentSchema as Record<string, unknown>)[tupleStartKeyword] as number
         const valid = gen.name('valid')
         for (const [i, schema] of (cxt.schema as (object | boolean)[]).entries()) {
           if (alwaysValidSchema(it, schema)) continue
           gen.if(_`${data}.length > ${start + i}`, () => {
-            cxt.subschema({ keyword: TUPLE, schemaProp: i, dataProp: start + i }, valid)
+            cxt.subschema({ keyword: tupleKeyword, schemaProp: i, dataProp: start + i }, valid)
           })
           cxt.ok(valid)
         }

@@ -1,22 +1,22 @@
 import type { CompileWork } from './compile-work.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { write } from '../emit.ts'
-import { FUEL } from './fuel.ts'
-import { ANYTHING, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from '../schema-node.ts'
+import { fuelKeyword } from './fuel.ts'
+import { anything, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from '../schema-node.ts'
 
 /** The keyword in a slice that calls slice number n. */
-export const SLICE = 'x-slice'
+export const sliceKeyword = 'x-slice'
 /** The keyword that requires exactly one of the listed slices. */
-export const ONE_OF_SLICES = 'x-one-of-slices'
+export const oneOfSlicesKeyword = 'x-one-of-slices'
 /**
  * The keywords for `additionalProperties` beside many patterns: its schema, and the names and patterns of the
  * properties that are not additional.
  */
-export const OTHERS = 'x-others'
-export const KNOWN = 'x-known'
+export const othersKeyword = 'x-others'
+export const knownKeyword = 'x-known'
 /** The keywords for a part of `prefixItems`: its schemas, and the position of the first. */
-export const TUPLE = 'x-tuple'
-export const TUPLE_START = 'x-tuple-start'
+export const tupleKeyword = 'x-tuple'
+export const tupleStartKeyword = 'x-tuple-start'
 
 /**
  * A part of a schema that Ajv compiles to one function. With `names`, it applies only to objects that have a property
@@ -25,11 +25,11 @@ export const TUPLE_START = 'x-tuple-start'
 export interface Slice { readonly write: () => JsonObject | boolean, readonly names?: ReadonlySet<string> | undefined }
 
 /** The maximum weight of one function: about 100 kB of code, which Ajv writes and the engine compiles in about 5 ms. */
-const WEIGHT_MAX = 100
+const weightMax = 100
 /** The maximum number of subschemas of one keyword in a function. */
-const MEMBERS_MAX = 40
+const membersMax = 40
 /** A shared schema up to this weight is copied to each place that uses it: a call would be as large, and slower. */
-const COPIED_WEIGHT_MAX = 4
+const copiedWeightMax = 4
 
 /** A schema whose keywords have too many members for one function, split into slices. */
 interface Split {
@@ -53,7 +53,7 @@ export function * slicing (root: SchemaNode, order: NodeOrder, work: CompileWork
 }
 
 /** The steps of slicing for a subschema. */
-const SLICE_STEPS = 5
+const sliceSteps = 5
 
 class Slicer {
   readonly slices: Slice[] = []
@@ -76,8 +76,8 @@ class Slicer {
     for (const next of order) {
       const weight = this.#weigh(next)
       this.#weights.set(next, weight)
-      if (next.shared && weight > COPIED_WEIGHT_MAX) this.#numberOf(next)
-      if (work.spend(SLICE_STEPS)) yield
+      if (next.shared && weight > copiedWeightMax) this.#numberOf(next)
+      if (work.spend(sliceSteps)) yield
     }
   }
 
@@ -96,7 +96,7 @@ class Slicer {
     const own = 1 + ownWeight(keywords)
     const children = childrenOf(next)
     const weight = this.#makeSlices(children, own)
-    if (weight <= WEIGHT_MAX && !hasManyMembers(keywords)) return weight
+    if (weight <= weightMax && !hasManyMembers(keywords)) return weight
     const split = this.#split(keywords)
     this.#splits.set(next, split)
     return split.weight
@@ -107,13 +107,13 @@ class Slicer {
    */
   #makeSlices (children: SchemaNode[], own: number): number {
     let weight = children.reduce((sum, child) => sum + this.#weightOf(child), own)
-    if (weight <= WEIGHT_MAX) return weight
+    if (weight <= weightMax) return weight
     for (const child of children.toSorted((a, b) => this.#weightOf(b) - this.#weightOf(a))) {
       const before = this.#weightOf(child)
-      if (before <= COPIED_WEIGHT_MAX) break
+      if (before <= copiedWeightMax) break
       this.#numberOf(child)
       weight -= before - 1
-      if (weight <= WEIGHT_MAX) break
+      if (weight <= weightMax) break
     }
     return children.reduce((sum, child) => sum + this.#weightOf(child), own)
   }
@@ -138,7 +138,7 @@ class Slicer {
     if (oneOf !== undefined) delete rest.oneOf
     const grouped = this.#groupCalls(calls)
     const weight = childrenOf(node(rest)).reduce(
-      (sum, child) => sum + (child === ANYTHING ? 0 : this.#weightOf(child)), 1 + ownWeight(rest) + grouped.length
+      (sum, child) => sum + (child === anything ? 0 : this.#weightOf(child)), 1 + ownWeight(rest) + grouped.length
     )
     return { keywords: rest, calls: grouped, oneOf, others, weight }
   }
@@ -150,7 +150,7 @@ class Slicer {
       patternProperties = new Map<string, SchemaNode>()
     } = keywords
     if (additionalProperties === undefined) return undefined
-    if (patternProperties.size <= MEMBERS_MAX) {
+    if (patternProperties.size <= membersMax) {
       if (rest.properties === undefined && properties.size > 0) rest.properties = namesAlone(properties)
       if (rest.patternProperties === undefined && patternProperties.size > 0) {
         rest.patternProperties = namesAlone(patternProperties)
@@ -165,7 +165,7 @@ class Slicer {
     const pairs = [...rest.dependentRequired ?? []].flatMap(([name, others]) =>
       others.map((other): [string, string] => [name, other])
     )
-    if (pairs.length <= MEMBERS_MAX) return
+    if (pairs.length <= membersMax) return
     delete rest.dependentRequired
     for (const group of this.#groups(pairs, () => 1)) {
       const dependentRequired = new Map<string, string[]>()
@@ -178,19 +178,21 @@ class Slicer {
     const tuple = rest.prefixItems
     if (tuple === undefined || !this.#isLarge(tuple)) return
     // Keeps the length, which `items` depends on.
-    rest.prefixItems = tuple.map(() => ANYTHING)
+    rest.prefixItems = tuple.map(() => anything)
     let start = 0
     for (const group of this.#groups(tuple, item => this.#weightOf(item))) {
       const at = start
-      calls.push(this.#add({ write: () => ({ [FUEL]: true, [TUPLE]: group.map(this.#child), [TUPLE_START]: at }) }))
+      calls.push(this.#add({
+        write: () => ({ [fuelKeyword]: true, [tupleKeyword]: group.map(this.#child), [tupleStartKeyword]: at })
+      }))
       start += group.length
     }
   }
 
   #isLarge (members: readonly SchemaNode[] | undefined): boolean {
     if (members === undefined) return false
-    return members.length > MEMBERS_MAX ||
-      members.reduce((sum, member) => sum + this.#weightOf(member), 0) > WEIGHT_MAX / 2
+    return members.length > membersMax ||
+      members.reduce((sum, member) => sum + this.#weightOf(member), 0) > weightMax / 2
   }
 
   #sliceOf (keywords: Keywords): number {
@@ -206,15 +208,15 @@ class Slicer {
         this.#numberOf(one)
         return one
       })
-    } while (groups.length > MEMBERS_MAX)
+    } while (groups.length > membersMax)
     return groups
   }
 
   #groupCalls (calls: readonly number[]): number[] {
     let groups = [...calls]
-    while (groups.length > MEMBERS_MAX) {
+    while (groups.length > membersMax) {
       groups = this.#groups(groups, () => 1).map(group =>
-        this.#add({ write: () => ({ [FUEL]: true, allOf: group.map(toCall) }) })
+        this.#add({ write: () => ({ [fuelKeyword]: true, allOf: group.map(toCall) }) })
       )
     }
     return groups
@@ -225,9 +227,9 @@ class Slicer {
     let room = 0
     for (const member of list) {
       const weight = weightOf(member)
-      if (room < weight || groups.at(-1)?.length === MEMBERS_MAX) {
+      if (room < weight || groups.at(-1)?.length === membersMax) {
         groups.push([])
-        room = WEIGHT_MAX
+        room = weightMax
       }
       groups.at(-1)!.push(member)
       room -= weight
@@ -241,22 +243,22 @@ class Slicer {
   #write (next: SchemaNode): JsonObject | boolean {
     const split = this.#splits.get(next)
     if (split === undefined) return write(next, this.#child, true)
-    const result: JsonObject = { [FUEL]: true, ...write(node(split.keywords), this.#child, true) as JsonObject }
+    const result: JsonObject = { [fuelKeyword]: true, ...write(node(split.keywords), this.#child, true) as JsonObject }
     if (split.calls.length > 0) {
       result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], ...split.calls.map(toCall)]
     }
-    if (split.oneOf !== undefined) result[ONE_OF_SLICES] = [...split.oneOf]
+    if (split.oneOf !== undefined) result[oneOfSlicesKeyword] = [...split.oneOf]
     if (split.others !== undefined) {
       const { schema, names, patterns } = split.others
-      Object.assign(result, { [OTHERS]: this.#child(schema), [KNOWN]: { names, patterns } })
+      Object.assign(result, { [othersKeyword]: this.#child(schema), [knownKeyword]: { names, patterns } })
     }
     return result
   }
 }
 
-const namesAlone = (members: ReadonlyMap<string, SchemaNode>) => new Map([...members].map(([name]) => [name, ANYTHING]))
+const namesAlone = (members: ReadonlyMap<string, SchemaNode>) => new Map([...members].map(([name]) => [name, anything]))
 
-const toCall = (number: number): JsonObject => ({ [SLICE]: number })
+const toCall = (number: number): JsonObject => ({ [sliceKeyword]: number })
 
 function hasManyMembers (keywords: Keywords): boolean {
   const { properties, patternProperties, dependentSchemas, dependentRequired, prefixItems, allOf, anyOf, oneOf } =
@@ -265,20 +267,20 @@ function hasManyMembers (keywords: Keywords): boolean {
     properties?.size, patternProperties?.size, dependentSchemas?.size, dependentRequired?.size, prefixItems?.length,
     allOf?.length, anyOf?.length, oneOf?.length
   ]
-  return sizes.some(size => size !== undefined && size > MEMBERS_MAX)
+  return sizes.some(size => size !== undefined && size > membersMax)
 }
 
 /** Returns the weight that the lists of a schema add to its function. */
 function ownWeight ({ required = [], enum: values = [], const: value, dependentRequired }: Keywords): number {
   let pairs = 0
   for (const others of dependentRequired?.values() ?? []) pairs += others.length
-  return Math.floor(Math.min(required.length, REQUIRED_MAX) / 8) + Math.floor(pairs / 2) +
-    Math.floor((sizeOf(values, SIZE_MAX) + sizeOf(value, SIZE_MAX)) / 16)
+  return Math.floor(Math.min(required.length, requiredMax) / 8) + Math.floor(pairs / 2) +
+    Math.floor((sizeOf(values, sizeMax) + sizeOf(value, sizeMax)) / 16)
 }
 
 /** For more names, Ajv writes a loop. */
-const REQUIRED_MAX = 200
-const SIZE_MAX = 1_000
+const requiredMax = 200
+const sizeMax = 1_000
 
 /** Returns the number of values, up to a maximum. */
 function sizeOf (value: Json | undefined, max: number): number {

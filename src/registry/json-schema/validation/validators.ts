@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../../../foundation/http/validation-message.ts'
-import { COMPILE_STEPS_MAX, CompileWork, finish } from './compile-work.ts'
+import { compileStepsMax, CompileWork, finish } from './compile-work.ts'
 import { Compiler } from './compiler.ts'
 import { evaluationCost } from '../emit.ts'
 import { Budget, Fuel, FuelError } from './fuel.ts'
@@ -9,7 +9,7 @@ import type { JsonSchema } from '../json.ts'
 import { normalising } from '../normalise.ts'
 import { childrenFirst, type NodeOrder, type SchemaNode } from '../schema-node.ts'
 import type { SliceFunction } from './slice-keywords.ts'
-import { ONE_OF_SLICES, OTHERS, type Slice, slicing } from './slices.ts'
+import { oneOfSlicesKeyword, othersKeyword, type Slice, slicing } from './slices.ts'
 
 export type { JsonSchema } from '../json.ts'
 export { SchemaError } from '../schema-error.ts'
@@ -19,34 +19,34 @@ export interface ValidationIssue { path: string, message: string, keyword: strin
 
 export interface Validator {
   /**
-   * Returns the errors of a payload, none if it is valid. Returns at most ISSUES_MAX issues, and only the first for a
+   * Returns the errors of a payload, none if it is valid. Returns at most issuesMax issues, and only the first for a
    * large payload or an expensive schema.
    */
   validate (payload: unknown, budget?: Budget): ValidationIssue[]
   isValid (payload: unknown, budget?: Budget): boolean
 }
 
-export const ISSUES_MAX = 50
+export const issuesMax = 50
 
 /** Payloads with more values report only the first issue: the list of issues itself could be an attack. */
-const VALUES_MAX = 2_000
+const valuesMax = 2_000
 
 /** Schemas that may evaluate more subschemas for each level of a payload report only the first issue. */
-const COST_MAX = 2_000
+const costMax = 2_000
 
 /** Schemas with more subschemas report only the first issue. */
-const NODES_MAX = 150
+const nodesMax = 150
 
 /**
  * Returns the validator of a schema, with formats asserted and patterns matched in linear time. Throws SchemaError with
- * the reason if the schema cannot be used or takes more than COMPILE_STEPS_MAX. A large schema can take about 100 ms:
+ * the reason if the schema cannot be used or takes more than compileStepsMax. A large schema can take about 100 ms:
  * on the main thread, use `prepareValidator`.
  */
-export function compileValidator (schema: JsonSchema, work = new CompileWork(COMPILE_STEPS_MAX)): Validator {
+export function compileValidator (schema: JsonSchema, work = new CompileWork(compileStepsMax)): Validator {
   return finish(compiling(schema, work))
 }
 
-const BREATH_MS = 8
+const pauseAfterMs = 8
 
 /** Returns the same validator, without blocking the event loop: it yields between the parts of a large schema. */
 export async function prepareValidator (schema: JsonSchema): Promise<Validator> {
@@ -55,7 +55,7 @@ export async function prepareValidator (schema: JsonSchema): Promise<Validator> 
   for (;;) {
     const { done, value } = steps.next()
     if (done === true) return value
-    if (performance.now() - since < BREATH_MS) continue
+    if (performance.now() - since < pauseAfterMs) continue
     await setImmediate()
     since = performance.now()
   }
@@ -93,7 +93,7 @@ class LazyValidator implements Validator {
     this.#fuel = new Fuel({ tracksEvaluated })
     const compiler = (allErrors: boolean) => new Compiler(this.#fuel, slices, { allErrors, tracksEvaluated, work })
     this.#first = compiler(false)
-    const isDear = nodes.order.length > NODES_MAX || evaluationCost(nodes) > COST_MAX
+    const isDear = nodes.order.length > nodesMax || evaluationCost(nodes) > costMax
     this.#makeAll = isDear ? undefined : () => compiler(true)
   }
 
@@ -103,7 +103,7 @@ class LazyValidator implements Validator {
 
   validate (payload: unknown, budget = new Budget()): ValidationIssue[] {
     const first = this.#check(this.#first.root, payload, budget)
-    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) {
+    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, valuesMax) >= valuesMax) {
       return first
     }
     this.#all ??= this.#makeAll()
@@ -122,7 +122,7 @@ class LazyValidator implements Validator {
     try {
       return this.#fuel.run(budget, () => root.validate(payload))
         ? []
-        : (root.validate.errors as ErrorObject[] | null ?? []).slice(0, ISSUES_MAX).map(toIssue)
+        : (root.validate.errors as ErrorObject[] | null ?? []).slice(0, issuesMax).map(toIssue)
     } catch (error) {
       return [toRefusal(error)]
     }
@@ -136,12 +136,12 @@ function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
     (keywords.unevaluatedProperties !== undefined && keywords.unevaluatedPropertiesRule === undefined)
 }
 
-const PLAIN_WORDS: Record<string, string> = {
-  'false schema': 'false', [ONE_OF_SLICES]: 'oneOf', [OTHERS]: 'additionalProperties'
+const plainWords: Record<string, string> = {
+  'false schema': 'false', [oneOfSlicesKeyword]: 'oneOf', [othersKeyword]: 'additionalProperties'
 }
 
 function toIssue ({ instancePath, message, keyword: word, params }: ErrorObject): ValidationIssue {
-  const keyword = PLAIN_WORDS[word] ?? word
+  const keyword = plainWords[word] ?? word
   const isNamed = keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
   return {
     path: instancePath,

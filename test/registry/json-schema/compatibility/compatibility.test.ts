@@ -5,11 +5,11 @@ import {
 } from '../../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
-const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
+const draft07 = { $schema: 'http://json-schema.org/draft-07/schema#' }
 type Pair = [name: string, wider: JsonSchema, narrower: JsonSchema]
 
 /** Changing the narrower to the wider schema is compatible; the reverse is not. */
-const WIDENINGS: Pair[] = [
+const widenings: Pair[] = [
   ['type: integer to number', { type: 'number' }, { type: 'integer' }],
   ['type: a union grows', { type: ['string', 'null'] }, { type: 'string' }],
   ['true accepts all', true, { type: 'string' }],
@@ -128,26 +128,26 @@ const WIDENINGS: Pair[] = [
       b: { properties: { a: { $ref: '#/$defs/a' }, n: { minimum: 2 } } }
     }
   }],
-  ['draft-07 tuples', { ...D7, items: [{ type: 'number' }] }, {
-    ...D7,
+  ['draft-07 tuples', { ...draft07, items: [{ type: 'number' }] }, {
+    ...draft07,
     items: [{ type: 'integer' }],
     additionalItems: false
   }],
-  ['draft-07 dependencies', { ...D7, dependencies: { a: ['b'] } }, {
-    ...D7,
+  ['draft-07 dependencies', { ...draft07, dependencies: { a: ['b'] } }, {
+    ...draft07,
     dependencies: { a: { required: ['b', 'c'] } }
   }],
   ['draft-07 ignores what stands beside $ref', {
-    ...D7,
+    ...draft07,
     $ref: '#/definitions/s',
     maxLength: 1,
     definitions: { s: { type: 'string' } }
-  }, { ...D7, type: 'string', minLength: 2 }],
+  }, { ...draft07, type: 'string', minLength: 2 }],
   ['2020-12 reads what stands beside $ref', { type: 'string' }, {
     $ref: '#/$defs/s', minLength: 2, $defs: { s: { type: 'string' } }
   }],
   ['across drafts', { type: 'array', prefixItems: [{ type: 'string' }] }, {
-    ...D7,
+    ...draft07,
     type: 'array',
     items: [{ type: 'string', minLength: 1 }]
   }],
@@ -176,7 +176,7 @@ function tree (leaf: JsonSchema): JsonSchema {
 }
 
 t.test('a wider schema is compatible; a narrower one is not and has a witness', t => {
-  for (const [name, wider, narrower] of WIDENINGS) {
+  for (const [name, wider, narrower] of widenings) {
     t.match(compareSchemas(narrower, wider, { policy: 'strict' }), { compatible: true }, `${name}: wider`)
     const verdict = compareSchemas(wider, narrower, { policy: 'strict' })
     t.equal(verdict.compatible, false, `${name}: narrower`)
@@ -191,7 +191,7 @@ t.test('a wider schema is compatible; a narrower one is not and has a witness', 
 })
 
 t.test('equivalent schemas are compatible both ways', t => {
-  const SAME: [string, JsonSchema, JsonSchema][] = [
+  const equivalents: [string, JsonSchema, JsonSchema][] = [
     ['const and enum', { const: { a: 1, b: [1] } }, { enum: [{ b: [1.0], a: 1 }] }],
     ['keyword order', { type: 'object', required: ['a', 'b'] }, { required: ['b', 'a'], type: 'object' }],
     ['patterns', { type: 'string', pattern: '^(a|b)+$' }, { type: 'string', pattern: '^[ab][ab]*$' }],
@@ -218,7 +218,7 @@ t.test('equivalent schemas are compatible both ways', t => {
       type: 'string', description: 'b', default: 'c', id: 'x'
     }]
   ]
-  for (const [name, a, b] of SAME) {
+  for (const [name, a, b] of equivalents) {
     t.match(compareSchemas(a, b, { policy: 'strict' }), { compatible: true }, `${name}: a to b`)
     t.match(compareSchemas(b, a, { policy: 'strict' }), { compatible: true }, `${name}: b to a`)
   }
@@ -417,7 +417,7 @@ t.test('lenient leaves uncertain places open', t => {
   const foo = object({ foo: { type: 'number' } })
   const z = object({ z: {} })
   const id = { ...object({ id: { type: 'string' } }), required: ['id'] }
-  const NARROWINGS: [name: string, before: JsonSchema, after: JsonSchema, document: unknown][] = [
+  const narrowings: [name: string, before: JsonSchema, after: JsonSchema, document: unknown][] = [
     ['a map beside another pattern', { ...map, patternProperties: { '^a': map, '^b': z } }, {
       ...map,
       patternProperties: { '^a': foo, '^b': z }
@@ -448,7 +448,7 @@ t.test('lenient leaves uncertain places open', t => {
       type: 'array', items: id
     }, [{ kind: 'none' }]]
   ]
-  for (const [name, before, after, document] of NARROWINGS) {
+  for (const [name, before, after, document] of narrowings) {
     t.ok(compileValidator(before).isValid(document) && !compileValidator(after).isValid(document), name)
     t.equal(compareSchemas(before, after, { policy: 'lenient' }).compatible, false, name)
   }

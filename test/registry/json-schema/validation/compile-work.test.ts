@@ -1,5 +1,5 @@
 import t from 'tap'
-import { COMPILE_STEPS_MAX, CompileWork, finish } from '../../../../src/registry/json-schema/validation/compile-work.ts'
+import { compileStepsMax, CompileWork, finish } from '../../../../src/registry/json-schema/validation/compile-work.ts'
 import { normalise } from '../../../../src/registry/json-schema/normalise.ts'
 import { childrenFirst } from '../../../../src/registry/json-schema/schema-node.ts'
 import { slicing } from '../../../../src/registry/json-schema/validation/slices.ts'
@@ -40,7 +40,7 @@ const rule = { oneOf: [{ enum: ['on', 'off'] }, { type: 'array', prefixItems: tu
 const $defs = { rule }
 
 /** Schemas in which `n` members of each kind refer to one definition. */
-const SHARING: Record<string, (n: number) => Raw> = {
+const sharingSchemas: Record<string, (n: number) => Raw> = {
   properties: n => ({ $defs, properties: record(n, () => R) }),
   patternProperties: n => ({ $defs, patternProperties: record(n, () => R, '^p') }),
   'patternProperties beside additionalProperties': n => ({
@@ -82,7 +82,7 @@ const SHARING: Record<string, (n: number) => Raw> = {
 }
 
 t.test('a shared definition is compiled once, for every keyword', t => {
-  for (const [name, schema] of Object.entries(SHARING)) {
+  for (const [name, schema] of Object.entries(sharingSchemas)) {
     t.equal(functionsOf(schema(100)).join().split('"marker"').length - 1, 1, `${name}: one function has its code`)
     const [once, twice] = [stepsOf(schema(250)), stepsOf(schema(500))]
     t.ok(twice < 2.2 * once, `${name}: twice the members take twice the steps: ${once}, ${twice}`)
@@ -112,7 +112,7 @@ t.test('a rule for unevaluated members beside a shared union is compiled once', 
 })
 
 /** A chain of definitions, each with two references to the next: expanded, they would double `n` times. */
-const DOUBLING: Record<string, (i: number) => Raw> = {
+const doublingSchemas: Record<string, (i: number) => Raw> = {
   'below properties': i => ({ properties: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } } }),
   'in allOf': i => ({ allOf: [{ $ref: `#/$defs/d${i + 1}` }, { $ref: `#/$defs/d${i + 1}` }] }),
   'in anyOf': i => ({
@@ -128,7 +128,7 @@ const DOUBLING: Record<string, (i: number) => Raw> = {
 
 t.test('the steps for a chain of doubling definitions are linear in its length', t => {
   for (const unevaluated of [{}, { unevaluatedProperties: false }, { unevaluatedItems: { type: 'string' } }]) {
-    for (const [name, link] of Object.entries(DOUBLING)) {
+    for (const [name, link] of Object.entries(doublingSchemas)) {
       const chain = (n: number) => ({
         ...unevaluated,
         $ref: '#/$defs/d0',
@@ -169,7 +169,7 @@ const putout = {
 
 t.test('475 references to one definition take few steps', t => {
   const { validator, work } = measure(putout)
-  t.ok(work.steps < COMPILE_STEPS_MAX / 10, `${work.steps} steps`)
+  t.ok(work.steps < compileStepsMax / 10, `${work.steps} steps`)
   t.same(
     validator.validate({
       rules: { 'a-rule-with-a-name-of-some-length-400': ['on', {}] },
@@ -186,8 +186,8 @@ t.test('475 references to one definition take few steps', t => {
   t.end()
 })
 
-const LARGE: Record<string, JsonSchema> = {
-  ...Object.fromEntries(Object.entries(SHARING).map(([name, make]) => [name, make(250)])),
+const largeSchemas: Record<string, JsonSchema> = {
+  ...Object.fromEntries(Object.entries(sharingSchemas).map(([name, make]) => [name, make(250)])),
   putout,
   properties: { properties: record(1_500, () => ({ type: 'string', minLength: 1 })) },
   'properties with a oneOf each': { properties: record(500, () => rule) },
@@ -212,7 +212,7 @@ const LARGE: Record<string, JsonSchema> = {
 }
 
 t.test('the work can pause often in every kind of large schema', t => {
-  for (const [name, schema] of Object.entries(LARGE)) {
+  for (const [name, schema] of Object.entries(largeSchemas)) {
     const { longest } = measure(schema)
     t.ok(longest < 10_000, `${name}: ${Math.round(longest)} steps without a pause`)
   }
@@ -223,7 +223,7 @@ t.test('neither a valid nor an invalid payload compiles code', t => {
   for (
     const schema of [
       { type: 'object', properties: { a: { type: 'string' }, b: { items: { $ref: '#' } } }, required: ['a'] }, putout,
-      LARGE['properties']!
+      largeSchemas['properties']!
     ]
   ) {
     const { validator, work } = measure(schema)
@@ -245,7 +245,7 @@ t.test('a schema is accepted by its steps, which are always the same', async t =
   const tooLarge = { properties: record(5_000, () => ({ not: { not: { not: { minimum: 1 } } } })) }
   t.throws(() => compileValidator(tooLarge), {
     name: 'SchemaError',
-    reason: `the schema takes more than ${COMPILE_STEPS_MAX} steps to compile; make it smaller`
+    reason: `the schema takes more than ${compileStepsMax} steps to compile; make it smaller`
   })
   t.ok(
     (await prepareValidator(tooLarge)).isValid({ p3: 0 }),

@@ -4,14 +4,14 @@ import { createMetrics } from '../../../../src/foundation/observability/metrics.
 import { Budget } from '../../../../src/registry/json-schema/validation/fuel.ts'
 import { Validators } from '../../../../src/registry/schemas/validator-cache.ts'
 import {
-  compileValidator, ISSUES_MAX, type JsonSchema, prepareValidator, SchemaError
+  compileValidator, issuesMax, type JsonSchema, prepareValidator, SchemaError
 } from '../../../../src/registry/json-schema/validation/validators.ts'
 
-const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
+const draft07 = { $schema: 'http://json-schema.org/draft-07/schema#' }
 const accepts = (schema: JsonSchema, payload: unknown): boolean => compileValidator(schema).isValid(payload)
 
 t.test('a schema that cannot be used is refused with the reason', t => {
-  const REFUSED: [JsonSchema, RegExp][] = [
+  const refusedSchemas: [JsonSchema, RegExp][] = [
     [{ $ref: 'http://example.com/schema' }, /outside the document.*not supported.*\/\$ref/],
     [{ $ref: 'other.json#/a' }, /outside the document/],
     [{ $ref: 'http://json-schema.org/draft-07/schema#' }, /outside the document/],
@@ -48,7 +48,7 @@ t.test('a schema that cannot be used is refused with the reason', t => {
     [[] as unknown as JsonSchema, /an object or a boolean/],
     [undefined as unknown as JsonSchema, /an object or a boolean/]
   ]
-  for (const [schema, reason] of REFUSED) {
+  for (const [schema, reason] of refusedSchemas) {
     t.throws(() => compileValidator(schema), { name: 'SchemaError', reason }, String(reason))
   }
   t.end()
@@ -77,7 +77,7 @@ t.test('an earlier draft ignores the keywords of a later one', t => {
     }
   }
   t.throws(() => compileValidator({ $defs: { a: 5 } }), { name: 'SchemaError', path: '/$defs' }, '2020-12 has $defs')
-  t.throws(() => compileValidator({ ...D7, if: 5 }), { name: 'SchemaError', path: '/if' }, 'draft-07 has if')
+  t.throws(() => compileValidator({ ...draft07, if: 5 }), { name: 'SchemaError', path: '/if' }, 'draft-07 has if')
   t.throws(
     () => compileValidator({ $schema: uriOf('06'), contains: 5 }), { name: 'SchemaError', path: '/contains' },
     'draft-06 has contains'
@@ -120,24 +120,25 @@ t.test('issues have the path, the keyword and the error', t => {
 
 t.test('the number of issues is limited', t => {
   const validator = compileValidator({ items: { type: 'string' } })
-  t.equal(validator.validate(Array.from({ length: 500 }, () => 1)).length, ISSUES_MAX)
+  t.equal(validator.validate(Array.from({ length: 500 }, () => 1)).length, issuesMax)
   t.equal(validator.validate(Array.from({ length: 200_000 }, () => 1)).length, 1, 'one issue for a large payload')
   t.end()
 })
 
 t.test('2020-12 is the default; $schema selects draft-07 or an earlier draft', t => {
   t.equal(accepts({ prefixItems: [{ type: 'string' }], items: false }, ['a', 1]), false)
-  t.equal(accepts({ ...D7, items: [{ type: 'string' }], additionalItems: false }, ['a', 1]), false)
-  t.equal(accepts({ ...D7, prefixItems: [{ type: 'string' }] }, [1]), true, 'a later keyword is an annotation')
-  t.equal(accepts({ ...D7, $ref: '#/definitions/a', type: 'string', definitions: { a: { type: 'number' } } }, 1), true)
+  t.equal(accepts({ ...draft07, items: [{ type: 'string' }], additionalItems: false }, ['a', 1]), false)
+  t.equal(accepts({ ...draft07, prefixItems: [{ type: 'string' }] }, [1]), true, 'a later keyword is an annotation')
+  const sibling = { ...draft07, $ref: '#/definitions/a', type: 'string', definitions: { a: { type: 'number' } } }
+  t.equal(accepts(sibling, 1), true)
   t.equal(
-    accepts({ ...D7, properties: { a: { $ref: '#n' } }, definitions: { n: { $id: '#n', type: 'number' } } }, {
+    accepts({ ...draft07, properties: { a: { $ref: '#n' } }, definitions: { n: { $id: '#n', type: 'number' } } }, {
       a: 'x'
     }),
     false
   )
   t.equal(accepts({ $schema: 'http://json-schema.org/draft-04/schema#', minimum: 1, exclusiveMinimum: true }, 1), false)
-  t.equal(accepts({ ...D7, contains: {}, minContains: 0 }, []), false, 'minContains came later')
+  t.equal(accepts({ ...draft07, contains: {}, minContains: 0 }, []), false, 'minContains came later')
   t.end()
 })
 
@@ -167,7 +168,7 @@ t.test('references stay within the document, by pointer, anchor and id', t => {
 
 t.test('formats are asserted; unknown formats are annotations', t => {
   t.equal(accepts({ format: 'date-time' }, '2024-02-30T00:00:00Z'), false)
-  t.equal(accepts({ ...D7, format: 'ipv4' }, '256.1.1.1'), false)
+  t.equal(accepts({ ...draft07, format: 'ipv4' }, '256.1.1.1'), false)
   t.equal(accepts({ format: 'int32' }, 2 ** 31), false)
   t.equal(accepts({ format: 'shade-of-red' }, 'x'), true)
   t.end()
@@ -211,17 +212,17 @@ t.test('patterns have the meaning of ECMAScript', t => {
     true,
     'each its own'
   )
-  const SOURCES = [
+  const patternSources = [
     '^[a-z]+$', '\\d{3}-\\d', '^$', 'a|b|^c', '[^]', '^.$', '[\\w-]', '\\bfoo\\b', '^\\s$', '(?<n>a)b', '\\cA',
     'x{2,}y', '\\u{1F600}', '^[\\p{Lu}0-9]+$', '[\\]]', '^\\u0041'
   ]
-  const TEXTS = [
+  const texts = [
     '', 'a', 'abc', 'c', 'A', '123-4', 'x foo y', '\u2028', '\n', '\u00a0', 'xxxy', '😀', '-', ']', 'É9', '\u0001', 'ab'
   ]
-  for (const source of SOURCES) {
+  for (const source of patternSources) {
     const validator = compileValidator({ pattern: source })
     t.same(
-      TEXTS.filter(text => validator.isValid(text)), TEXTS.filter(text => new RegExp(source, 'u').test(text)),
+      texts.filter(text => validator.isValid(text)), texts.filter(text => new RegExp(source, 'u').test(text)),
       source
     )
   }
