@@ -4,22 +4,20 @@ import {
 } from '../errors.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
-import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
+import { commitBatch, type BatchResult } from './batch.ts'
 import { noConsequences, type Consequences } from './event-routing.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
 import type { Intent, Writer } from './intent.ts'
+import type { CheckedPayload } from './outcome.ts'
 import { ensurePartitions } from './partitions.ts'
 import { noWriteObserver, type WriteObserver } from './write-observer.ts'
+import type { PayloadCheck } from './payload-check.ts'
+import { KnownServices } from './known-services.ts'
+import { QueueQuota } from './queue-quota.ts'
+import { isMissingReference, retryReason } from './transaction-failure.ts'
+import { WriteLane, type PendingIntent } from './write-lane.ts'
 
-/** Limits the intents that wait in all lanes, and their bytes. Beyond either limit, intents are refused with 503. */
-const queueIntentsMax = 10_000
-const queueBytesMax = 64 * 1024 * 1024
-/** The share of each limit that one application may use, so that its flood leaves room for others. */
-const applicationShare = 0.5
-/** Limits the intents of one transaction. Larger batches gain no throughput and add latency. */
-const batchIntentsMax = 500
-const batchBytesMax = 8 * 1024 * 1024
 /**
  * The number of lanes that scopes are spread over. Each lane has one transaction in flight, so that one tenant cannot
  * block the others.
@@ -31,13 +29,6 @@ const lanesCount = 4
  */
 const streamLanesCount = 2
 const attemptsMax = 8
-
-interface Pending {
-  intent: Intent<unknown>
-  since: number
-  resolve: (answer: unknown) => void
-  reject: (error: PublicError) => void
-}
 
 export interface EventWriterOptions {
   pool: pg.Pool
@@ -65,22 +56,22 @@ export interface EventWriterOptions {
 export class EventWriter implements Writer {
   readonly #options: EventWriterOptions
   readonly #observer: WriteObserver
-  readonly #lanes: Lane[]
-  readonly #knownServices = new Set<string>()
-  /** The load that waits, in total and by application. */
-  readonly #waiting: Load = { intents: 0, bytes: 0 }
-  readonly #waitingOf = new Map<string, Load>()
+  readonly #lanes: WriteLane[]
+  readonly #knownServices = new KnownServices()
+  readonly #waiting = new QueueQuota()
   #isClosed = false
 
   constructor (options: EventWriterOptions) {
     this.#options = options
     this.#observer = options.observer ?? noWriteObserver
-    this.#lanes = Array.from({ length: lanesCount + streamLanesCount }, () => new Lane(batch => this.#commit(batch)))
+    this.#lanes = Array.from(
+      { length: lanesCount + streamLanesCount }, () => new WriteLane(batch => this.#commit(batch))
+    )
   }
 
   submit<Answer> (intent: Intent<Answer>): Promise<Answer> {
     if (this.#isClosed) return Promise.reject(new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping'))
-    if (!this.#enter(intent)) {
+    if (!this.#waiting.enter(intent)) {
       this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
       const refusal = new ServiceUnavailableError(
         'QUEUE_FULL', 'The write queue is full. Retry after the time in Retry-After'
@@ -90,19 +81,19 @@ export class EventWriter implements Writer {
     }
     return new Promise<Answer>((resolve, reject) => {
       this.#laneOf(intent).push({
-        intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as Pending['resolve'], reject
+        intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as PendingIntent['resolve'], reject
       })
     })
   }
 
   /** Forgets a deleted service, so that its next document creates it again. */
   forgetService (applicationId: string, name: string): void {
-    this.#knownServices.delete(`${applicationId}/${name}`)
+    this.#knownServices.forget(applicationId, name)
   }
 
   /** Forgets the services of a deleted application. */
   forgetApplication (applicationId: string): void {
-    for (const key of this.#knownServices) if (key.startsWith(`${applicationId}/`)) this.#knownServices.delete(key)
+    this.#knownServices.forgetApplication(applicationId)
   }
 
   /** Returns the number of waiting intents, and for how long the oldest has waited. */
@@ -117,18 +108,18 @@ export class EventWriter implements Writer {
     await Promise.all(this.#lanes.map(lane => lane.drained()))
   }
 
-  #laneOf (intent: Intent<unknown>): Lane {
+  #laneOf (intent: Intent<unknown>): WriteLane {
     const key = intent.position?.connectionId ?? scopeKey(intent.scope)
     let hash = 0
     for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) | 0
     const index = intent.position === undefined
       ? Math.abs(hash) % lanesCount
       : lanesCount + Math.abs(hash) % streamLanesCount
-    return this.#lanes[index] as Lane
+    return this.#lanes[index] as WriteLane
   }
 
   /** Settles every intent of the batch. Never throws. */
-  async #commit (batch: Pending[], attempt = 1): Promise<void> {
+  async #commit (batch: PendingIntent[], attempt = 1): Promise<void> {
     let result: BatchResult
     const stop = this.#options.metrics.transactionDuration.startTimer()
     try {
@@ -140,7 +131,7 @@ export class EventWriter implements Writer {
     this.#settle(batch, result)
   }
 
-  async #transact (batch: Pending[]): Promise<BatchResult> {
+  async #transact (batch: PendingIntent[]): Promise<BatchResult> {
     const client = await this.#options.pool.connect()
     try {
       const result = await commitBatch(batch.map(pending => pending.intent), {
@@ -149,7 +140,7 @@ export class EventWriter implements Writer {
         epochOf: this.#options.epochOf,
         consequences: this.#options.consequences ?? noConsequences,
         now: (this.#options.now ?? Date.now)(),
-        isServiceKnown: (applicationId, name) => this.#knownServices.has(`${applicationId}/${name}`)
+        isServiceKnown: (applicationId, name) => this.#knownServices.has(applicationId, name)
       })
       client.release()
       return result
@@ -159,10 +150,10 @@ export class EventWriter implements Writer {
     }
   }
 
-  async #recover (batch: Pending[], error: unknown, attempt: number): Promise<void> {
+  async #recover (batch: PendingIntent[], error: unknown, attempt: number): Promise<void> {
     const { metrics, pool } = this.#options
     if (isDatabaseUnavailable(error)) return this.#reject(batch, toPublicError(error))
-    const reason = passingReason(error)
+    const reason = retryReason(error)
     if (reason !== undefined && attempt < attemptsMax) {
       metrics.transactionRetries.inc({ reason })
       if (reason === 'partition') await ensurePartitions(pool, (this.#options.now ?? Date.now)()).catch(() => {})
@@ -177,7 +168,7 @@ export class EventWriter implements Writer {
       await this.#commit(batch.slice(0, middle))
       return await this.#commit(batch.slice(middle))
     }
-    if (sqlState(error) === foreignKeyViolation) {
+    if (isMissingReference(error)) {
       return this.#reject(
         batch,
         new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${batch[0]?.intent.scope.applicationId}`)
@@ -187,23 +178,19 @@ export class EventWriter implements Writer {
     this.#reject(batch, toPublicError(error))
   }
 
-  #settle (batch: Pending[], result: BatchResult): void {
+  #settle (batch: PendingIntent[], result: BatchResult): void {
     const { outcomes, events, services, isOwed } = result
     const { metrics, onCommitted, consequences } = this.#options
-    for (const { applicationId, name } of services) this.#remember(applicationId, name)
+    for (const { applicationId, name } of services) this.#knownServices.add(applicationId, name)
     for (const [i, pending] of batch.entries()) {
       const outcome = outcomes[i]
-      this.#leave(pending)
+      this.#waiting.leave(pending.intent)
       if (outcome !== undefined && 'answer' in outcome) {
         pending.resolve(outcome.answer)
       } else {
         const refusal = outcome?.refusal ?? toPublicError(new Error('the batch forgot an intent'))
         if (refusal.status >= 500) this.#options.log.error({ err: refusal.cause ?? refusal }, 'writer.intent_failed')
-        metrics.eventsRejected.inc({ code: refusal.code })
-        pending.reject(refusal)
-        this.#observer.refused({
-          intent: pending.intent, refusal, receivedAt: pending.since, checked: outcome?.checked
-        })
+        this.#refuse(pending, refusal, outcome?.checked)
       }
     }
     metrics.batchIntents.observe(batch.length)
@@ -233,121 +220,17 @@ export class EventWriter implements Writer {
     }
   }
 
-  #reject (batch: Pending[], refusal: PublicError): void {
+  #reject (batch: PendingIntent[], refusal: PublicError): void {
     for (const pending of batch) {
-      this.#leave(pending)
-      this.#options.metrics.eventsRejected.inc({ code: refusal.code })
-      pending.reject(refusal)
-      this.#observer.refused({ intent: pending.intent, refusal, receivedAt: pending.since })
+      this.#waiting.leave(pending.intent)
+      this.#refuse(pending, refusal)
     }
   }
 
-  /** Returns false if the queue has no room for the intent. */
-  #enter ({ scope: { applicationId }, bytes = 0 }: Intent<unknown>): boolean {
-    const own = this.#waitingOf.get(applicationId) ?? { intents: 0, bytes: 0 }
-    if (!hasRoom(this.#waiting, bytes, 1) || !hasRoom(own, bytes, applicationShare)) return false
-    if (own.intents === 0) this.#waitingOf.set(applicationId, own)
-    for (const load of [this.#waiting, own]) {
-      load.intents++
-      load.bytes += bytes
-    }
-    return true
-  }
-
-  #leave ({ intent: { scope: { applicationId }, bytes = 0 } }: Pending): void {
-    const own = this.#waitingOf.get(applicationId) as Load
-    for (const load of [this.#waiting, own]) {
-      load.intents--
-      load.bytes -= bytes
-    }
-    if (own.intents === 0) this.#waitingOf.delete(applicationId)
-  }
-
-  #remember (applicationId: string, name: string): void {
-    if (this.#knownServices.size >= 10_000) this.#knownServices.clear()
-    this.#knownServices.add(`${applicationId}/${name}`)
-  }
-}
-
-interface Load { intents: number, bytes: number }
-
-const hasRoom = ({ intents, bytes }: Load, more: number, share: number): boolean =>
-  intents < queueIntentsMax * share && bytes + more <= queueBytesMax * share
-
-/** A queue with at most one transaction in flight. */
-class Lane {
-  #queue: Pending[] = []
-  #inFlight: Promise<void> | undefined
-  #oldestInFlight: number | undefined
-  readonly #commit: (batch: Pending[]) => Promise<void>
-
-  constructor (commit: (batch: Pending[]) => Promise<void>) {
-    this.#commit = commit
-  }
-
-  get oldest (): number | undefined {
-    return this.#oldestInFlight ?? this.#queue[0]?.since
-  }
-
-  push (pending: Pending): void {
-    this.#queue.push(pending)
-    this.#inFlight ??= this.#run()
-  }
-
-  async drained (): Promise<void> {
-    while (this.#inFlight !== undefined) await this.#inFlight
-  }
-
-  async #run (): Promise<void> {
-    // Intents that arrive in this turn of the event loop share the first batch.
-    await new Promise(resolve => setImmediate(resolve))
-    while (this.#queue.length > 0) {
-      const batch = this.#take()
-      this.#oldestInFlight = batch[0]?.since
-      await this.#commit(batch)
-    }
-    this.#oldestInFlight = undefined
-    this.#inFlight = undefined
-  }
-
-  /** Takes as many intents from the front as the limits allow, without two of the same idempotency key. */
-  #take (): Pending[] {
-    const keys = new Set<string>()
-    let bytes = 0
-    let count = 0
-    for (const { intent } of this.#queue) {
-      bytes += intent.bytes ?? 0
-      if (count > 0 && (count >= batchIntentsMax || bytes > batchBytesMax)) break
-      if (intent.idempotency !== undefined) {
-        const key = `${scopeKey(intent.scope)}/${intent.idempotency.key}`
-        if (keys.has(key)) break
-        keys.add(key)
-      }
-      count++
-    }
-    if (count === this.#queue.length) {
-      const all = this.#queue
-      this.#queue = []
-      return all
-    }
-    return this.#queue.splice(0, count)
-  }
-}
-
-const foreignKeyViolation = '23503'
-const sqlState = (error: unknown) => (error as { code?: string }).code
-
-/** Returns why another attempt may succeed, or undefined if none can. */
-function passingReason (
-  error: unknown
-): 'stale' | 'deadlock' | 'serialization' | 'partition' | 'missing_reference' | undefined {
-  if (error instanceof StaleBatchError) return 'stale'
-  switch (sqlState(error)) {
-    case '40P01': return 'deadlock'
-    case '40001': return 'serialization'
-    case '23514': return 'partition'
-    case foreignKeyViolation: return 'missing_reference'
-    default: return undefined
+  #refuse ({ intent, since, reject }: PendingIntent, refusal: PublicError, checked?: CheckedPayload): void {
+    this.#options.metrics.eventsRejected.inc({ code: refusal.code })
+    reject(refusal)
+    this.#observer.refused({ intent, refusal, receivedAt: since, checked })
   }
 }
 

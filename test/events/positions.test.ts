@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createPool } from '../../db/connection.ts'
-import type { TopicCheck } from '../../src/events/batch.ts'
+import type { TopicCheck } from '../../src/events/payload-check.ts'
 import { createEpochs } from '../../src/events/epochs.ts'
 import type { Intent, StreamPlace } from '../../src/events/intent.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'

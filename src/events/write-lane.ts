@@ -1,0 +1,75 @@
+import type { PublicError } from '../errors.ts'
+import { scopeKey } from '../../schemas/scope.ts'
+import type { Intent } from './intent.ts'
+
+/** Limits the intents of one transaction. Larger batches gain no throughput and add latency. */
+const batchIntentsMax = 500
+const batchBytesMax = 8 * 1024 * 1024
+
+/** An accepted intent whose promise is not settled yet. */
+export interface PendingIntent {
+  intent: Intent<unknown>
+  since: number
+  resolve: (answer: unknown) => void
+  reject: (error: PublicError) => void
+}
+
+/** A queue of intents with at most one transaction in flight. */
+export class WriteLane {
+  #queue: PendingIntent[] = []
+  #inFlight: Promise<void> | undefined
+  #oldestInFlight: number | undefined
+  readonly #commit: (batch: PendingIntent[]) => Promise<void>
+
+  constructor (commit: (batch: PendingIntent[]) => Promise<void>) {
+    this.#commit = commit
+  }
+
+  get oldest (): number | undefined {
+    return this.#oldestInFlight ?? this.#queue[0]?.since
+  }
+
+  push (pending: PendingIntent): void {
+    this.#queue.push(pending)
+    this.#inFlight ??= this.#run()
+  }
+
+  async drained (): Promise<void> {
+    while (this.#inFlight !== undefined) await this.#inFlight
+  }
+
+  async #run (): Promise<void> {
+    // Intents that arrive in this turn of the event loop share the first batch.
+    await new Promise(resolve => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      const batch = this.#take()
+      this.#oldestInFlight = batch[0]?.since
+      await this.#commit(batch)
+    }
+    this.#oldestInFlight = undefined
+    this.#inFlight = undefined
+  }
+
+  /** Takes as many intents from the front as the limits allow, without two of the same idempotency key. */
+  #take (): PendingIntent[] {
+    const keys = new Set<string>()
+    let bytes = 0
+    let count = 0
+    for (const { intent } of this.#queue) {
+      bytes += intent.bytes ?? 0
+      if (count > 0 && (count >= batchIntentsMax || bytes > batchBytesMax)) break
+      if (intent.idempotency !== undefined) {
+        const key = `${scopeKey(intent.scope)}/${intent.idempotency.key}`
+        if (keys.has(key)) break
+        keys.add(key)
+      }
+      count++
+    }
+    if (count === this.#queue.length) {
+      const all = this.#queue
+      this.#queue = []
+      return all
+    }
+    return this.#queue.splice(0, count)
+  }
+}
