@@ -98,7 +98,10 @@ export default fp(async (app) => {
   const keeping = createKeeping({ pool: ownPool, queue, deadKeptMs: settings.deadKeptMs, now: app.clock.now, log })
   app.retention.beforeDrop(before => keeping.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
-  app.applications.onDeleted(id => { void app.socketListeners.refresh(id).catch(() => {}) })
+  app.applications.onDeleted(id => {
+    dispatcher.applicationDeleted(id)
+    void app.socketListeners.refresh(id).catch(() => {})
+  })
   app.health.add('webhook-dispatcher', async () => {
     const { heartbeatAgeMs, oldestWaitingMs, pending: depth } = dispatcher.health()
     return { status: heartbeatAgeMs < heartbeatMaxMs ? 'ok' : 'failed', heartbeatAgeMs, oldestWaitingMs, depth }

@@ -7,13 +7,14 @@ import { pino } from 'pino'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
 import { createQueue } from '../../src/webhooks/dispatch/queue.ts'
-import { build, createDatabase, listen } from '../build.ts'
+import { build, createDatabase, listen, type Teardown } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
+import { person } from '../people.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { certificate, privateKey } from './certificate.ts'
 import { deliveriesOf, hook as hookOf, logsOf, node, variables } from './hooks.ts'
-import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
+import { allSettled, answer, receiver, type ReceivedWebhook, type Receiver } from './receiver.ts'
 
 /* Requests that an endpoint receives, and the end of deliveries to endpoints that misbehave. */
 
@@ -448,61 +449,79 @@ await t.test('deliveries of a webhook deactivated for failing are given up only 
   )
 })
 
+/** A webhook with more deliveries leased than in flight: twelve requests wait for their response. */
+async function busyWebhook (t: Teardown, shop: Tenant) {
+  const waiting: ServerResponse[] = []
+  const sink = await receiver(t, (_received, response) => {
+    if (sink.received.length > 8) waiting.push(response)
+    else response.end()
+  })
+  const { id } = await hook(shop, sink.url, { topics: ['order.placed'] })
+  await shop.publish('order.placed', ...Array.from({ length: 8 }, (_, n) => n))
+  await until(
+    async () => (await deliveriesOf(shop, `&webhookId=${id}&state=delivered`)).length === 8,
+    'an endpoint that answers'
+  )
+  await shop.publish('order.placed', ...Array.from({ length: 60 }, (_, n) => n))
+  await sink.came(20)
+  return { id, sink, answer: () => { for (const response of waiting) response.end() } }
+}
+
+/** Waits for two cycles of the dispatcher: each delivers an event of another topic. */
+async function twoCycles (shop: Tenant, seen: Receiver): Promise<void> {
+  for (const n of [1, 2]) {
+    const before = seen.received.length
+    await shop.publish('order.paid', n)
+    await seen.came(before + 1)
+  }
+}
+
 await t.test('a deactivated or deleted webhook receives nothing; activating it resumes its deliveries', async t => {
   const { app } = await node(t, undefined, {}, { WEBHOOK_TIMEOUT_MS: '60000' })
   const shop = await tenant(app)
   for (const topic of ['order.placed', 'order.paid']) await shop.topic(topic)
   const seen = await receiver(t)
   await hook(shop, seen.url, { topics: ['order.paid'] })
-  /** A webhook with more deliveries leased than in flight; those in flight wait for their response. */
-  async function busy () {
-    const waiting: ServerResponse[] = []
-    const sink = await receiver(t, (_received, response) => {
-      if (sink.received.length > 8) waiting.push(response)
-      else response.end()
-    })
-    const { id } = await hook(shop, sink.url, { topics: ['order.placed'] })
-    await shop.publish('order.placed', ...Array.from({ length: 8 }, (_, n) => n))
-    await until(
-      async () => (await deliveriesOf(shop, `&webhookId=${id}&state=delivered`)).length === 8,
-      'an endpoint that answers'
-    )
-    await shop.publish('order.placed', ...Array.from({ length: 60 }, (_, n) => n))
-    await sink.came(20)
-    return {
-      id,
-      sink,
-      async answer () {
-        for (const response of waiting) response.end()
-        // The dispatcher runs two cycles.
-        for (const n of [1, 2]) {
-          const before = seen.received.length
-          await shop.publish('order.paid', n)
-          await seen.came(before + 1)
-        }
-      }
-    }
-  }
 
-  const deleted = await busy()
+  const deleted = await busyWebhook(t, shop)
   t.equal((await shop.request('DELETE', `/api/webhooks/${deleted.id}`)).status, 204)
-  await deleted.answer()
+  deleted.answer()
+  await twoCycles(shop, seen)
   t.equal(deleted.sink.received.length, 20)
 
-  const off = await busy()
+  const off = await busyWebhook(t, shop)
   t.match(await shop.request('POST', `/api/webhooks/${off.id}/deactivate`), { status: 200, body: { active: false } })
   const other = await receiver(t)
   t.match((await shop.request('PATCH', `/api/webhooks/${off.id}`, { url: other.url })).body, {
     url: other.url,
     active: false
   })
-  await off.answer()
+  off.answer()
+  await twoCycles(shop, seen)
   t.equal(off.sink.received.length, 20, 'deliveries that were not in flight are not sent')
   t.equal(other.received.length, 0, 'nor are they sent to the other URL')
   t.equal((await deliveriesOf(shop, `&webhookId=${off.id}&state=pending`)).length, 48)
   await shop.request('POST', `/api/webhooks/${off.id}/activate`)
   await other.came(48)
   t.equal(off.sink.received.length, 20)
+})
+
+await t.test('a deleted application receives none of the deliveries that were already leased', async t => {
+  // No poll of the queue helps: the deletion itself must stop the deliveries.
+  const { app } = await node(t, undefined, { pollMs: 60_000 }, { WEBHOOK_TIMEOUT_MS: '60000' })
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const other = await tenant(app)
+  await other.topic('order.paid')
+  const seen = await receiver(t)
+  await hook(other, seen.url)
+
+  const webhook = await busyWebhook(t, shop)
+  const admin = await person(app, 'super_admin')
+  t.equal((await admin.remove(`/api/applications/${shop.applicationId}?force=true`)).status, 204)
+  webhook.answer()
+  await twoCycles(other, seen)
+  t.equal(webhook.sink.received.length, 20)
 })
 
 await t.test('during a rotation both secrets sign, and each request can be verified with either', async t => {

@@ -111,6 +111,12 @@ export class Dispatcher {
     this.wake()
   }
 
+  /** Call after an application is deleted: its deliveries that this node has leased are not sent any more. */
+  applicationDeleted (applicationId: string): void {
+    for (const outlet of this.#outlets.values()) if (outlet.applicationId === applicationId) outlet.hold()
+    this.wake()
+  }
+
   /** Returns the end of the pause that this node gives a failing endpoint; undefined while the circuit is closed. */
   pausedUntil (webhookId: string): number | undefined {
     const circuit = this.#outlets.get(webhookId)?.circuit
