@@ -1,8 +1,8 @@
 /*
  * `npm run demo`: shows what the platform does, in a few seconds. It uses only the public API, so that you can copy
- * each function. PLATFORM_URL names a platform to use, DEMO_EMAIL and DEMO_PASSWORD a user of it; without them, the
- * demo starts a platform that leaves nothing behind. DEMO_DATABASE_URL names a PostgreSQL to change rows in, instead of
- * the demo platform's own.
+ * each function. The demo starts its own platform, next to a running one, and deletes it. PLATFORM_URL names another
+ * platform to use, by default the one on port 3000, and DEMO_EMAIL and DEMO_PASSWORD a user of it. There,
+ * DEMO_DATABASE_URL names a PostgreSQL to change rows in.
  */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
@@ -13,7 +13,8 @@ import { connectSocketIo, connectWebSocket, type RealtimeEvent } from './subscri
 interface Tenant { applicationId: string, token: string, admin: Api, api: Api }
 
 const email = process.env['DEMO_EMAIL'] ?? 'ada@example.com'
-const password = process.env['DEMO_PASSWORD'] ?? randomBytes(12).toString('base64url')
+const givenPassword = process.env['DEMO_PASSWORD']
+const password = givenPassword ?? randomBytes(12).toString('base64url')
 
 const say = (line = '') => process.stdout.write(`${line}\n`)
 const section = (title: string) => say(`\n${title}`)
@@ -28,6 +29,8 @@ async function logIn ({ url, isOurs }: Platform): Promise<Api> {
   if (setupRequired) {
     await guest('POST', '/api/auth/setup', { name: 'Ada', email, password })
     step('POST /api/auth/setup', `the first user, ${email}${isOurs ? '' : `, with the password ${password}`}`)
+  } else if (givenPassword === undefined) {
+    throw new Error(`${url} is already set up. Set DEMO_EMAIL and DEMO_PASSWORD to the credentials of a user`)
   }
   const { sessionToken } = await guest<{ sessionToken: string }>('POST', '/api/auth/login', { email, password })
   step('POST /api/auth/login', 'a session, for people')

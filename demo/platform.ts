@@ -5,7 +5,6 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createApi } from './api.ts'
 
 export interface Platform {
   url: string
@@ -18,29 +17,21 @@ export interface Platform {
 /** Registers work to be done at the end, in any case. */
 export type Undo = (work: () => Promise<unknown>) => void
 
-const startTimeoutMs = 30_000
-const stopTimeoutMs = 15_000
+// Generous, for a busy machine.
+const startTimeoutMs = 120_000
+const stopTimeoutMs = 60_000
 
-/** Returns the running platform, if the demo may use it, otherwise starts one. */
+/** Uses the platform that PLATFORM_URL or DEMO_EMAIL asks for. Without them, starts one that the demo deletes. */
 export async function findOrStart (undo: Undo): Promise<Platform> {
-  const url = process.env['PLATFORM_URL'] ?? 'http://127.0.0.1:3000'
-  return await mayUse(url)
-    ? { url, isOurs: false, databaseUrl: process.env['DEMO_DATABASE_URL'] }
-    : { ...await start(undo), isOurs: true }
+  const { PLATFORM_URL, DEMO_EMAIL, DEMO_DATABASE_URL } = process.env
+  if (PLATFORM_URL === undefined && DEMO_EMAIL === undefined) return { ...await start(undo), isOurs: true }
+  const url = PLATFORM_URL ?? 'http://127.0.0.1:3000'
+  if (!await isHealthy(url)) throw new Error(`No platform responds at ${url}. Start it, or set PLATFORM_URL`)
+  return { url, isOurs: false, databaseUrl: DEMO_DATABASE_URL }
 }
 
-/** A platform that is not set up yet, or one with credentials. */
-async function mayUse (url: string): Promise<boolean> {
-  try {
-    const api = createApi(url)
-    const { status } = await api<{ status: string }>('GET', '/health')
-    if (status !== 'ok') return false
-    const { setupRequired } = await api<{ setupRequired: boolean }>('GET', '/api/auth/setup-status')
-    return setupRequired || (process.env['DEMO_EMAIL'] !== undefined && process.env['DEMO_PASSWORD'] !== undefined)
-  } catch {
-    return false
-  }
-}
+const isHealthy = (url: string): Promise<boolean> =>
+  fetch(`${url}/health`).then(response => response.ok, () => false)
 
 /**
  * Starts a server with an embedded PostgreSQL in a temporary folder. It runs in that folder, so that it reads no other
@@ -84,7 +75,7 @@ async function freePort (): Promise<number> {
 async function answers (url: string, server: ChildProcess): Promise<void> {
   const deadline = Date.now() + startTimeoutMs
   while (!hasEnded(server) && Date.now() < deadline) {
-    if (await fetch(`${url}/health`).then(response => response.ok, () => false)) return
+    if (await isHealthy(url)) return
     await new Promise(resolve => setTimeout(resolve, 50))
   }
   throw new Error(

@@ -28,6 +28,9 @@ export interface Subscriber {
   close (): void
 }
 
+/** How long the demo waits for an answer or an event. */
+const timeoutMs = 30_000
+
 /** Socket.IO: the handshake carries the token; a request is an event with an acknowledgement. */
 export async function connectSocketIo (url: string, token: string): Promise<Subscriber> {
   // Without `transports`, a client starts with long polling and upgrades to WebSocket; both work. A long-lived client
@@ -41,7 +44,7 @@ export async function connectSocketIo (url: string, token: string): Promise<Subs
   })
   return {
     async subscribe (request) {
-      const answer = await socket.timeout(5000).emitWithAck('subscribe', request) as Subscribed & {
+      const answer = await socket.timeout(timeoutMs).emitWithAck('subscribe', request) as Subscribed & {
         ok: boolean
         message?: string
       }
@@ -99,7 +102,7 @@ class Inbox {
     this.#wake()
   }
 
-  async received (count: number, timeoutMs = 5000): Promise<RealtimeEvent[]> {
+  async received (count: number): Promise<RealtimeEvent[]> {
     const deadline = Date.now() + timeoutMs
     while (this.#events.length < count) {
       if (Date.now() >= deadline) throw new Error(`expected ${count} events, received ${this.#events.length}`)
