@@ -6,7 +6,7 @@ import { createDocumentPresence, type DocumentPresence } from '../src/channels/c
 import { ListeningNodes } from '../src/channels/listening-nodes.ts'
 import { createMemberRecords, memberPrefix } from '../src/channels/member-records.ts'
 import { createMessages, type Messages } from '../src/channels/messages.ts'
-import { Outbox } from '../src/channels/outbox.ts'
+import { MessageQueue } from '../src/channels/message-queue.ts'
 import { Presence } from '../src/channels/presence.ts'
 import { RemoteMembers } from '../src/channels/remote-members.ts'
 import { createRemoteSockets } from '../src/channels/remote-sockets.ts'
@@ -41,7 +41,7 @@ export default fp(async (app) => {
   const directory = new Directory()
   const held = new HeldBytes({ limits: app.config.delivery, metrics })
   app.decorate('heldBytes', held)
-  const outbox = new Outbox()
+  const queue = new MessageQueue()
   const elsewhere = cluster && new ListeningNodes({ records: cluster.records, hub })
   if (elsewhere !== undefined) hub.shareInterest(elsewhere)
   const listeners: Listeners = {
@@ -51,11 +51,11 @@ export default fp(async (app) => {
   }
   const events = createSocketEvents({ writer, listeners, log: app.log })
   const shared = cluster && createMemberRecords(cluster.records)
-  const remote = cluster && createRemoteSockets({ ...cluster, directory, outbox })
+  const remote = cluster && createRemoteSockets({ ...cluster, directory, queue })
   const presence = new Presence({
-    directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared, held
+    directory, queue, events, graceTimes, limits: app.config.delivery, metrics, shared, held
   })
-  const remoteMembers = new RemoteMembers({ directory, outbox, events, graceTimes, presence, held })
+  const remoteMembers = new RemoteMembers({ directory, queue, events, graceTimes, presence, held })
   held.shedElsewhere = applicationId => cluster?.peers.tellAll('shed', applicationId)
   cluster?.peers.on('shed', (_from, applicationId) => {
     held.shed(applicationId)
@@ -63,7 +63,7 @@ export default fp(async (app) => {
   })
   cluster?.records.observe(memberPrefix, remoteMembers)
   const census = createCensus({ directory, remote })
-  const messages = createMessages({ directory, outbox, events, writer, metrics, remote })
+  const messages = createMessages({ directory, queue, events, writer, metrics, remote })
   app.decorate('channels', {
     directory,
     census,

@@ -10,13 +10,13 @@ import { encodeJson } from '../foundation/json.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { messageTopic } from './channel-permissions.ts'
 import type { Directory } from './directory.ts'
-import type { Outbox } from './outbox.ts'
+import type { MessageQueue } from './message-queue.ts'
 import type { Reached, RemoteSockets } from './remote-sockets.ts'
 import type { Recorded, SocketEvents } from './socket-events.ts'
 
 export interface MessagesOptions {
   directory: Directory
-  outbox: Outbox
+  queue: MessageQueue
   events: SocketEvents
   writer: Writer
   metrics: Metrics
@@ -43,7 +43,7 @@ interface Dispatch {
  * is refused. Messages of one sender to one channel or socket keep their order, even if only some of them go through
  * the log.
  */
-export function createMessages ({ directory, outbox, events, writer, metrics, remote }: MessagesOptions) {
+export function createMessages ({ directory, queue, events, writer, metrics, remote }: MessagesOptions) {
   /**
    * By sender and target: settles when everything sent so far has been delivered or refused. Has an entry only while a
    * message is on its way through the log.
@@ -84,7 +84,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
         const channel = directory.channel(scope, name)
         const message = toMessage(fields)
         const elsewhere = remote?.toChannel(scope, name, message.body)
-        const count = channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), message, but)
+        const count = channel === undefined ? 0 : queue.sendToMembers(channel.members.values(), message, but)
         return elsewhere === undefined
           ? { count, missing: 0 }
           : elsewhere.then(reached => ({ count: count + reached.count, missing: reached.missing }))
@@ -113,7 +113,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
       const target = directory.connection(scope, socketId)
       const way = target === undefined
         ? wayElsewhere(scope, socketId)
-        : { send: (message: SharedMessage): Taken => ({ count: outbox.send(target, message) ? 1 : 0, missing: 0 }) }
+        : { send: (message: SharedMessage): Taken => ({ count: queue.send(target, message) ? 1 : 0, missing: 0 }) }
       return countOf(dispatch(`${connection.id} >${socketId}`, {
         ...way,
         scope,

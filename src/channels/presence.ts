@@ -12,12 +12,12 @@ import { type Channel, type Member, type State, presenceBody, presenceMessage, t
 import type { Directory } from './directory.ts'
 import { subjectOf } from '../identity/access/principal.ts'
 import type { MemberRecords } from './member-records.ts'
-import type { Outbox } from './outbox.ts'
+import type { MessageQueue } from './message-queue.ts'
 import type { SocketEvents } from './socket-events.ts'
 
 export interface PresenceOptions {
   directory: Directory
-  outbox: Outbox
+  queue: MessageQueue
   events: SocketEvents
   graceTimes: GraceTimes
   limits: DeliveryLimits
@@ -292,7 +292,7 @@ export class Presence implements ConnectionsObserver {
   }
 
   #announce (channel: Channel, change: PresenceChange, but?: Connection): void {
-    const { events, metrics, outbox, shared } = this.#options
+    const { events, metrics, queue, shared } = this.#options
     const { scope, name, members } = channel
     const { action, member, previousSocketId } = change
     const body = presenceBody(name, change)
@@ -300,7 +300,7 @@ export class Presence implements ConnectionsObserver {
     if (action === 'leave') shared?.remove(channel, member.socketId, 'leave')
     else shared?.put(channel, member, action, previousSocketId)
     events.presence(scope, name, body)
-    outbox.sendToMembers(members.values(), presenceMessage(body), but)
+    queue.sendToMembers(members.values(), presenceMessage(body), but)
   }
 }
 

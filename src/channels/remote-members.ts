@@ -4,13 +4,13 @@ import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
 import { memberJson, type Channel, type Member, presenceBody, presenceMessage, type PresenceChange } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'
-import type { Outbox } from './outbox.ts'
+import type { MessageQueue } from './message-queue.ts'
 import type { Presence } from './presence.ts'
 import type { SocketEvents } from './socket-events.ts'
 
 export interface RemoteMembersOptions {
   directory: Directory
-  outbox: Outbox
+  queue: MessageQueue
   events: SocketEvents
   graceTimes: GraceTimes
   presence: Presence
@@ -133,6 +133,6 @@ export class RemoteMembers implements Partial<RecordsObserver> {
   }
 
   #tell ({ name, members }: Channel, change: PresenceChange): void {
-    this.#options.outbox.sendToMembers(members.values(), presenceMessage(presenceBody(name, change)))
+    this.#options.queue.sendToMembers(members.values(), presenceMessage(presenceBody(name, change)))
   }
 }

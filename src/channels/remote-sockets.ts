@@ -4,7 +4,7 @@ import type { SharedRecords } from '../cluster/shared-records.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Directory } from './directory.ts'
-import type { Outbox } from './outbox.ts'
+import type { MessageQueue } from './message-queue.ts'
 
 /** Sockets whose node is cached. */
 const locatedMax = 10_000
@@ -17,27 +17,27 @@ export interface RemoteSocketsOptions {
   peers: Peers
   records: SharedRecords
   directory: Directory
-  outbox: Outbox
+  queue: MessageQueue
 }
 
 /**
  * Sends messages to the sockets of other nodes, and counts those sockets. A message goes to the nodes with members of
  * the channel. Each replies with the number of its sockets that accepted it. Messages of one node arrive in order.
  */
-export function createRemoteSockets ({ peers, records, directory, outbox }: RemoteSocketsOptions) {
+export function createRemoteSockets ({ peers, records, directory, queue }: RemoteSocketsOptions) {
   const located = new LRUCache<string, string>({ max: locatedMax })
 
   peers.on('message', (_from, body) => {
     const [scope, name, text] = parse(body)
     const channel = directory.channel(scope, name)
     return String(
-      channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), new SharedMessage('message', text))
+      channel === undefined ? 0 : queue.sendToMembers(channel.members.values(), new SharedMessage('message', text))
     )
   })
   peers.on('direct', (_from, body) => {
     const [scope, socketId, text] = parse(body)
     const connection = directory.connection(scope, socketId)
-    return connection === undefined ? notThere : outbox.send(connection, new SharedMessage('message', text)) ? '1' : '0'
+    return connection === undefined ? notThere : queue.send(connection, new SharedMessage('message', text)) ? '1' : '0'
   })
   peers.on('locate', (_from, body) => {
     const [scope, socketId] = parse(body)

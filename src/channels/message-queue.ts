@@ -3,7 +3,7 @@ import type { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Member } from './channel.ts'
 
 /** Queues messages at connections, and flushes the connections at the end of the turn. */
-export class Outbox {
+export class MessageQueue {
   #queued: Connection[] = []
   readonly #flush = (): void => {
     const queued = this.#queued
