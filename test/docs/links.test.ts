@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import t from 'tap'
 import { read, root } from './generated.ts'
 
@@ -23,6 +23,30 @@ t.test('every link in the documents has a target', async t => {
       t.ok(existsSync(join(root, target)), `${page}: ${all}`)
       if (anchor !== undefined && target.endsWith('.md')) t.ok(anchorsOf(target).includes(anchor), `${page}: ${all}`)
     }
+  }
+})
+
+t.test('the text of a link to a source file ends with the name of the file', async t => {
+  const named = /\[`?([^\]`]+\.ts)`?\]\((?!https?:)([^)\s#]+)\)/g
+  const links = pages.flatMap(page =>
+    [...read(page).matchAll(named)].map(([, text = '', path = '']) => ({ page, text, path }))
+  )
+  t.ok(links.length > 100, `${links.length} links`)
+  for (const { page, text, path } of links) t.equal(basename(text), basename(path), `${page}: ${path}`)
+})
+
+t.test('a test that is quoted after a link to its file exists', async t => {
+  const quoting = /\]\(([^)\s#]+\.test\.ts)\)([^[|\n]*)/g
+  const quotes = pages.flatMap(page =>
+    [...read(page).matchAll(quoting)].flatMap(([, path = '', text = '']) =>
+      [...text.matchAll(/"([^"]+)"/g)].map(([, quote = '']) => ({ page, path: join(dirname(page), path), quote }))
+    )
+  )
+  t.ok(quotes.length > 10, `${quotes.length} quotes`)
+  for (const { page, path, quote } of quotes) {
+    const source = read(path).replaceAll('\\', '')
+    // A quote may leave out words, marked by an ellipsis.
+    for (const words of quote.split('…')) t.ok(source.includes(words.trim()), `${page}: "${quote}" in ${path}`)
   }
 })
 
