@@ -10,7 +10,8 @@ const pagePolicy = [
 ].join('; ')
 
 /**
- * The pages at `/docs`: the reference of the REST API, where requests can be tried, and the guides. `/` leads to them.
+ * Serves the pages at `/docs`: the reference of the REST API, where requests can be tried, and the guides. `/` leads to
+ * them.
  */
 export default fp(async (app) => {
   await app.register(async pages => {

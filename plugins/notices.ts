@@ -8,6 +8,7 @@ declare module 'fastify' {
   }
 }
 
+/** Notifies the other nodes of changes that they would otherwise find by their periodic queries. */
 export default fp(async (app) => {
   app.decorate('notices', createNotices(app.cluster?.peers, app.log))
 }, { name: 'notices', dependencies: ['bus'] })
