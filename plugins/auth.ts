@@ -11,8 +11,8 @@ import { createTokenIssuer, type IssueToken } from '../src/identity/auth/issue-t
 import { createKeyAdmin, type KeyAdmin } from '../src/identity/auth/key-admin.ts'
 import { createLogin, type Login } from '../src/identity/auth/login.ts'
 import { toMe, createOwnSessions, type OwnSessions } from '../src/identity/auth/own-sessions.ts'
-import { authorize, authorizeInEvery, authorizeTopic, isPermissionName } from '../src/identity/access/permissions.ts'
-import { mayReadDocuments, mayReadEvent } from '../src/identity/access/reading.ts'
+import { isPermissionName } from '../src/identity/access/permissions.ts'
+import { Access } from '../src/identity/access/access.ts'
 import type { Principal } from '../src/identity/access/principal.ts'
 import { RefusalLimit } from '../src/identity/auth/refusal-limit.ts'
 import { createRefusedLogins, type RefusedLogins } from '../src/identity/auth/refused-logins.ts'
@@ -25,17 +25,13 @@ import { createTokens, type Jwt, type Tokens } from '../src/identity/auth/tokens
 import { createUsers, type Users } from '../src/identity/auth/users.ts'
 import { UnauthorizedError } from '../src/errors.ts'
 import type { OwnKey } from '../src/events/intent.ts'
+import type { Scope } from '../schemas/scope.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     auth: {
       authenticator: Authenticator
       resolveScope: ScopeResolver
-      authorize: typeof authorize
-      authorizeTopic: typeof authorizeTopic
-      authorizeInEvery: typeof authorizeInEvery
-      mayReadEvent: typeof mayReadEvent
-      mayReadDocuments: typeof mayReadDocuments
       tokens: Tokens
       issueToken: IssueToken
       sessions: Sessions
@@ -53,8 +49,17 @@ declare module 'fastify' {
     }
   }
   interface FastifyRequest {
-    /** Set before the handler. Undefined on public routes. */
-    principal: Principal
+    /**
+     * The principal that may use the route, and the scope. Undefined on public routes, and until the credential is
+     * verified.
+     */
+    admission: Admission | undefined
+    /** The principal of the admission. Throws if there is none. */
+    readonly principal: Principal
+    /** The scope of the admission. Throws if there is none: where a scope is optional, read `admission`. */
+    readonly scope: Scope
+    /** The rights of the principal in the scope. Throws if there is no scope. */
+    readonly access: Access
     /** The author and client of the request, for the audit log. Anonymous on public routes. */
     readonly origin: Origin
     /** The request's `Idempotency-Key`, bound to its principal. */
@@ -70,7 +75,7 @@ declare module 'fastify' {
 
 /**
  * Authenticates and authorizes each request before its body is read, by the permission that the route declares. A
- * handler finds `request.principal` and, if its resource belongs to an application, `request.scope`.
+ * handler reads `request.principal` and, if its resource belongs to an application, `request.scope`.
  */
 export default fp(async (app) => {
   const { db, encryption, config: { auth, http } } = app
@@ -90,11 +95,6 @@ export default fp(async (app) => {
   app.decorate('auth', {
     authenticator,
     resolveScope,
-    authorize,
-    authorizeTopic,
-    authorizeInEvery,
-    mayReadEvent,
-    mayReadDocuments,
     tokens,
     issueToken: createTokenIssuer({ db, tokens, resolveScope }),
     sessions,
@@ -111,9 +111,13 @@ export default fp(async (app) => {
     refusals,
     toMe
   })
-  app.decorateRequest<Principal>('principal', undefined as never)
-  app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.principal, this) } })
-
+  app.decorateRequest('admission', undefined)
+  app.decorateRequest('principal', { getter (this: FastifyRequest) { return admissionOf(this).principal } })
+  app.decorateRequest('scope', { getter (this: FastifyRequest) { return scopeOf(this) } })
+  app.decorateRequest('access', {
+    getter (this: FastifyRequest) { return new Access(admissionOf(this).principal, scopeOf(this)) }
+  })
+  app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.admission?.principal, this) } })
   app.decorateRequest('idempotencyKey', { getter (this: FastifyRequest) { return ownKeyOf(this) } })
 
   const admissionTo = createAdmission({ authenticator, resolveScope })
@@ -134,8 +138,20 @@ export default fp(async (app) => {
   app.addHook('onClose', async () => keys.close())
 }, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'notices', 'tenancy'] })
 
-function ownKeyOf ({ principal, headers: { 'idempotency-key': key } }: FastifyRequest): OwnKey | undefined {
-  return typeof key === 'string' ? { owner: principal.id, key } : undefined
+function admissionOf ({ admission, routeOptions: { url } }: FastifyRequest): Admission {
+  if (admission === undefined) throw new Error(`The request of ${url} has no principal`)
+  return admission
+}
+
+function scopeOf (request: FastifyRequest): Scope {
+  const { scope } = admissionOf(request)
+  if (scope === undefined) throw new Error(`The request of ${request.routeOptions.url} has no scope`)
+  return scope
+}
+
+function ownKeyOf (request: FastifyRequest): OwnKey | undefined {
+  const { 'idempotency-key': key } = request.headers
+  return typeof key === 'string' ? { owner: request.principal.id, key } : undefined
 }
 
 const guards = new WeakSet<onRequestHookHandler>()
@@ -145,9 +161,8 @@ function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
   const hook: onRequestHookHandler = (request, _reply, done) => {
     const refuse = (error: Error) =>
       done(error instanceof UnauthorizedError ? refusals.weigh(request.ip, error) : error)
-    const enter = ({ principal, scope }: Admission) => {
-      request.principal = principal
-      if (scope !== undefined) request.scope = scope
+    const enter = (admission: Admission) => {
+      request.admission = admission
       done()
     }
     let admission

@@ -37,11 +37,11 @@ function isList (route: RouteOptions): boolean {
 }
 
 /** Returns the identity of the requested list. Pages of one list differ only in `limit` and `cursor`. */
-function listOf ({ routeOptions, params, query, scope }: FastifyRequest): string {
+function listOf ({ routeOptions, params, query, admission }: FastifyRequest): string {
   const { limit: _, cursor: __, ...filters } = query as Record<string, unknown>
-  const place = scope as typeof scope | undefined
+  const scope = admission?.scope
   return JSON.stringify([
-    routeOptions.url, params, Object.entries(filters).sort(([a], [b]) => a < b ? -1 : 1), place?.applicationId,
-    place?.environment
+    routeOptions.url, params, Object.entries(filters).sort(([a], [b]) => a < b ? -1 : 1), scope?.applicationId,
+    scope?.environment
   ])
 }

@@ -74,5 +74,9 @@ const hasBody = ({ method, headers }: FastifyRequest) =>
   (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
 
 /** A request without an application is charged to its address. */
-const ownerOf = ({ scope, ip }: FastifyRequest): BodyOwner =>
-  scope === undefined ? { kind: 'address', id: networkOf(ip) } : { kind: 'application', id: scope.applicationId }
+function ownerOf ({ admission, ip }: FastifyRequest): BodyOwner {
+  const scope = admission?.scope
+  return scope === undefined
+    ? { kind: 'address', id: networkOf(ip) }
+    : { kind: 'application', id: scope.applicationId }
+}

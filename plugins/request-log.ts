@@ -59,8 +59,8 @@ const lineOf = (request: FastifyRequest, reply: FastifyReply) => ({
   route: request.routeOptions.url,
   status: reply.statusCode,
   durationMs: durationOf(reply),
-  principal: request.principal?.id,
-  scope: request.scope
+  principal: request.admission?.principal.id,
+  scope: request.admission?.scope
 })
 
 function logAccess (app: FastifyInstance): void {

@@ -60,7 +60,7 @@ export default fp(async (app) => {
     timeWindow: windowMs,
     // Runs after authentication, to count principals, and before a body is read.
     hook: 'preParsing',
-    keyGenerator: request => request.principal?.id ?? networkOf(request.ip),
+    keyGenerator: request => request.admission?.principal.id ?? networkOf(request.ip),
     errorResponseBuilder: (_request, { max, ttl }) => Object.assign(tooMany(max, ttl), { statusCode: 429 })
   })
   if (rateLimitApplicationMax > 0) {
@@ -70,7 +70,7 @@ export default fp(async (app) => {
       keyGenerator: request => `application ${request.scope.applicationId}`
     })
     app.addHook('preParsing', async request => {
-      if (request.scope === undefined) return
+      if (request.admission?.scope === undefined) return
       const use = await count(request)
       if (!use.isAllowed && use.isExceeded) throw tooMany(use.max, use.ttl, ' by the application')
     })

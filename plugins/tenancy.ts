@@ -2,7 +2,6 @@ import fp from 'fastify-plugin'
 import { createApplications, type Applications } from '../src/identity/applications/applications.ts'
 import { GraceTimes } from '../src/identity/applications/grace-periods.ts'
 import { ApplicationPresence } from '../src/identity/auth/application-cache.ts'
-import type { Scope } from '../schemas/scope.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,19 +11,9 @@ declare module 'fastify' {
     /** How long applications keep channel members after their connection has ended. */
     graceTimes: GraceTimes
   }
-  interface FastifyRequest {
-    /**
-     * Set before the handler on routes of entity-owning resources. Undefined on other routes, and possibly undefined if
-     * the scope is optional.
-     */
-    scope: Scope
-  }
 }
 
-/**
- * Manages applications, and decorates requests with their scope. The `auth` plugin decides which scope a principal may
- * use.
- */
+/** Manages applications. The `auth` plugin decides which scope a principal may use. */
 export default fp(async (app) => {
   const presence = new ApplicationPresence({ db: app.db })
   const graceTimes = new GraceTimes({ db: app.db })
@@ -34,5 +23,4 @@ export default fp(async (app) => {
   app.decorate('applications', applications)
   app.notices.on('application', id => applications.goneElsewhere(id))
   app.notices.on('grace', id => graceTimes.forget(id))
-  app.decorateRequest('scope', undefined as unknown as Scope)
 }, { name: 'tenancy', dependencies: ['database', 'notices'] })

@@ -221,10 +221,10 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       replays.cancel(request.scope, request.params.id, request.origin, askerFor(request.principal, request.scope))
   )
 
-  const requesterOf = ({ principal, scope }: Pick<FastifyRequest, 'principal' | 'scope'>) => ({
+  const requesterOf = ({ principal, scope, access }: Pick<FastifyRequest, 'principal' | 'scope' | 'access'>) => ({
     id: principal.id,
     ...askerFor(principal, scope),
-    authorize: (topic: string) => app.auth.authorizeTopic(principal, scope, 'publish', topic)
+    authorize: (topic: string) => access.authorizeTopic('publish', topic)
   })
 }
 export default debuggerRoutes

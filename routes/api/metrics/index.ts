@@ -40,7 +40,7 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
       headers: ScopeHeaders,
       response: { 200: ref(Dashboard, 'The numbers.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async ({ principal, scope }) => app.dashboard.dashboard(app.dashboard.viewOf(principal, scope)))
+  }, async ({ principal, admission }) => app.dashboard.dashboard(app.dashboard.viewOf(principal, admission?.scope)))
 
   app.get('/hot-topics', {
     config: { permission: 'debugger:read', scope: 'optional' },
@@ -58,6 +58,7 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
         ...refusals(400, 401, 403, 404)
       }
     }
-  }, async ({ principal, scope, query }) => app.dashboard.hotTopics(app.dashboard.viewOf(principal, scope), query))
+  }, async ({ principal, admission, query }) =>
+    app.dashboard.hotTopics(app.dashboard.viewOf(principal, admission?.scope), query))
 }
 export default metrics

@@ -54,7 +54,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       response: { 201: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
-    app.auth.authorizeInEvery(request.principal, request.scope.applicationId, 'services:create')
+    request.access.authorizeInEvery('services:create')
     reply.code(201)
     return app.services.create(request.scope, request.body, request.origin)
   })
@@ -73,7 +73,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => {
-    app.auth.authorizeInEvery(request.principal, request.scope.applicationId, 'services:update')
+    request.access.authorizeInEvery('services:update')
     return app.services.update(request.scope, request.params.id, request.body, request.origin)
   })
 
@@ -92,9 +92,8 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: Type.Null({ description: 'The service was deleted.' }), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    const { principal, scope: { applicationId } } = request
-    app.auth.authorizeInEvery(principal, applicationId, 'services:delete')
-    if (request.query.force === true) app.auth.authorizeInEvery(principal, applicationId, 'sync:delete')
+    request.access.authorizeInEvery('services:delete')
+    if (request.query.force === true) request.access.authorizeInEvery('sync:delete')
     await app.services.remove(request.scope, request.params.id, request.query, request.origin)
     return reply.code(204).send(null)
   })

@@ -42,9 +42,7 @@ const documentAnswer = (description: string) => ({
 
 /** Sends a written document; `data` only if the principal may read documents, since it may contain earlier data. */
 const sendWritten = (request: FastifyRequest, reply: FastifyReply, { etag, json }: { etag: string, json: string }) =>
-  send(reply, {
-    etag, json: request.server.auth.mayReadDocuments(request.principal, request.scope) ? json : withoutData(json)
-  })
+  send(reply, { etag, json: request.access.mayReadDocuments() ? json : withoutData(json) })
 
 function withoutData (json: string): string {
   const { data: _, ...rest } = JSON.parse(json) as Record<string, unknown>
@@ -214,9 +212,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const { headers: { 'if-match': ifMatch }, idempotencyKey } = request
-    if (request.body.mutations.some(({ op }) => op === 'test')) {
-      app.auth.authorize(request.principal, request.scope, 'sync:read')
-    }
+    if (request.body.mutations.some(({ op }) => op === 'test')) request.access.authorize('sync:read')
     return sendWritten(
       request, reply,
       await app.documents.mutate(request.scope, request.params, request.body, { ifMatch, idempotencyKey })

@@ -112,7 +112,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const { name } = request.params
-    app.auth.authorizeTopic(request.principal, request.scope, 'publish', name)
+    request.access.authorizeTopic('publish', name)
     const events = await app.publisher.publish(request.scope, name, request.body, {
       idempotencyKey: request.idempotencyKey
     })
@@ -143,9 +143,10 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const { name } = request.params
-    app.auth.authorizeTopic(request.principal, request.scope, 'subscribe', name)
+    const { access } = request
+    access.authorizeTopic('subscribe', name)
     const { json, nextCursor } = await app.topics.history(
-      request.scope, name, request.query, event => app.auth.mayReadEvent(request.principal, request.scope, event)
+      request.scope, name, request.query, event => access.mayReadEvent(event)
     )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return reply.header('content-type', jsonType).send(json as never)

@@ -59,12 +59,15 @@ t.test('a handler receives the principal and, if there is one, the scope', async
   )
   app.get(
     '/global', { config: { permission: 'tokens:create' } },
-    async request => ({ id: request.principal.id, scope: request.scope ?? null })
+    async request => ({ id: request.principal.id, scope: request.admission?.scope ?? null })
   )
+  app.get('/global/scope', { config: { permission: 'tokens:create' } }, async request => request.scope)
   app.get(
     '/anybody', { config: { permission: 'public' } },
-    async request => ({ principal: request.principal ?? null, scope: request.scope ?? null })
+    async request => ({ admission: request.admission ?? null, author: request.origin.id })
   )
+  app.get('/anybody/principal', { config: { permission: 'public' } }, async request => request.principal)
+  app.get('/anybody/access', { config: { permission: 'public' } }, async request => request.access.mayReadDocuments())
   const { token, applicationId } = await tenant(app)
   const get = async (url: string, headers: Record<string, string> = {}) =>
     (await app.inject({ url, headers: { authorization: `Bearer ${token()}`, ...headers } })).json()
@@ -76,7 +79,10 @@ t.test('a handler receives the principal and, if there is one, the scope', async
   t.match(await get('/scoped', { 'x-application-id': 'app_other' }), { code: 'APPLICATION_FORBIDDEN' })
   t.match(await get('/scoped', { 'x-environment': 'moon' }), { code: 'ENVIRONMENT_INVALID' })
   t.same(await get('/global', { 'x-environment': 'moon' }), { id, scope: null })
-  t.same(await get('/anybody'), { principal: null, scope: null })
+  t.same(await get('/anybody'), { admission: null, author: 'anonymous' })
+  for (const url of ['/global/scope', '/anybody/principal', '/anybody/access']) {
+    t.match(await get(url), { code: 'INTERNAL' }, 'reading one that the route does not have is an error')
+  }
 })
 
 t.test('no credential is 401, a missing permission 403, an unknown route 404', async t => {
