@@ -49,15 +49,16 @@ export interface Row {
 }
 export const rowColumns = 'id, created_at, node, n, application_id, environment, topic, outcome, first_offset, detail'
 
-const pageSql = `
+const pageOf = (outcomes: string) => `
   select ${rowColumns} from event_traces
   where application_id = $1 and environment = $2 and created_at >= $3 and created_at <= $4
     and (created_at, node, n) <= ($5, $6, $7)
-    and ($8::text is null or topic = $8) and ($9::text is null or source in ($9, 'mixed')) and outcome = any($10)
+    and ($8::text is null or topic = $8) and ($9::text is null or source in ($9, 'mixed')) and ${outcomes}
       and ($11::text is null or id = $11)
   order by created_at desc, node desc, n desc limit $12`
+const pageSql = pageOf('outcome = any($10)')
 /** The same statement with its own text, so that its plan can use the index on rejected events. */
-const refusedSql = pageSql.replace('outcome = any($10)', "outcome = any($10) and outcome <> 'stored'")
+const refusedSql = pageOf("outcome = any($10) and outcome <> 'stored'")
 
 const findSql =
   `select ${rowColumns} from event_traces where id = any($1) and application_id = $2 and environment = $3

@@ -38,7 +38,7 @@ export async function readDocumentPage (
   pool: pg.Pool, scope: Scope, request: DocumentPageRequest
 ): Promise<{ documents: StoredDocument[], hasMore: boolean }> {
   const { service, afterId, updatedAfter = null, includeDeleted, limit, now } = request
-  const { rows } = await pool.query<StoredDocument & { found: number }>({
+  const { rows } = await pool.query<StoredDocument & { bytesBefore: number, found: number }>({
     name: 'documents_page',
     text: pageSql,
     values: [scope.applicationId, scope.environment, service, afterId, updatedAfter, includeDeleted, now, limit + 1]

@@ -88,7 +88,7 @@ const headsSql = `
   join topic_logs l using (application_id, environment, topic)`
 
 const pickSql = `
-  select k.ordinal::int, l.topic, e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta,
+  select l.topic, e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta,
     e.schema_version, e.created_at, l.epoch, l.head_offset as head
   from unnest($3::text[], $4::bigint[]) with ordinality as k(topic, "offset", ordinal)
   join topic_logs l on l.application_id = $1 and l.environment = $2 and l.topic = k.topic
@@ -124,7 +124,7 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
   async function readRows (
     scope: Scope, topic: string, { after = 0, limit, bytesMax = pageBytesMax }: PageRange
   ): Promise<EventRow[]> {
-    const { rows } = await pool.query<EventRow>({
+    const { rows } = await pool.query<EventRow & { bytes_before: number }>({
       name: 'log_page', text: pageSql, values: [scope.applicationId, scope.environment, topic, after, limit, bytesMax]
     })
     return rows

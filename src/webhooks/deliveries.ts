@@ -155,14 +155,14 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       const startedAt = Date.now()
       let redriven = 0
       for (let moved = redriveRows; moved === redriveRows && redriven < redriveMax;) {
-        const { rows } = await sql`
+        const { numAffectedRows } = await sql`
           update webhook_deliveries u
           set state = 'pending', next_at = ${Date.now()}::bigint, settled_at = null, failures = 0, position = p.position
           from (select seq, place, nextval('webhook_positions') as position from (
             select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt}
             order by d.seq limit ${redriveRows} for update skip locked) one) p
-          where u.ctid = p.place and u.seq = p.seq and u.state = 'dead' returning 1`.execute(db)
-        moved = rows.length
+          where u.ctid = p.place and u.seq = p.seq and u.state = 'dead'`.execute(db)
+        moved = Number(numAffectedRows)
         redriven += moved
         if (moved > 0) wake()
       }

@@ -209,7 +209,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       // Outside its home, a mapping shows only the versions that have run in the environment.
       if (row.version !== null) {
         const seen = await versionsIn(db, row, scope.environment)
-        query = query.where('version', '=', sql<number>`any(${seen}::int[])`)
+        query = query.where(sql<boolean>`version = any(${seen}::int[])`)
       }
       if (cursor !== undefined) {
         query = query.where('version', '<', Math.min(decodeCursor(cursor, ['number'])[0] as number, 2147483647))

@@ -25,6 +25,7 @@ interface Row {
   environment: Environment
   version: number | null
   definition: string
+  topic: string
   last_version: number
   home_version: number | null
   created_at: number

@@ -104,8 +104,8 @@ async function findTransaction (
 /** Waits for the slot: a session that has ended holds it a moment longer. */
 async function slotFreed (client: SourceClient, slot: string): Promise<void> {
   for (let attempts = 0; attempts < 50; attempts++) {
-    const { rows } = await client.query('select from pg_replication_slots where slot_name = $1 and active', [slot])
-    if (rows.length === 0) return
+    const { rowCount } = await client.query('select from pg_replication_slots where slot_name = $1 and active', [slot])
+    if (rowCount === 0) return
     await sleep(20)
   }
 }

@@ -72,6 +72,9 @@ export async function readFacts (client: Queryable): Promise<ServerFacts> {
   return { version: row.version, walLevel: row.wal_level }
 }
 
+/** `timeline` is int4 before PostgreSQL 16, int8 since. */
+interface IdentifiedSystem { systemid: string, timeline: unknown, xlogpos: string, dbname: string | null }
+
 /**
  * Reads the number that initdb generated; another number is another cluster, whatever the address. Requires the
  * privilege to replicate.
@@ -79,7 +82,7 @@ export async function readFacts (client: Queryable): Promise<ServerFacts> {
 export async function readSystemIdentifier (client: SourceClient): Promise<string> {
   const session = await client.another({ replication: 'database', statement_timeout: false, lock_timeout: 0 })
   try {
-    const { rows: [row] } = await session.query<{ systemid: string }>('IDENTIFY_SYSTEM')
+    const { rows: [row] } = await session.query<IdentifiedSystem>('IDENTIFY_SYSTEM')
     return String(row?.systemid)
   } finally {
     await session.close()
@@ -166,9 +169,10 @@ export async function createSlot (
 async function liftLimits (session: Queryable, signal: AbortSignal): Promise<number> {
   const tooLate = createDeadline(answerMaxMs, new SourceError('SOURCE_UNREACHABLE', '(before the slot was created)'))
   try {
-    const { rows: [own] } = await unlessAborted(session.query<{ pid: number }>(`select pg_backend_pid() as pid, (
-      select count(set_config(name, '0', false)) from pg_settings
-      where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout'))`),
+    const { rows: [own] } = await unlessAborted(session.query<{ pid: number, lifted: string }>(`
+      select pg_backend_pid() as pid, (
+        select count(set_config(name, '0', false)) from pg_settings
+        where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout')) as lifted`),
     AbortSignal.any([signal, tooLate.signal]))
     if (typeof own?.pid !== 'number') throw new SourceError('SOURCE_PROTOCOL', '(the result of a query is malformed)')
     return own.pid

@@ -295,7 +295,7 @@ export interface Wanted { webhookId: string, slots: number, afterLane: string }
 export function createQueue ({ pool }: { pool: pg.Pool }) {
   /** Returns how many outbox rows it found. */
   async function expandOnce (statement: pg.QueryConfig): Promise<number> {
-    const { rows: [row] } = await pool.query<{ found: number }>(statement)
+    const { rows: [row] } = await pool.query<{ found: number, made: number }>(statement)
     return row?.found ?? 0
   }
 
