@@ -2,7 +2,7 @@ import { isAllowed } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { mayReadTopic } from '../identity/access/reading.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
-import type { Within } from '../webhooks/endpoints.ts'
+import type { Within } from '../webhooks/endpoint-rows.ts'
 
 /** The scope of a debugger request, and what its principal may see. */
 export interface Asker {

@@ -9,7 +9,7 @@ import type { Principal } from '../identity/access/principal.ts'
 import { coversEventSql } from '../identity/access/reading-sql.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
-import { webhookNotFound, type Within } from './endpoints.ts'
+import { webhookNotFound, type Within } from './endpoint-rows.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
 import type { Queue } from './dispatch/queue.ts'
 

@@ -1,5 +1,5 @@
 import type { OwnedData } from '../identity/applications/owned-data.ts'
-import { removeOwned } from './endpoints.ts'
+import { deleteDeliveries } from './delete-deliveries.ts'
 
 /** The webhooks of an application. Foreign keys delete them with it; their deliveries follow in batches. */
 export const ownedWebhooks: OwnedData = {
@@ -7,5 +7,5 @@ export const ownedWebhooks: OwnedData = {
     await trx.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).limit(1)
       .executeTakeFirst() !== undefined,
 
-  delete: async (_trx, applicationId) => async db => { await removeOwned(db, applicationId) }
+  delete: async (_trx, applicationId) => async db => { await deleteDeliveries(db, applicationId) }
 }

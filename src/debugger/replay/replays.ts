@@ -11,7 +11,7 @@ import { randomId } from '../../foundation/ids.ts'
 import { invalid } from '../../foundation/json.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import type { Topics } from '../../registry/topics/topics.ts'
-import type { Within } from '../../webhooks/endpoints.ts'
+import type { Within } from '../../webhooks/endpoint-rows.ts'
 import { eventNotFound } from '../subject.ts'
 import type { TraceReader } from '../trace-reader.ts'
 

@@ -4,7 +4,7 @@ import { environments, type Environment } from '../../../schemas/scope.ts'
 import { system } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import type { Intent, Writer } from '../../events/intent.ts'
-import { countUp } from '../endpoints.ts'
+import { incrementWebhookVersion } from '../webhook-version.ts'
 
 export const deactivatedTopic = 'system.webhook.deactivated'
 
@@ -55,7 +55,7 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
     ): Promise<void> {
       const now = Date.now()
       const webhook = await db.transaction().execute(async trx => {
-        await countUp(trx, applicationId)
+        await incrementWebhookVersion(trx, applicationId)
         const row = await trx.updateTable('webhooks').set({
           active: false, deactivated_reason: reason, deactivation_untold: true, updated_at: now
         })
