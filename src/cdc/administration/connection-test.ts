@@ -17,9 +17,9 @@ import { addTableSql, isPublished } from '../source/publication.ts'
 import { SourceError, toConversationError, type SourceClient, type SourceProblem } from '../source/source.ts'
 import type { Source, Sources } from '../threads/source-pool.ts'
 import { quoteIdentifier, tableKey, tableText, type TableName } from '../mappings/table-name.ts'
-import {
-  fullIdentitySql, isFull, problemsOf, readPublishedTable, whyNotFull, writeProblems
-} from '../source/table-problems.ts'
+import { isFull, readPublishedTable } from '../source/published-table.ts'
+import { problemsOf, writeProblems } from '../source/table-problems.ts'
+import { fullIdentitySql, whyNotFull } from '../source/table-repairs.ts'
 import type { SourceThreads } from '../threads/source-threads.ts'
 
 interface Subject {

@@ -7,7 +7,8 @@ import { addTableSql, isPublished } from '../source/publication.ts'
 import type { SourceClient } from '../source/source.ts'
 import type { Source, Sources } from '../threads/source-pool.ts'
 import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
-import { problemsOf, readPublishedTable, type PublishedTable } from '../source/table-problems.ts'
+import { readPublishedTable, type PublishedTable } from '../source/published-table.ts'
+import { problemsOf } from '../source/table-problems.ts'
 import { readTable, type SourceTable } from '../source/tables.ts'
 
 /**

@@ -3,7 +3,8 @@ import { ConflictError, NotFoundError } from '../../errors.ts'
 import type { CompiledMapping } from '../mappings/compiled-mapping.ts'
 import type { SourceClient } from './source.ts'
 import { quoteIdentifier, quoteTable, tableText, type TableName } from '../mappings/table-name.ts'
-import { problemsOf, readPublishedTable, writeProblems, type PublishedTable } from './table-problems.ts'
+import { readPublishedTable, type PublishedTable } from './published-table.ts'
+import { problemsOf, writeProblems } from './table-problems.ts'
 import { readTable } from './tables.ts'
 
 interface PublishedRow { oid: number | null, is_published: boolean }
