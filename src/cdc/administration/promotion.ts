@@ -2,7 +2,7 @@ import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
 import type {
-  Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, PromotionCheck, RollbackBody
+  Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, RollbackBody
 } from '../../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -10,16 +10,18 @@ import { record } from '../../identity/audit/record.ts'
 import { authorize } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { jsonEqual } from '../../documents/json-equal.ts'
-import { ConflictError, NotFoundError } from '../../errors.ts'
+import { ConflictError } from '../../errors.ts'
 import { invalid } from '../../foundation/json.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
-import { findProblems } from './mapping-problems.ts'
-import { readMapping, toMapping, type MappingRow } from '../mappings/mapping-rows.ts'
+import { readMapping, toMapping } from '../mappings/mapping-rows.ts'
 import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
 import type { Sources } from '../threads/source-pool.ts'
-import { parseTableName, tableText } from '../mappings/table-name.ts'
-import { readTable } from '../source/tables.ts'
+import { parseTableName } from '../mappings/table-name.ts'
+import {
+  currentVersion, getVersion, setVersion, sourceVersion, takeSnapshot, versionNotFound, versionsIn
+} from './mapping-versions.ts'
+import { checkPromotion } from './promotion-checks.ts'
 
 export interface PromotionOptions {
   db: Kysely<Database>
@@ -32,173 +34,6 @@ export interface PromotionOptions {
  * its home environment, a mapping always runs one of its versions.
  */
 export function createPromotion ({ db, sources, changes }: PromotionOptions) {
-  async function versionOf (trx: Kysely<Database>, row: MappingRow, version: number): Promise<MappingDefinition> {
-    const found = await trx.selectFrom('mapping_versions').select('definition').where('mapping_id', '=', row.id).where(
-      'version', '=', version
-    ).executeTakeFirst()
-    if (found === undefined) throw versionNotFound(row, version)
-    return JSON.parse(found.definition) as MappingDefinition
-  }
-
-  /** Stores what the environment runs as a new version, and makes that version the environment's current one. */
-  async function snapshot (trx: Transaction<Database>, row: MappingRow, environment: Environment): Promise<number> {
-    const { last_version: version } = await trx.updateTable('mappings').set(eb => ({
-      last_version: eb('last_version', '+', 1)
-    }))
-      .where('id', '=', row.id).returning('last_version').executeTakeFirstOrThrow()
-    await trx.insertInto('mapping_versions')
-      .values({
-        mapping_id: row.id, version, environment, topic: row.definition.topic,
-        definition: JSON.stringify(row.definition), created_at: Date.now()
-      }).execute()
-    if (environment === row.home) {
-      await trx.updateTable('mappings').set({ home_version: version }).where('id', '=', row.id).execute()
-    } else await setVersion(trx, row, environment, version)
-    return version
-  }
-
-  async function setVersion (
-    trx: Transaction<Database>, { id }: MappingRow, environment: Environment, version: number
-  ): Promise<void> {
-    const values = { mapping_id: id, environment, version, versions: [version], updated_at: Date.now() }
-    await trx.insertInto('mapping_environments').values(values)
-      .onConflict(conflict =>
-        conflict.columns(['mapping_id', 'environment']).doUpdateSet({
-          version,
-          versions: sql`array_append(array_remove(mapping_environments.versions, excluded.version), excluded.version)`,
-          updated_at: values.updated_at
-        })
-      ).execute()
-  }
-
-  /** Returns the versions that have run in an environment other than the home. */
-  async function versionsIn (trx: Kysely<Database>, { id }: MappingRow, environment: Environment): Promise<number[]> {
-    const row = await trx.selectFrom('mapping_environments').select('versions').where('mapping_id', '=', id).where(
-      'environment', '=', environment
-    ).executeTakeFirst()
-    return row?.versions ?? []
-  }
-
-  async function targetVersion (
-    trx: Kysely<Database>, { id }: MappingRow, environment: Environment
-  ): Promise<number | null> {
-    const row = await trx.selectFrom('mapping_environments').select('version').where('mapping_id', '=', id).where(
-      'environment', '=', environment
-    ).executeTakeFirst()
-    return row?.version ?? null
-  }
-
-  /** Returns the source's latest version. At home, that is the latest snapshot, and one is taken if none exists. */
-  async function sourceVersion (
-    trx: Transaction<Database>, row: MappingRow, from: Environment, isDryRun: boolean
-  ): Promise<number> {
-    if (from !== row.home) return await targetVersion(trx, row, from) as number
-    if (row.homeVersion !== null) return row.homeVersion
-    return isDryRun ? row.lastVersion + 1 : await snapshot(trx, row, from)
-  }
-
-  /**
-   * Checks the topic, schema and table in the target environment. No failed check prevents a promotion, because
-   * promoting does not enable the mapping.
-   */
-  async function check (to: Scope, from: Scope, definition: MappingDefinition): Promise<PromotionCheck[]> {
-    const topicIn = (scope: Scope) =>
-      db.selectFrom('topics').select('active_schema_version as version')
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
-          'name', '=', definition.topic
-        ).executeTakeFirst()
-    const [there, here] = await Promise.all([topicIn(to), topicIn(from)])
-    const { topic } = definition
-    return [
-      there === undefined
-        ? { name: 'topic', status: 'failed', message: `The topic ${topic} is not registered in ${to.environment}` }
-        : { name: 'topic', status: 'ok', message: `The topic ${topic} is registered in ${to.environment}` },
-      await schemaCheck({ topic, to, from, there: there?.version ?? null, here: here?.version ?? null }),
-      await tableCheck(to, definition)
-    ]
-  }
-
-  async function schemaCheck (
-    { topic, to, from, there, here }: {
-      topic: string
-      to: Scope
-      from: Scope
-      there: number | null
-      here: number | null
-    }
-  ): Promise<PromotionCheck> {
-    if (there === null) {
-      return {
-        name: 'schema',
-        status: here === null ? 'ok' : 'warning',
-        message: `No schema of ${topic} is active in ${to.environment}${
-          here === null ? '' : `; in ${from.environment}, version ${here} is active`
-        }`
-      }
-    }
-    if (here === null) {
-      return {
-        name: 'schema',
-        status: 'warning',
-        message:
-          `Version ${there} of the schema of ${topic} is active in ${to.environment}; ${from.environment} has no ` +
-            'active schema'
-      }
-    }
-    const textOf = async (scope: Scope, version: number) =>
-      (await db.selectFrom('schemas').select('schema')
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
-          'topic', '=', topic
-        ).where('version', '=', version)
-        .executeTakeFirst())?.schema ?? 'null'
-    const [target, source] = await Promise.all([textOf(to, there), textOf(from, here)])
-    if (jsonEqual(JSON.parse(target), JSON.parse(source))) {
-      return {
-        name: 'schema',
-        status: 'ok',
-        message: `The active schema of ${topic} is the same in ${to.environment} and ${from.environment}`
-      }
-    }
-    return {
-      name: 'schema',
-      status: 'warning',
-      message:
-          `The active schema of ${topic} in ${to.environment} (version ${there}) differs from that in ` +
-            `${from.environment} (version ${here})`
-    }
-  }
-
-  async function tableCheck (to: Scope, definition: MappingDefinition): Promise<PromotionCheck> {
-    const name = parseTableName(definition.table)
-    const found = await sources.ifPossible(to, async (client, source) => ({
-      table: await readTable(client, name), problems: await findProblems(client, source, [definition])
-    }))
-    if (found === undefined) {
-      return {
-        name: 'table',
-        status: 'warning',
-        message: `No database is connected in ${to.environment}, or it cannot be reached now`
-      }
-    }
-    if (found.table === undefined) {
-      return {
-        name: 'table',
-        status: 'failed',
-        message: `The database of ${to.environment} has no table ${tableText(name)}`
-      }
-    }
-    const problem = found.problems.get(definition)?.find(({ code }) => code !== 'NOT_PUBLISHED')
-    if (problem !== undefined) {
-      const { message, sql: statement } = problem
-      return { name: 'table', status: 'warning', message, ...(statement !== undefined && { sql: statement }) }
-    }
-    return {
-      name: 'table',
-      status: 'ok',
-      message: `The database of ${to.environment} has the table ${tableText(name)}`
-    }
-  }
-
   return {
     /** Lists versions, newest first. */
     async versions (scope: Scope, id: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingVersion>> {
@@ -233,7 +68,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       authorize(principal, place, 'database:create')
       return await changes.make(place, async trx => {
         const row = await readMapping(trx, place, id)
-        const version = await snapshot(trx, row, environment)
+        const version = await takeSnapshot(trx, row, environment)
         const { created_at: createdAt } = await trx.selectFrom('mapping_versions').select('created_at').where(
           'mapping_id', '=', id
         ).where('version', '=', version).executeTakeFirstOrThrow()
@@ -268,7 +103,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
             `must not be ${environment}: ${target} is the home of the mapping and runs its working copy`
           )
         }
-        const previousVersion = await targetVersion(trx, row, target)
+        const previousVersion = await currentVersion(trx, row, target)
         if (expectedVersion !== undefined && (previousVersion ?? 0) !== expectedVersion) {
           throw new ConflictError(
             'VERSION_MISMATCH',
@@ -278,8 +113,8 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
           )
         }
         const version = await sourceVersion(trx, row, environment, dryRun)
-        const definition = version > row.lastVersion && dryRun ? row.definition : await versionOf(trx, row, version)
-        const previous = previousVersion === null ? undefined : await versionOf(trx, row, previousVersion)
+        const definition = version > row.lastVersion && dryRun ? row.definition : await getVersion(trx, row, version)
+        const previous = previousVersion === null ? undefined : await getVersion(trx, row, previousVersion)
         if (!dryRun) {
           if (await isActive(trx, id, target)) await publish(definition)
           await setVersion(trx, row, target, version)
@@ -303,7 +138,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       if (!dryRun && previous !== undefined && previous.table !== definition.table) {
         await changes.tidy(to, parseTableName(previous.table))
       }
-      return { ...answer, checks: await check(to, from, definition) }
+      return { ...answer, checks: await checkPromotion({ db, sources }, to, from, definition) }
     },
 
     /**
@@ -322,7 +157,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         if (environment !== row.home && !(await versionsIn(trx, row, environment)).includes(version)) {
           throw versionNotFound(row, version, environment)
         }
-        const definition = await versionOf(trx, row, version)
+        const definition = await getVersion(trx, row, version)
         if (await isActive(trx, id, environment)) await publish(definition)
         if (environment !== row.home) await setVersion(trx, row, environment, version)
         else {
@@ -344,12 +179,6 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   }
 }
 export type MappingPromotion = ReturnType<typeof createPromotion>
-
-const versionNotFound = ({ id }: MappingRow, version: number, environment?: Environment) =>
-  new NotFoundError(
-    'MAPPING_VERSION_NOT_FOUND',
-    `The mapping ${id} has no version ${version}${environment === undefined ? '' : ` that has run in ${environment}`}`
-  )
 
 /** Compares two definitions field by field. */
 function diffOf (before: MappingDefinition | undefined, after: MappingDefinition): Promotion['diff'] {
