@@ -19,6 +19,14 @@ export default [
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/naming-convention': ['error', {
+        selector: ['variable', 'classProperty'],
+        // A variable that is named after an environment variable keeps the name of it.
+        filter: { regex: '^(NODE_ENV|TZ)$', match: false },
+        format: null,
+        custom: { regex: '^[A-Z][A-Z0-9_]+$', match: false }
+      }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-import-type-side-effects': 'error'
     }

@@ -22,6 +22,8 @@ export class Random {
   }
 
   pick<T> (list: readonly T[]): T {
-    return list[this.below(list.length)]!
+    const picked = list[this.below(list.length)]
+    if (picked === undefined) throw new RangeError('cannot pick from an empty list')
+    return picked
   }
 }

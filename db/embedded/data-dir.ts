@@ -35,10 +35,10 @@ async function assertOurs (dataDir: string): Promise<void> {
 }
 
 async function firstClosedToUs (dataDir: string): Promise<string | undefined> {
-  const { R_OK, W_OK, X_OK } = constants
-  if (!await isOpen(dataDir, R_OK | W_OK | X_OK)) return dataDir
+  const readWrite = constants.R_OK | constants.W_OK
+  if (!await isOpen(dataDir, readWrite | constants.X_OK)) return dataDir
   for (const file of ['postgres-password', 'postgres.log'].map((name) => join(dataDir, name))) {
-    if (!await isOpen(file, R_OK | W_OK)) return file
+    if (!await isOpen(file, readWrite)) return file
   }
 }
 

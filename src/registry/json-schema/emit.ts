@@ -35,9 +35,8 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
   if (Object.keys(keywords).length === 0) return true
   const result: JsonObject = fuel ? { [fuelKeyword]: true } : {}
   if (keywords.type !== undefined) {
-    result['type'] = keywords.type.length === 1
-      ? keywords.type[0]!
-      : [...new Set(keywords.type)]
+    const [only] = keywords.type
+    result['type'] = only !== undefined && keywords.type.length === 1 ? only : [...new Set(keywords.type)]
   }
   for (const word of plainKeywords) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
   for (const word of schemaKeywords) if (keywords[word] !== undefined) result[word] = child(keywords[word])
@@ -49,10 +48,9 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
     else if (keywords[word] !== undefined) result[word] = child(keywords[word])
   }
   if (keywords.dependentRequired !== undefined) {
-    result['dependentRequired'] = object(keywords.dependentRequired, list =>
-      list)
+    result['dependentRequired'] = object(keywords.dependentRequired, names => names)
   }
-  if (keywords.contains !== undefined) writeContains(result, keywords, child)
+  writeContains(result, keywords, child)
   return result
 }
 
@@ -60,7 +58,8 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
 function writeContains (
   result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: WriteChild
 ): void {
-  const written: JsonObject = { contains: child(contains!) }
+  if (contains === undefined) return
+  const written: JsonObject = { contains: child(contains) }
   if (minContains !== undefined) written['minContains'] = minContains
   if (maxContains !== undefined) written['maxContains'] = maxContains
   if (prefixItems === undefined) Object.assign(result, written)

@@ -1,5 +1,5 @@
 import { canonical } from './json.ts'
-import { inPlace, inside, type SchemaNode } from './schema-node.ts'
+import { childrenOf, type SchemaNode } from './schema-node.ts'
 import type { Tick } from './steps.ts'
 
 /**
@@ -42,15 +42,11 @@ function settle (
     tick()
     open.add(next)
     let isSettled = true
-    for (const child of children(next)) isSettled = visit(child) && isSettled
-    if (isSettled) known.set(next, number(describe(next, child => known.get(child)!)))
+    for (const child of childrenOf(next)) isSettled = visit(child) && isSettled
+    if (isSettled) known.set(next, number(describe(next, child => known.get(child) ?? -1)))
     return isSettled
   }
   return visit(start)
-}
-
-function children (next: SchemaNode): SchemaNode[] {
-  return [...inPlace(next), ...inside(next)]
 }
 
 function describe ({ keywords }: SchemaNode, nameOf: (child: SchemaNode) => number): string {

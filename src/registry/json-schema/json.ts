@@ -43,7 +43,7 @@ export function codePointLength (text: string): number {
   let length = 0
   for (let i = 0; i < text.length; i++) {
     length++
-    if (text.codePointAt(i)! > 0xffff) i++
+    if ((text.codePointAt(i) ?? 0) > 0xffff) i++
   }
   return length
 }

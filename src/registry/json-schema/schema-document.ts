@@ -52,13 +52,17 @@ export class SchemaDocument {
   }
 
   pointerOf (raw: RawSchema): string {
-    return this.#places.get(raw)?.pointer ?? ''
+    return this.#placeOf(raw).pointer
+  }
+
+  #placeOf (raw: RawSchema): Place {
+    return this.#places.get(raw) ?? { raw, pointer: '', base: rootUri }
   }
 
   /** Returns the schema that a reference in `from` refers to. Throws SchemaError if it is not in this document. */
   * resolve (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
     if (this.#work.spend(steps.reference)) yield
-    const { base, pointer } = this.#places.get(from)!
+    const { base, pointer } = this.#placeOf(from)
     const path = pointerTo(pointer, '$ref')
     const target = parseUri(reference, base, path)
     const [uri, fragment = ''] = splitFragment(target)
@@ -107,9 +111,10 @@ export class SchemaDocument {
   * #index (raw: RawSchema, pointer: string, parentBase: string): Generator<void, void> {
     if (typeof raw === 'boolean') return
     const shapes = keywordShapes[this.dialect]
-    const words = Object.keys(raw).flatMap((word): [string, Shape][] =>
-      shapes.has(word) ? [[word, shapes.get(word)!]] : []
-    )
+    const words = Object.keys(raw).flatMap((word): [string, Shape][] => {
+      const shape = shapes.get(word)
+      return shape === undefined ? [] : [[word, shape]]
+    })
     if (this.#work.spend(steps.object + steps.keyword * words.length)) yield
     for (const [word, shape] of words) {
       const path = pointerTo(pointer, word)

@@ -5,14 +5,12 @@ const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ le
  * prove that grow exponentially with the pigeons.
  */
 export function pigeons (count: number) {
-  const names = list(count, i => list(count - 1, j => `p${i}in${j}`))
-  const alone = list(
-    count - 1, j => list(count, i => list(i, k => ({ not: { required: [names[i]![j]!, names[k]![j]!] } }))).flat()
-  ).flat()
-  return {
-    type: 'object',
-    allOf: [...names.map(places => ({ anyOf: places.map(name => ({ required: [name] })) })), ...alone]
-  }
+  const nameOf = (pigeon: number, hole: number): string => `p${pigeon}in${hole}`
+  const placed = list(count, pigeon => ({ anyOf: list(count - 1, hole => ({ required: [nameOf(pigeon, hole)] })) }))
+  const alone = list(count - 1, hole => list(count, pigeon => list(pigeon, other =>
+    ({ not: { required: [nameOf(pigeon, hole), nameOf(other, hole)] } })
+  )).flat()).flat()
+  return { type: 'object', allOf: [...placed, ...alone] }
 }
 
 /**
@@ -52,7 +50,7 @@ export function configuration (settings: number, { description = 'd'.repeat(150)
         }
       }
     },
-    properties: Object.fromEntries(list(settings, i => [`setting${i}`, kinds[i % kinds.length]!(i)])),
+    properties: Object.fromEntries(list(settings, i => [`setting${i}`, kinds.at(i % kinds.length)?.(i)])),
     allOf: [{ properties: { name: { $ref: '#/definitions/name' } } }]
   }
 }

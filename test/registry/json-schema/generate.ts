@@ -112,7 +112,7 @@ export function schema (random: Random, depth: number, draft: string): Raw {
   const type = random.pick(typeNames)
   if (random.chance(0.75)) result['type'] = random.chance(0.85) ? type : few(random, typeNames, 3)
   for (let i = random.below(3); i > 0; i--) {
-    const makers = makersByType[type]!
+    const makers = makersByType[type] ?? []
     if (makers.length > 0) Object.assign(result, random.pick(makers)(random, depth, draft))
   }
   if (random.chance(0.3)) Object.assign(result, random.pick(anyMakers)(random, depth, draft))
@@ -173,7 +173,8 @@ function mutateOne (random: Random, place: Record<string, unknown>, depth: numbe
   else if (word !== undefined && action < 7) place[word] = nudge(random, place[word])
   else {
     const type = typeof place['type'] === 'string' ? place['type'] : 'object'
-    const makers = random.chance(0.7) && makersByType[type]!.length > 0 ? makersByType[type]! : anyMakers
+    const own = makersByType[type] ?? []
+    const makers = random.chance(0.7) && own.length > 0 ? own : anyMakers
     Object.assign(place, random.pick(makers)(random, Math.min(depth, 1), draft))
   }
 }

@@ -91,7 +91,7 @@ const compare = (checker: SchemaChecker, writer: JsonSchema, reader: JsonSchema,
     schema: JSON.stringify(reader), earlier: [{ version: 1, schema: JSON.stringify(writer), directions: ['backward'] }],
     policy: 'lenient'
   }, applicationId)
-const changesOf = async (...args: Parameters<typeof compare>) => (await compare(...args)).pairs[0]!.changes
+const changesOf = async (...args: Parameters<typeof compare>) => (await compare(...args)).pairs[0]?.changes
 const text = JSON.stringify({ type: 'string' })
 
 t.setTimeout(600_000)
@@ -114,7 +114,8 @@ t.test('a pathological pair has a verdict or uses up its steps without blocking 
     const ms = performance.now() - start
     clearInterval(turning)
     delay.disable()
-    const changes = pair!.changes
+    if (pair === undefined) throw new Error(`${name}: no verdict`)
+    const { changes } = pair
     const refused = changes === 'gave-up' ? undefined : changes.find(change => !change.compatible)
     const outcome = changes === 'gave-up'
       ? 'gave up'
@@ -192,7 +193,7 @@ t.test('a long job ends early, and another job continues with the rest', async t
   const { pairs } = await checker.compare({ schema, earlier, policy: 'strict' })
   t.ok(pairs.length > 1 && pairs.length < 400, `${pairs.length} pairs of one job`)
   const { pairs: next } = await checker.compare({ schema, earlier: earlier.slice(pairs.length), policy: 'strict' })
-  t.equal(next[0]!.version, pairs.at(-1)!.version + 1)
+  t.equal(next[0]?.version, pairs.length + 1)
 })
 
 t.test('applications take turns, and none uses all threads', async t => {
@@ -200,15 +201,15 @@ t.test('applications take turns, and none uses all threads', async t => {
     const turns = new CheckerTurns(threads)
     const order: string[] = []
     const ends: (() => void)[] = []
-    const job = (name: string) => turns.take(name[0]!, async () => {
+    const job = (name: string) => turns.take(name.charAt(0), async () => {
       order.push(name)
       await new Promise<void>(resolve => ends.push(resolve))
     })
     const jobs = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'].map(job)
     await setImmediate()
     t.same(order, threads === 1 ? ['a1'] : ['a1', 'a2', 'b1'], `${threads} threads: at first`)
-    while (ends.length > 0) {
-      ends.shift()!()
+    for (let end = ends.shift(); end !== undefined; end = ends.shift()) {
+      end()
       await setImmediate()
       await setImmediate()
     }

@@ -23,7 +23,7 @@ function comparisonsOf (
     checker,
     load: async (_scope, _topic, numbers) => {
       loaded.push(...numbers)
-      return numbers.map(version => ({ version, schema: texts[version - 1]! }))
+      return numbers.map(version => ({ version, schema: texts[version - 1] ?? '' }))
     },
     ...stepsMax !== undefined && { stepsMax }
   })

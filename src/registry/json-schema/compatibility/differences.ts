@@ -24,6 +24,8 @@ export interface Difference {
 type Place = (inside: Formula) => Formula
 
 const differencesMax = 2_000
+/** Limits the properties that are listed one by one because the reader no longer names them. */
+const removedPropertiesMax = 200
 
 /** Walks two schemas side by side, down to the keywords that differ. */
 export class Differences {
@@ -58,10 +60,11 @@ export class Differences {
     for (const word of Object.keys(keywords) as (keyof Keywords)[]) {
       switch (word) {
         case 'allOf': for (const part of keywords.allOf ?? []) this.walk(sides.writer, part, sides.place); break
-        case 'properties': this.#properties(sides, keywords.properties!); break
-        case 'patternProperties': this.#patterns(sides, keywords.patternProperties!); break
+        case 'properties': this.#properties(sides, keywords); break
+        case 'patternProperties': this.#patterns(sides, keywords); break
         case 'additionalProperties': this.#others(sides, keywords); break
-        case 'prefixItems': case 'items': this.#items(sides, word, keywords); break
+        case 'prefixItems': this.#tuple(sides, keywords); break
+        case 'items': this.#items(sides, keywords); break
         case 'required': for (const name of keywords.required ?? []) this.#required(sides, name); break
         case 'unevaluatedItems': case 'unevaluatedProperties': this.#unevaluated(sides, word, keywords); break
         default: this.#keyword(sides, word, demandOf(word, keywords, this.#formulas))
@@ -95,12 +98,10 @@ export class Differences {
     if (!isDemanded) this.#keyword(sides, word, demand)
   }
 
-  #properties (sides: Sides, properties: Map<string, SchemaNode>): void {
-    for (const [name, schema] of properties) {
+  #properties (sides: Sides, { properties }: Keywords): void {
+    for (const [name, schema] of properties ?? []) {
       const key = this.#formulas.in([name])
-      const before = sides.writers.map(writer => writer.keywords.properties?.get(name)).find(found =>
-        found !== undefined
-      )
+      const before = firstOf(sides, writer => writer.properties?.get(name))
       if (before !== undefined) this.walk(before, schema, inside => sides.place(this.#withKey(key, inside)))
       else {
         const path = pointerTo(pointerOf(sides.reader, 'properties'), name)
@@ -117,12 +118,10 @@ export class Differences {
     }
   }
 
-  #patterns (sides: Sides, patterns: Map<string, SchemaNode>): void {
-    for (const [source, schema] of patterns) {
+  #patterns (sides: Sides, { patternProperties }: Keywords): void {
+    for (const [source, schema] of patternProperties ?? []) {
       const keys = this.#formulas.pattern(source)
-      const before = sides.writers.map(writer => writer.keywords.patternProperties?.get(source)).find(found =>
-        found !== undefined
-      )
+      const before = firstOf(sides, writer => writer.patternProperties?.get(source))
       if (before !== undefined) this.walk(before, schema, inside => sides.place(this.#withKey(keys, inside)))
       else {
         const path = pointerTo(pointerOf(sides.reader, 'patternProperties'), source)
@@ -140,45 +139,22 @@ export class Differences {
 
   /** Compares properties that the reader does not name: first those that the writer names, then all others. */
   #others (sides: Sides, keywords: Keywords): void {
+    const { additionalProperties } = keywords
+    if (additionalProperties === undefined) return
     const formulas = this.#formulas
-    const schema = formulas.schema(keywords.additionalProperties!)
+    const schema = formulas.schema(additionalProperties)
     const keys = otherKeys(keywords, formulas)
-    if (
-      sides.writers.some(writer =>
-        demandOf('additionalProperties', writer.keywords, formulas) === formulas.everyKey(keys, schema)
-      )
-    ) return
-    const gone = new Map(
-      sides.writers.flatMap(writer =>
-        [...writer.keywords.properties ?? []].map(([name]): [string, SchemaNode] => [name, writer])
-      ).filter(([name]) => keywords.properties?.has(name) !== true).slice(0, 200)
-    )
-    for (const [name, writer] of gone) {
-      const isOther = formulas.all([
-        formulas.in([name]),
-        ...keys.kind === 'all'
-          ? keys.parts.filter(part => part.kind === 'pattern')
-          : keys.kind === 'pattern'
-            ? [keys]
-            : []
-      ])
-      this.#add(
-        sides,
-        'additionalProperties',
-        formulas.everyKey(isOther, schema),
-        pointerTo(pointerOf(writer as Conjunct, 'properties'), name),
-        'property-removed',
-        `The property ${JSON.stringify(name)} is no longer declared. "additionalProperties" applies to it.`
-      )
-    }
-    const others = formulas.all([keys, formulas.in([...gone.keys()], true)])
+    const demand = formulas.everyKey(keys, schema)
+    if (sides.writers.some(writer => demandOf('additionalProperties', writer.keywords, formulas) === demand)) return
+    const removed = this.#removedProperties(sides, keywords, schema)
+    const others = formulas.all([keys, formulas.in(removed, true)])
     const before = sides.writers.find(writer => writer.keywords.additionalProperties !== undefined)
     let left = others
-    if (before !== undefined && typeof keywords.additionalProperties!.keywords !== 'boolean') {
+    if (before?.keywords.additionalProperties !== undefined && typeof additionalProperties.keywords !== 'boolean') {
       const common = otherKeys(before.keywords, formulas)
       left = formulas.all([others, formulas.not(common)])
       this.walk(
-        before.keywords.additionalProperties!, keywords.additionalProperties!,
+        before.keywords.additionalProperties, additionalProperties,
         inside => sides.place(this.#withKey(formulas.all([others, common]), inside))
       )
     }
@@ -192,31 +168,56 @@ export class Differences {
     )
   }
 
-  #items (sides: Sides, word: 'prefixItems' | 'items', keywords: Keywords): void {
+  /**
+   * Adds a difference for each property that only the writer names, and returns their names. The reader's schema of
+   * additional properties applies to them.
+   */
+  #removedProperties (sides: Sides, keywords: Keywords, schema: Formula): string[] {
     const formulas = this.#formulas
-    const from = keywords.prefixItems?.length ?? 0
-    if (word === 'prefixItems') {
-      for (const [i, schema] of keywords.prefixItems!.entries()) {
-        const before = sides.writers.map(writer => writer.keywords.prefixItems?.[i] ?? writer.keywords.items).find((
-          found
-        ) => found !== undefined)
-        this.walk(
-          before ?? node(true),
-          schema,
-          inside => sides.place(
-            formulas.all([formulas.types(arrayMask), formulas.size('array', i + 1), formulas.item(i, inside)])
-          )
+    const removed = new Map(
+      sides.writers.flatMap(writer =>
+        [...writer.keywords.properties?.keys() ?? []].map((name): [string, Conjunct] => [name, writer])
+      ).filter(([name]) => keywords.properties?.has(name) !== true).slice(0, removedPropertiesMax)
+    )
+    const unmatched = [...keywords.patternProperties?.keys() ?? []].map(source => formulas.pattern(source, true))
+    for (const [name, writer] of removed) {
+      this.#add(
+        sides,
+        'additionalProperties',
+        formulas.everyKey(formulas.all([formulas.in([name]), ...unmatched]), schema),
+        pointerTo(pointerOf(writer, 'properties'), name),
+        'property-removed',
+        `The property ${JSON.stringify(name)} is no longer declared. "additionalProperties" applies to it.`
+      )
+    }
+    return [...removed.keys()]
+  }
+
+  #tuple (sides: Sides, { prefixItems = [] }: Keywords): void {
+    const formulas = this.#formulas
+    for (const [i, schema] of prefixItems.entries()) {
+      this.walk(
+        firstOf(sides, writer => writer.prefixItems?.[i] ?? writer.items) ?? node(true),
+        schema,
+        inside => sides.place(
+          formulas.all([formulas.types(arrayMask), formulas.size('array', i + 1), formulas.item(i, inside)])
         )
-      }
+      )
+    }
+  }
+
+  #items (sides: Sides, keywords: Keywords): void {
+    const { items, prefixItems = [] } = keywords
+    if (items === undefined) return
+    const formulas = this.#formulas
+    const from = prefixItems.length
+    const before = firstOf(sides, writer => (writer.prefixItems?.length ?? 0) <= from ? writer.items : undefined)
+    if (before === undefined) {
+      this.#keyword(sides, 'items', demandOf('items', keywords, formulas))
       return
     }
-    const before = sides.writers.find(writer =>
-      writer.keywords.items !== undefined && (writer.keywords.prefixItems?.length ?? 0) <= from
-    )
-    if (before !== undefined) {
-      this.walk(before.keywords.items!, keywords.items!, inside =>
-        sides.place(formulas.all([formulas.types(arrayMask), formulas.count(from, inside, 1)])))
-    } else this.#keyword(sides, 'items', demandOf('items', keywords, formulas))
+    this.walk(before, items, inside =>
+      sides.place(formulas.all([formulas.types(arrayMask), formulas.count(from, inside, 1)])))
   }
 
   #withKey (keys: Formula, inside: Formula): Formula {
@@ -279,6 +280,17 @@ interface Sides {
   readonly reader: SchemaNode
   readonly writers: readonly Conjunct[]
   readonly place: Place
+}
+
+/** Returns the first schema that one of the writer's conjuncts has at a place. */
+function firstOf (
+  { writers }: Sides, schemaIn: (writer: Keywords) => SchemaNode | undefined
+): SchemaNode | undefined {
+  for (const { keywords } of writers) {
+    const found = schemaIn(keywords)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** Returns the schema and all schemas that it requires unconditionally. */

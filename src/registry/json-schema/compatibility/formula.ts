@@ -29,6 +29,8 @@ type Shape =
   | { readonly kind: 'opaque', readonly key: string, readonly reason: Reason, readonly negated: boolean }
 
 export type Literal = Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' | 'schema' | 'types' }>
+/** A literal that restricts the values of one type. */
+export type TypedLiteral = Exclude<Literal, { kind: 'in' | 'opaque' }>
 export type Of<K extends Formula['kind']> = Extract<Formula, { kind: K }>
 
 export function maskOf (...types: JsonType[]): number {
@@ -37,6 +39,8 @@ export function maskOf (...types: JsonType[]): number {
 const everyType = maskOf(...jsonTypes)
 
 /** Returns the type that a literal restricts, or undefined if it restricts all types. */
+export function subjectOf (literal: TypedLiteral): JsonType
+export function subjectOf (literal: Formula): JsonType | undefined
 export function subjectOf (literal: Formula): JsonType | undefined {
   switch (literal.kind) {
     case 'min': case 'max': case 'multiple': return 'number'
@@ -96,11 +100,12 @@ export class Formulas {
       if (part === neutral) continue
       for (const inner of part.kind === kind ? part.parts : [part]) flat.set(inner.id, inner)
     }
-    if (flat.size === 0) return neutral
     const list = [...flat.values()]
+    const [only] = list
+    if (only === undefined) return neutral
     this.#tick(list.length >> 2)
     return list.length === 1
-      ? list[0]!
+      ? only
       : this.#make(`${kind} ${[...flat.keys()].sort((a, b) => a - b).join()}`, { kind, parts: list })
   }
 
@@ -185,14 +190,12 @@ export class Formulas {
       case 'types': return this.types(everyType & ~formula.mask)
       case 'in': return this.#in(formula.values, !formula.negated)
       case 'opaque': return this.opaque(formula.key, formula.reason, !formula.negated)
-      default: return this.all([this.types(maskOf(subjectOf(formula)!)), this.#opposite(formula)])
+      default: return this.all([this.types(maskOf(subjectOf(formula))), this.#opposite(formula)])
     }
   }
 
   /** Returns the negation of a literal among the values of its type. */
-  #opposite (
-    literal: Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' | 'schema' | 'types' | 'in' | 'opaque' }>
-  ): Formula {
+  #opposite (literal: TypedLiteral): Formula {
     switch (literal.kind) {
       case 'min':
         return this.bound('max', literal.value, !literal.exclusive)

@@ -43,7 +43,7 @@ function stringHolds (literal: Formula, value: string): boolean {
   switch (literal.kind) {
     case 'size': return literal.of !== 'string' || isWithin(codePointLength(value), literal)
     case 'pattern': return patternMatcher(literal.source).test(value) !== literal.negated
-    case 'format': return stringFormats.get(literal.name)!(value) !== literal.negated
+    case 'format': return stringFormats.get(literal.name)?.(value) === !literal.negated
     default: return true
   }
 }
@@ -54,8 +54,10 @@ function arrayHolds (literal: Formula, value: Json[], context: HoldsContext): bo
       return literal.of !== 'array' || isWithin(value.length, literal)
     case 'unique':
       return hasUniqueItems(value) !== literal.negated
-    case 'item':
-      return literal.index >= value.length || holds(literal.then, value[literal.index]!, context)
+    case 'item': {
+      const item = value[literal.index]
+      return item === undefined || holds(literal.then, item, context)
+    }
     case 'rest':
       return value.slice(literal.from).every(item => holds(literal.then, item, context))
     case 'count':
@@ -70,19 +72,22 @@ function objectHolds (literal: Formula, value: JsonObject, context: HoldsContext
     case 'size':
       return literal.of !== 'object' || isWithin(Object.keys(value).length, literal)
     case 'every-key':
-      return keysIn(literal.keys, value, context).every(key => holds(literal.then, value[key]!, context))
+      return membersIn(literal.keys, value, context).every(member => holds(literal.then, member, context))
     case 'some-key':
-      return keysIn(literal.keys, value, context).some(key => holds(literal.then, value[key]!, context))
+      return membersIn(literal.keys, value, context).some(member => holds(literal.then, member, context))
     default:
       return true
   }
 }
 
-function keysIn (keys: Formula, value: JsonObject, context: HoldsContext): string[] {
+/** Returns the members of an object whose names are in a set. */
+function membersIn (keys: Formula, value: JsonObject, context: HoldsContext): Json[] {
   if (keys.kind === 'in' && !keys.negated) {
-    return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key))
+    return [...keys.values.values()]
+      .map(key => typeof key === 'string' && has(value, key) ? value[key] : undefined)
+      .filter(member => member !== undefined)
   }
-  return Object.keys(value).filter(key => holds(keys, key, context))
+  return Object.entries(value).filter(([key]) => holds(keys, key, context)).map(([, member]) => member)
 }
 
 function isWithin (count: number, { min, max }: { min: number, max: number }): boolean {

@@ -3,22 +3,21 @@ import type { Models } from './models.ts'
 
 /** Returns one value from each list, no two equal (a matching by augmenting paths), or undefined if impossible. */
 export function pickDistinct (lists: readonly Models[]): Json[] | undefined {
-  const texts = lists.map(({ values }) => values.map(canonical))
-  const takenBy = new Map<string, number>()
+  const candidates = lists.map(list => list.values.map(value => ({ text: canonical(value), value })))
+  const taken = new Map<string, { list: number, value: Json }>()
   const give = (list: number, tried: Set<string>): boolean => {
-    for (const text of texts[list] ?? []) {
+    for (const { text, value } of candidates[list] ?? []) {
       if (tried.has(text)) continue
       tried.add(text)
-      const owner = takenBy.get(text)
-      if (owner !== undefined && !give(owner, tried)) continue
-      takenBy.set(text, list)
+      const owner = taken.get(text)
+      if (owner !== undefined && !give(owner.list, tried)) continue
+      taken.set(text, { list, value })
       return true
     }
     return false
   }
   for (let list = 0; list < lists.length; list++) if (!give(list, new Set())) return undefined
-  const values = new Map(lists.flatMap(({ values }) => values.map(value => [canonical(value), value] as const)))
   const picked: Json[] = []
-  for (const [text, list] of takenBy) picked[list] = values.get(text)!
+  for (const { list, value } of taken.values()) picked[list] = value
   return picked
 }

@@ -79,7 +79,7 @@ class ArraySearch {
     if (this.#isUnique && this.#hasTooFewValues()) return undefined
     const layout = this.#layOut()
     if (layout === undefined) return undefined
-    if (!this.#isUnique) return layout.map(formula => this.#solver.models([formula]).values[0]!)
+    if (!this.#isUnique) return layout.flatMap(formula => this.#solver.models([formula]).values.slice(0, 1))
     const distinct = pickDistinct(layout.map(formula => this.#solver.models([formula], layout.length + 1)))
     if (distinct === undefined) this.#doubt ??= 'cardinality'
     return distinct
@@ -103,7 +103,7 @@ class ArraySearch {
     const walk = (layout: Layout, seen: readonly number[]): Layout | undefined => {
       this.#solver.tick()
       const position = layout.length
-      if (position >= this.#min && seen.every((count, i) => count >= this.#counts[i]!.min)) return layout
+      if (position >= this.#min && this.#counts.every(({ min }, i) => (seen[i] ?? 0) >= min)) return layout
       if (position >= Math.min(longest, itemsMax * 2)) return undefined
       const key = `${position} ${seen.join()}`
       if (dead.has(key)) return undefined
@@ -123,7 +123,7 @@ class ArraySearch {
     const { formulas } = this.#solver
     let choices: [Formula[], number[]][] = [[[this.#at(position)], []]]
     for (const [i, { from, of, min, max }] of this.#counts.entries()) {
-      const count = seen[i]!
+      const count = seen[i] ?? 0
       choices = choices.flatMap(([parts, counts]): [Formula[], number[]][] => {
         if (position < from) return [[parts, [...counts, 0]]]
         const options: [Formula[], number[]][] = []

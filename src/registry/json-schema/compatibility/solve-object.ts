@@ -83,7 +83,11 @@ class ObjectSearch {
   #complete (required: ReadonlyMap<string, Formula[]>, slots: readonly Slot[]): JsonObject | undefined {
     if (required.size + slots.length > this.#max) return undefined
     const object: JsonObject = {}
-    for (const [name, demands] of required) setOwn(object, name, this.#value(name, demands)!)
+    for (const [name, demands] of required) {
+      const value = this.#value(name, demands)
+      if (value === undefined) return undefined
+      setOwn(object, name, value)
+    }
     for (const slot of slots) {
       if (!this.#fillSlot(object, slot, Object.keys(object).length > required.size)) return undefined
     }

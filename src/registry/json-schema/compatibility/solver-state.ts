@@ -79,14 +79,21 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
   }
 }
 
-const reduced = new Map(jsonTypes.map(type => [type, new WeakMap<Formula, Formula>()]))
+const reduced: Record<JsonType, WeakMap<Formula, Formula>> = {
+  null: new WeakMap(),
+  boolean: new WeakMap(),
+  number: new WeakMap(),
+  string: new WeakMap(),
+  array: new WeakMap(),
+  object: new WeakMap()
+}
 
 /** Returns the formula without the parts that the type alone decides. */
 function reduce (formula: Formula, type: JsonType, formulas: Formulas): Formula {
-  const known = reduced.get(type)!.get(formula)
+  const known = reduced[type].get(formula)
   if (known !== undefined) return known
   const result = reduceAfresh(formula, type, formulas)
-  reduced.get(type)!.set(formula, result)
+  reduced[type].set(formula, result)
   return result
 }
 
@@ -121,7 +128,8 @@ function oppositeAfresh (formula: Formula, formulas: Formulas): number {
   const negated = formulas.not(formula)
   if (subjectOf(formula) === undefined || negated.kind !== 'all') return negated.id
   const parts = negated.parts.filter(part => part.kind !== 'types')
-  return parts.length === 1 ? parts[0]!.id : negated.id
+  const [only] = parts
+  return only !== undefined && parts.length === 1 ? only.id : negated.id
 }
 
 /** Returns the demands that a value is none of the listed objects or arrays, in terms of their members. */
@@ -144,9 +152,8 @@ function arrayLike (value: Json[], formulas: Formulas): Formula[] {
 }
 
 function objectLike (value: { [key: string]: Json }, formulas: Formulas): Formula[] {
-  const names = Object.keys(value)
   return [
-    formulas.everyKey(formulas.in(names, true), formulas.false),
-    ...names.map(name => formulas.someKey(formulas.in([name]), formulas.in([value[name]!])))
+    formulas.everyKey(formulas.in(Object.keys(value), true), formulas.false),
+    ...Object.entries(value).map(([name, member]) => formulas.someKey(formulas.in([name]), formulas.in([member])))
   ]
 }

@@ -1,7 +1,7 @@
-import { type Formula, Formulas, type Literal } from './formula.ts'
+import { type Formula, Formulas } from './formula.ts'
 import { holds } from './holds.ts'
 import { identify } from '../identity.ts'
-import { type Json, jsonTypes, type JsonType } from '../json.ts'
+import { type Json, jsonTypes, typeOf } from '../json.ts'
 import { Languages } from '../regex/pattern-language.ts'
 import type { Reason } from './reasons.ts'
 import { type Models, noModels, type Questions } from './models.ts'
@@ -20,9 +20,7 @@ import { GaveUp, type Tick } from '../steps.ts'
 const depthMax = 1_500
 const searchDepthMax = 4_000
 
-const solveByType: Partial<Record<JsonType, (literals: readonly Literal[], want: number, solver: Solver) => Models>> = {
-  number: solveNumber, string: solveString, array: solveArray, object: solveObject
-}
+const solveByType = { number: solveNumber, string: solveString, array: solveArray, object: solveObject }
 
 /**
  * Finds values in the set of a formula, or proves that there are none, one type of value at a time. The rules of the
@@ -141,9 +139,12 @@ export class Solver implements Questions {
 
   #searchState (state: State, want: number): Models {
     this.tick()
-    const finite = this.#finite(state)
-    if (finite !== undefined) return { values: finite, exhausted: true }
-    const plain = solveByType[state.type]!(state.literals, want, this)
+    const { type } = state
+    if (type === 'null') return this.#among([null], state)
+    if (type === 'boolean') return this.#among([true, false], state)
+    const listed = listedValues(state)
+    if (listed !== undefined) return this.#among(listed, state)
+    const plain = solveByType[type](state.literals, want, this)
     if (state.clauses.length === 0 || (plain.values.length === 0 && plain.exhausted)) return plain
     const found = new Gathering(want)
     const fitting = plain.values.filter(value => state.clauses.every(clause => this.holds(clause, value)))
@@ -168,25 +169,20 @@ export class Solver implements Questions {
     return branches.models
   }
 
-  /** Returns the values of a state that obviously has only a few. */
-  #finite (state: State): Json[] | undefined {
-    const candidates = candidatesOf(state)
-    return candidates?.filter(value =>
+  /** Returns the values of a state that can only have the given ones. */
+  #among (candidates: readonly Json[], state: State): Models {
+    const values = candidates.filter(value =>
       state.literals.every(literal => this.holds(literal, value)) &&
       state.clauses.every(clause => this.holds(clause, value))
     )
+    return { values, exhausted: true }
   }
 }
 
-function candidatesOf ({ type, literals }: State): Json[] | undefined {
-  if (type === 'null') return [null]
-  if (type === 'boolean') return [true, false]
+/** Returns the values of the state's type that one of its literals lists, or undefined without such a literal. */
+function listedValues ({ type, literals }: State): Json[] | undefined {
   const list = literals.find(literal => literal.kind === 'in' && !literal.negated)
-  return list?.kind === 'in'
-    ? [...list.values.values()].filter(value =>
-        (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value) === type
-      )
-    : undefined
+  return list?.kind === 'in' ? [...list.values.values()].filter(value => typeOf(value) === type) : undefined
 }
 
 /** Combines the answers of several questions that together form one. */

@@ -50,8 +50,7 @@ export class WitnessSearch {
       this.#solver.findWithin(steps / 3, parts, modelsMax)?.values ?? []
     )
     const seen = new Set<string>()
-    for (let i = 0; i < near.length + triesMax && this.#solver.stepsLeft > stepsLeftMin; i++) {
-      const document = i < near.length ? near[i]! : this.#vary(this.#pick(near.length > 0 ? near : this.#parts()))
+    for (const document of this.#candidates(near, stepsLeftMin)) {
       const text = canonical(document)
       if (seen.has(text)) continue
       seen.add(text)
@@ -60,14 +59,22 @@ export class WitnessSearch {
     return undefined
   }
 
+  /** Yields the given documents, then random variations of them, while steps are left. */
+  * #candidates (near: readonly Json[], stepsLeftMin: number): Generator<Json> {
+    for (const document of near) if (this.#solver.stepsLeft > stepsLeftMin) yield document
+    for (let i = 0; i < triesMax && this.#solver.stepsLeft > stepsLeftMin; i++) {
+      yield this.#vary(this.#pick(near.length > 0 ? near : this.#parts()))
+    }
+  }
+
   /** Returns the document with one value replaced, removed or added at a random place. */
   #vary (document: Json): Json {
     if (Array.isArray(document) && document.length > 0 && this.#random() < 0.7) {
       const at = Math.floor(this.#random() * document.length)
       if (this.#random() < 0.3) return [...document, this.#pick(this.#parts())]
-      return document.with(at, this.#vary(document[at]!))
+      return document.map((item, i) => i === at ? this.#vary(item) : item)
     }
-    if (isObject(document) && this.#random() < 0.8) return this.#varyObject(document as JsonObject)
+    if (isObject(document) && this.#random() < 0.8) return this.#varyObject(document)
     return this.#pick(this.#parts())
   }
 
@@ -77,8 +84,8 @@ export class WitnessSearch {
       ? this.#pick(keys)
       : this.#pick(this.#parts().filter(part => typeof part === 'string'))
     const copy = { ...document }
-    if (this.#random() < 0.2) delete copy[key as string]
-    else copy[key as string] = this.#vary(copy[key as string] ?? this.#pick(this.#parts()))
+    if (this.#random() < 0.2) delete copy[key]
+    else copy[key] = this.#vary(copy[key] ?? this.#pick(this.#parts()))
     return copy
   }
 
@@ -110,7 +117,9 @@ export class WitnessSearch {
   }
 
   #pick<T> (list: readonly T[]): T {
-    return list[Math.floor(this.#random() * list.length)]!
+    const picked = list[Math.floor(this.#random() * list.length)]
+    if (picked === undefined) throw new RangeError('cannot pick from an empty list')
+    return picked
   }
 
   /** Returns a pseudo-random number. The sequence is the same in every run (mulberry32). */

@@ -127,8 +127,9 @@ export class Languages {
     }
     this.#tick(flat.size)
     const list = [...flat.values()].sort((a, b) => a.id - b.id)
-    if (list.length === 0) return this.#none
-    if (list.length === 1) return list[0]!
+    const [only] = list
+    if (only === undefined) return this.#none
+    if (list.length === 1) return only
     return this.#make(
       `or ${list.map(part => part.id).join()}`,
       { kind: 'or', parts: list },

@@ -13,6 +13,9 @@ export type Pattern =
   | { kind: 'concat' | 'or', parts: Pattern[] }
   | { kind: 'repeat', part: Pattern, min: number, max: number }
 
+/** A set of characters: inside of brackets, or an escape that stands for one. */
+type Member = Extract<Pattern, { kind: 'chars' | 'property' }>
+
 export class PatternError extends Error {}
 
 /** Limits nesting, which could otherwise exhaust the stack. No useful pattern is nested deeper. */
@@ -23,7 +26,9 @@ export function parsePattern (source: string): Pattern {
   return new Parser(source).parse()
 }
 
-const controlEscapes: Record<string, number> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 }
+const controlEscapes: ReadonlyMap<string, number> = new Map([
+  ['t', 9], ['n', 10], ['v', 11], ['f', 12], ['r', 13], ['0', 0]
+])
 
 class Parser {
   readonly #text: string[]
@@ -82,7 +87,7 @@ class Parser {
   }
 
   #atom (): Pattern {
-    const char = this.#text[this.#at++]!
+    const char = this.#next('it ends too early')
     switch (char) {
       case '^': return { kind: 'start' }
       case '$': return { kind: 'end' }
@@ -91,7 +96,7 @@ class Parser {
       case '(': return this.#group()
       case '\\': return this.#escape()
       case '*': case '+': case '?': throw new PatternError(`it has nothing before "${char}" to repeat`)
-      default: return one(char.codePointAt(0)!)
+      default: return one(codeOf(char))
     }
   }
 
@@ -118,10 +123,9 @@ class Parser {
   }
 
   /** Reads an escape of a set of characters, inside or outside of brackets. */
-  #classEscape (): { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string } {
-    const char = this.#text[this.#at++]
+  #classEscape (): Member {
+    const char = this.#next('it ends in a backslash')
     switch (char) {
-      case undefined: throw new PatternError('it ends in a backslash')
       case 'd': return { kind: 'chars', ranges: digit }
       case 'D': return { kind: 'chars', ranges: complement(digit) }
       case 'w': return { kind: 'chars', ranges: wordCharacter }
@@ -131,11 +135,12 @@ class Parser {
       case 'p': case 'P': return { kind: 'property', re2: this.#property(char) }
       case 'x': return one(this.#hex(2))
       case 'u': return one(this.#unicode())
-      case 'c': return one(this.#text[this.#at++]!.codePointAt(0)! % 32)
+      case 'c': return one(codeOf(this.#next('it has "\\c" without a letter')) % 32)
     }
-    if (Object.hasOwn(controlEscapes, char)) return one(controlEscapes[char]!)
+    const control = controlEscapes.get(char)
+    if (control !== undefined) return one(control)
     if (/[A-Za-z0-9]/.test(char)) throw new PatternError(`"\\${char}" is not an escape`)
-    return one(char.codePointAt(0)!)
+    return one(codeOf(char))
   }
 
   #property (letter: string): string {
@@ -159,10 +164,10 @@ class Parser {
       return code
     }
     const high = this.#hex(4)
-    const low = /^\\u(d[c-f][0-9a-f]{2})/i.exec(this.#text.slice(this.#at, this.#at + 6).join(''))
-    if (high < 0xd800 || high > 0xdbff || low === null) return high
+    const [, low] = /^\\u(d[c-f][0-9a-f]{2})/i.exec(this.#text.slice(this.#at, this.#at + 6).join('')) ?? []
+    if (high < 0xd800 || high > 0xdbff || low === undefined) return high
     this.#at += 6
-    return (high - 0xd800) * 0x400 + parseInt(low[1]!, 16) - 0xdc00 + 0x10000
+    return (high - 0xd800) * 0x400 + parseInt(low, 16) - 0xdc00 + 0x10000
   }
 
   #hex (digits: number): number {
@@ -193,10 +198,17 @@ class Parser {
     return { kind: 'chars', ranges: negated ? complement(ranges) : union(ranges) }
   }
 
-  #classMember (): { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string } {
-    if (!this.#take('\\')) return one(this.#text[this.#at++]?.codePointAt(0) ?? 0)
+  #classMember (): Member {
+    if (!this.#take('\\')) return one(codeOf(this.#next('it has a bracket that is not closed')))
     if (this.#take('b')) return one(8)
     return this.#classEscape()
+  }
+
+  /** Returns the next character and moves past it. Throws PatternError with the reason at the end of the pattern. */
+  #next (reason: string): string {
+    const char = this.#text[this.#at++]
+    if (char === undefined) throw new PatternError(reason)
+    return char
   }
 
   #sees (char: string): boolean {
@@ -210,11 +222,14 @@ class Parser {
   }
 }
 
+function codeOf (char: string): number {
+  return char.codePointAt(0) ?? 0
+}
+
 function one (code: number): { kind: 'chars', ranges: Ranges } {
   return { kind: 'chars', ranges: [[code, code]] }
 }
 
-type Member = { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string }
 function spanOf (from: Member, to: Member): readonly [number, number] {
   const first = from.kind === 'chars' && from.ranges.length === 1 ? from.ranges[0] : undefined
   const last = to.kind === 'chars' && to.ranges.length === 1 ? to.ranges[0] : undefined

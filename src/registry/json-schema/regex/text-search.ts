@@ -63,11 +63,11 @@ function * steps (from: Place, languages: Languages): Generator<Place> {
   const live = from.states.filter(state => !languages.isAll(state) && !languages.isNone(state))
   const ends = new Set(cuts(live))
   for (const code of from.trie?.next.keys() ?? []) ends.add(code).add(code + 1)
-  const borders = [...ends].filter(code => code <= lastCodePoint).sort((a, b) => rank(a) - rank(b) || a - b)
-  const ascending = [...borders].sort((a, b) => a - b)
-  const until = new Map(ascending.map((code, i) => [code, (ascending[i + 1] ?? lastCodePoint + 1) - 1]))
-  for (const first of borders) {
-    const code = nicest(first, until.get(first)!)
+  const starts = [...ends].filter(code => code <= lastCodePoint).sort((a, b) => a - b)
+  const ranges = starts.map((first, i) => ({ first, last: (starts[i + 1] ?? lastCodePoint + 1) - 1 }))
+  ranges.sort((a, b) => rank(a.first) - rank(b.first) || a.first - b.first)
+  for (const { first, last } of ranges) {
+    const code = nicest(first, last)
     yield {
       states: from.states.map(state => languages.after(state, code)), trie: from.trie?.next.get(code), from, code
     }
@@ -105,7 +105,7 @@ function trieOf (texts: ReadonlySet<string>): Trie | undefined {
   for (const text of texts) {
     let at = root
     for (const char of text) {
-      const code = char.codePointAt(0)!
+      const code = char.codePointAt(0) ?? 0
       const next = at.next.get(code) ?? { isEnd: false, next: new Map() }
       at.next.set(code, next)
       at = next

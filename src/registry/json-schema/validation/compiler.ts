@@ -31,11 +31,16 @@ const functionSteps = 100
  * before or at its first call.
  */
 export class Compiler {
+  /** The function of the whole schema. */
+  readonly root: LazyFunction
   readonly #functions: LazyFunction[]
   readonly #ajv: InstanceType<typeof Ajv>
 
   constructor (fuel: Fuel, slices: readonly Slice[], { allErrors, tracksEvaluated, work }: CompilerOptions) {
     this.#functions = slices.map(slice => new LazyFunction(slice, source => this.#compile(source)))
+    const [root] = this.#functions
+    if (root === undefined) throw new RangeError('a schema has at least one slice')
+    this.root = root
     const regExp = linearTime(fuel)
     this.#ajv = new Ajv({
       next: true,
@@ -74,16 +79,10 @@ export class Compiler {
     }
   }
 
-  /** The function of the whole schema. */
-  get root (): SliceFunction {
-    return this.#functions[0]!
-  }
-
   /** Compiles the functions that have not been called yet, and yields after each. */
   * compileAll (): Generator<void, void> {
-    const [root, ...others] = this.#functions
-    for (const one of [...others, root!]) {
-      one.compile()
+    for (const slice of [...this.#functions.slice(1), this.root]) {
+      slice.compile()
       yield
     }
   }

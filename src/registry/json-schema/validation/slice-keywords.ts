@@ -21,13 +21,18 @@ export interface SliceFunction {
 export function sliceKeywords (
   slices: readonly SliceFunction[], matcherOf: (pattern: string) => Pick<Matcher, 'test'>
 ): CodeKeywordDefinition[] {
+  const functionOf = (number: unknown): SliceFunction => {
+    const found = slices[number as number]
+    if (found === undefined) throw new RangeError(`there is no slice ${String(number)}`)
+    return found
+  }
   return [
     {
       keyword: sliceKeyword,
       schemaType: 'number',
       code (cxt) {
         const { gen, schema } = cxt
-        const validate = _`${gen.scopeValue('wrapper', { ref: slices[schema as number] })}.validate`
+        const validate = _`${gen.scopeValue('wrapper', { ref: functionOf(schema) })}.validate`
         cxt.result(callValidateCode(cxt, validate, nil), () => { addEvaluated(cxt, _`${validate}.evaluated`) }, () => {
           gen.assign(N.vErrors, _`${N.vErrors} === null ? ${validate}.errors : ${N.vErrors}.concat(${validate}.errors)`)
           gen.assign(N.errors, _`${N.vErrors}.length`)
@@ -40,7 +45,7 @@ export function sliceKeywords (
       error: { message: 'must match exactly one schema in oneOf' },
       code (cxt) {
         const { gen, schema, data } = cxt
-        const branches = gen.scopeValue('obj', { ref: (schema as number[]).map(number => slices[number]!) })
+        const branches = gen.scopeValue('obj', { ref: (schema as number[]).map(functionOf) })
         const passed = gen.const('passed', _`${gen.scopeValue('func', { ref: onlyOne })}(${branches}, ${data})`)
         cxt.pass(_`${passed} !== undefined`)
         addEvaluated(cxt, passed)
@@ -59,8 +64,7 @@ export function sliceKeywords (
         const { gen, data, schema, it, errsCount } = cxt
         it.props = true
         if (alwaysValidSchema(it, schema)) return
-        const { names, patterns } =
-          (cxt.parentSchema as Record<string, { names: string[], patterns: string[] }>)[knownKeyword]!
+        const { [knownKeyword]: { names, patterns } } = cxt.parentSchema as KnownMembers
         const known = gen.scopeValue('func', { ref: isOneOf(new Set(names), patterns.map(matcherOf)) })
         gen.forIn('key', data, key => gen.if(_`!${known}(${key})`, () => {
           if (schema === false) {
@@ -95,6 +99,9 @@ export function sliceKeywords (
     }
   ]
 }
+
+/** The names and patterns of the properties that are not additional. */
+interface KnownMembers { [knownKeyword]: { names: string[], patterns: string[] } }
 
 function isOneOf (names: ReadonlySet<string>, matchers: readonly Pick<Matcher, 'test'>[]): (name: string) => boolean {
   return name => names.has(name) || matchers.some(matcher => matcher.test(name))

@@ -132,10 +132,10 @@ class Slicer {
     const others = this.#splitOthers(keywords, rest)
     this.#splitDependentRequired(rest, calls)
     this.#splitTuple(rest, calls)
-    if (this.#isLarge(keywords.anyOf)) rest.anyOf = this.#regroup(keywords.anyOf!, 'anyOf')
-    if (this.#isLarge(keywords.allOf)) rest.allOf = this.#regroup(keywords.allOf!, 'allOf')
-    const oneOf = this.#isLarge(keywords.oneOf) ? keywords.oneOf!.map(branch => this.#numberOf(branch)) : undefined
-    if (oneOf !== undefined) delete rest.oneOf
+    const { anyOf, allOf } = keywords
+    if (anyOf !== undefined && this.#isLarge(anyOf)) rest.anyOf = this.#regroup(anyOf, 'anyOf')
+    if (allOf !== undefined && this.#isLarge(allOf)) rest.allOf = this.#regroup(allOf, 'allOf')
+    const oneOf = this.#splitOneOf(rest)
     const grouped = this.#groupCalls(calls)
     const weight = childrenOf(node(rest)).reduce(
       (sum, child) => sum + (child === anything ? 0 : this.#weightOf(child)), 1 + ownWeight(rest) + grouped.length
@@ -189,8 +189,14 @@ class Slicer {
     }
   }
 
-  #isLarge (members: readonly SchemaNode[] | undefined): boolean {
-    if (members === undefined) return false
+  #splitOneOf (rest: Keywords): number[] | undefined {
+    const { oneOf } = rest
+    if (oneOf === undefined || !this.#isLarge(oneOf)) return undefined
+    delete rest.oneOf
+    return oneOf.map(branch => this.#numberOf(branch))
+  }
+
+  #isLarge (members: readonly SchemaNode[]): boolean {
     return members.length > membersMax ||
       members.reduce((sum, member) => sum + this.#weightOf(member), 0) > weightMax / 2
   }
@@ -224,21 +230,25 @@ class Slicer {
 
   #groups<T> (list: readonly T[], weightOf: (member: T) => number): T[][] {
     const groups: T[][] = []
+    let group: T[] = []
     let room = 0
     for (const member of list) {
       const weight = weightOf(member)
-      if (room < weight || groups.at(-1)?.length === membersMax) {
-        groups.push([])
+      if (groups.length === 0 || room < weight || group.length === membersMax) {
+        group = []
+        groups.push(group)
         room = weightMax
       }
-      groups.at(-1)!.push(member)
+      group.push(member)
       room -= weight
     }
     return groups
   }
 
-  readonly #child = (next: SchemaNode): Json =>
-    this.#numbers.has(next) ? toCall(this.#numbers.get(next)!) : this.#write(next)
+  readonly #child = (next: SchemaNode): Json => {
+    const number = this.#numbers.get(next)
+    return number === undefined ? this.#write(next) : toCall(number)
+  }
 
   #write (next: SchemaNode): JsonObject | boolean {
     const split = this.#splits.get(next)
@@ -294,6 +304,6 @@ function sizeOf (value: Json | undefined, max: number): number {
 }
 
 function namesOf ({ keywords }: SchemaNode): Set<string> | undefined {
-  if (typeof keywords === 'boolean' || Object.keys(keywords).join() !== 'properties') return undefined
-  return new Set(keywords.properties!.keys())
+  if (typeof keywords === 'boolean' || keywords.properties === undefined) return undefined
+  return Object.keys(keywords).length === 1 ? new Set(keywords.properties.keys()) : undefined
 }

@@ -180,8 +180,11 @@ t.test('a wider schema is compatible; a narrower one is not and has a witness', 
     t.match(compareSchemas(narrower, wider, { policy: 'strict' }), { compatible: true }, `${name}: wider`)
     const verdict = compareSchemas(wider, narrower, { policy: 'strict' })
     t.equal(verdict.compatible, false, `${name}: narrower`)
-    const change = verdict.changes.find(one => !one.compatible)!
-    t.ok('witness' in change, `${name}: has a witness`)
+    const change = verdict.changes.find(one => !one.compatible) ?? {}
+    if (!('witness' in change)) {
+      t.fail(`${name}: has a witness`)
+      continue
+    }
     t.ok(
       compileValidator(wider).isValid(change.witness) && !compileValidator(narrower).isValid(change.witness),
       `${name}: the witness holds`
@@ -278,9 +281,9 @@ t.test('policies', t => {
   t.test('a new required property is incompatible under both policies', t => {
     for (const policy of ['strict', 'lenient'] as const) {
       const { changes } = compareSchemas(open, { ...added, required: ['b'] }, { policy })
-      const change = changes.find(({ rule }) => rule === 'required-added')!
+      const change = changes.find(({ rule }) => rule === 'required-added')
       t.match(change, { path: '/required', compatible: false, message: /"b" is now required/ })
-      t.ok(compileValidator(writerSchema(open, policy)).isValid(change.witness))
+      t.ok(compileValidator(writerSchema(open, policy)).isValid(change?.witness))
     }
     t.end()
   })

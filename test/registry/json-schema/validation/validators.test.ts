@@ -22,6 +22,8 @@ t.test('a schema that cannot be used is refused with the reason', t => {
     [{ anyOf: [{ type: 'string' }, { $ref: '#' }] }, /applies itself/],
     [{ $schema: 'http://json-schema.org/draft-03/schema#' }, /dialect/],
     [{ $schema: 'https://example.com/mine' }, /dialect.*example\.com\/mine/],
+    [{ pattern: '\\c' }, /"\\c" without a letter/],
+    [{ pattern: 'a\\' }, /ends in a backslash/],
     [
       { $schema: 'https://json-schema.org/draft/2019-09/schema' },
       /Supported are 2020-12 .*, draft-07, draft-06 and draft-04, not draft 2019-09/
