@@ -8,8 +8,8 @@ export const openapiInfo = {
   info: {
     title: 'Realtime Platform',
     description: [
-      'One place where row changes, shared documents and socket messages become ordered, durable domain events,',
-      'and reach browsers, services and webhooks without a loss.',
+      'A self-hosted server that writes events, shared documents and row changes of PostgreSQL databases into one',
+      'durable, ordered log per topic and delivers them over Socket.IO, plain WebSocket and webhooks.',
       '',
       'Request bodies are JSON in UTF-8 and may be compressed (`Content-Encoding: gzip` or `deflate`); limits count ' +
         'the decoded bytes.',
