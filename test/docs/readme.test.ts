@@ -26,7 +26,6 @@ t.test("the README's first event arrives, and its commands can be run twice", {
   const { port } = new URL(server.address)
   t.match(setUp, /^PORT=3000;/, 'the port is in one place')
   const script = [
-    'exec 2>&1',
     setUp.replace('PORT=3000', `PORT=${port}`),
     subscribe.replace(/&\s*$/, '> out &'),
     'subscriber=$!',
@@ -37,16 +36,30 @@ t.test("the README's first event arrives, and its commands can be run twice", {
     'kill $subscriber; rm out'
   ].join('\n')
   for (const round of ['once', 'again']) {
-    const shell = spawn('bash', ['-c', script], { cwd: folder, env: { PATH: process.env['PATH'], HOME: folder } })
-    let output = ''
-    for (const stream of [shell.stdout, shell.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-      })
-    }
-    await once(shell, 'close')
+    const output = await run(folder, script)
     t.match(output, /^order\.placed 1 \{ total: 42 \}$/m, round)
     t.match(output, /^subscribed \{/m, round)
     t.notMatch(output, /Error/, round)
   }
+
+  const login = /(?<=auth\/login .*"password":")[^"]*/
+  t.match(script, login)
+  const refused = await run(folder, setUp.replace('PORT=3000', `PORT=${port}`).replace(login, 'another pass phrase'))
+  t.match(refused.trim(), /^\{.*"code":"LOGIN_FAILED".*\}$/, 'a wrong password is shown, and ends the set-up')
+  const unreachable = await run(folder, setUp.replace('PORT=3000', 'PORT=1'))
+  t.match(unreachable, /^curl: .*[^]*^no answer$/m)
 })
+
+async function run (folder: string, script: string): Promise<string> {
+  const shell = spawn('bash', ['-c', `exec 2>&1\n${script}`], {
+    cwd: folder, env: { PATH: process.env['PATH'], HOME: folder }
+  })
+  let output = ''
+  for (const stream of [shell.stdout, shell.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  await once(shell, 'close')
+  return output
+}
