@@ -1,28 +1,20 @@
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import type { DeliveryObserver, FlushReport, RoutedEvent } from '../../delivery/delivery-observer.ts'
-import type { PublicError } from '../../errors.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/write-observer.ts'
 import { newRun } from '../../foundation/ids.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
-import { typeOfEventsOn } from '../../registry/topics/topic-names.ts'
 import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
 import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
-import type { RefusalDetail } from './detail.ts'
 import type { Sampling } from './sampling.ts'
-import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
+import type { RunRow, TraceStore } from './trace-store.ts'
+import { rejectionDetail, rejectionOf, type Rejection } from './rejection.ts'
+import { rejectionBytes, TraceBacklog, type Unstored, type UnstoredChunk } from './trace-backlog.ts'
 
 /** Memory limit for waiting rejections. Everything else that waits takes a few bytes per event. */
 const refusedBytesMax = 32 * 1024 * 1024
-/** Memory of one rejection besides its text. */
-const refusalBytes = 300
-/** Rows per statement, and events with their steps: encoding them blocks the event loop for a moment. */
-const rowsAtOnce = 200
-const eventsAtOnce = 5000
 /** How long a reader of traces waits for the latest ones. */
 const readersWaitMs = 1000
-const payloadKeptBytes = 4096
-const detailsKept = 20
 
 export interface TraceRecorderOptions {
   store: TraceStore
@@ -31,22 +23,6 @@ export interface TraceRecorderOptions {
   log: { warn (fields: object, message: string): void }
   /** Limit of events that wait to be stored, and of steps. Beyond it new ones are dropped and counted. */
   pendingMax: number
-}
-
-/** A rejection that did not come from the writer: for example that of a mapping. */
-export interface Refused {
-  scope: Scope
-  topic: string
-  source: string
-  type?: string
-  outcome: 'rejected' | 'failed'
-  error: RefusalDetail['error']
-  receivedAt: number
-  schemaVersion?: number | null
-  /** JSON text. */
-  payload?: string | undefined
-  /** More context: the mapping and the row's key, for example. */
-  origin?: Record<string, unknown>
 }
 
 /**
@@ -59,9 +35,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   #runs = new Map<string, OpenRun>()
   #parts = new Map<string, OpenPart>()
   #refusals: RunRow[] = []
-  /** Taken from the maps and not encoded yet; and the chunk that is encoded and not stored yet. */
-  readonly #waiting: Unstored[] = []
-  #unstored: UnstoredChunk | undefined
+  readonly #backlog: TraceBacklog
   /** Waiting events, waiting steps, and the bytes of waiting rejections. */
   #events = 0
   #steps = 0
@@ -74,6 +48,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   constructor (options: TraceRecorderOptions) {
     this.#options = options
+    this.#backlog = new TraceBacklog(options.store)
   }
 
   committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
@@ -92,40 +67,18 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     this.#flush.schedule()
   }
 
-  refused ({ intent, refusal, receivedAt, checked, source }: RefusedIntent): void {
-    const topic = checked?.topic ?? intent.topics[0]
-    if (topic === undefined || !(source !== undefined || isAboutAnEvent(refusal))) return
-    this.record({
-      scope: intent.scope,
-      topic,
-      source: source ?? sourceOf(topic),
-      outcome: refusal.status >= 500 ? 'failed' : 'rejected',
-      error: bodyOf(refusal),
-      receivedAt,
-      schemaVersion: checked?.schemaVersion ?? null,
-      payload: checked === undefined ? undefined : JSON.stringify(checked.payload)
-    })
+  refused (report: RefusedIntent): void {
+    const rejection = rejectionOf(report)
+    if (rejection !== undefined) this.record(rejection)
   }
 
   /** Records a rejection, regardless of sampling. */
-  record (
-    { scope, topic, source, type, outcome, error, receivedAt, schemaVersion = null, payload, origin }: Refused
-  ): void {
+  record (rejection: Rejection): void {
+    const { scope, topic, source, outcome } = rejection
     const now = Date.now()
-    const detail = JSON.stringify(
-      {
-        source,
-        type: type ?? typeOfEventsOn(topic),
-        schemaVersion,
-        waitedMs: Math.max(0, now - receivedAt),
-        error: { ...error, ...(error.details !== undefined && { details: error.details.slice(0, detailsKept) }) },
-        ...(payload !== undefined &&
-          { payload: payload.slice(0, payloadKeptBytes), payloadBytes: Buffer.byteLength(payload) }),
-        ...(origin !== undefined && { origin })
-      } satisfies RefusalDetail
-    )
+    const detail = rejectionDetail(rejection, now)
     // Rejections have their own limit, which a flood of events cannot use up.
-    const bytes = detail.length + refusalBytes
+    const bytes = rejectionBytes(detail)
     if (this.#refusedBytes + bytes > refusedBytesMax) return this.#drop(scope, 'event')
     this.#refusedBytes += bytes
     this.#refusals.push({
@@ -248,12 +201,11 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   async #write (): Promise<void> {
     const { store, metrics, log } = this.#options
-    // One by one: a spread call could exceed the limit of arguments.
-    for (const item of this.#take()) this.#waiting.push(item)
+    this.#backlog.push(this.#take())
     const stop = metrics.traceFlushDuration.startTimer()
     const scopes = new Set<string>()
     try {
-      for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
+      for (let chunk = this.#backlog.next(); chunk !== undefined; chunk = this.#backlog.next()) {
         await store.append(chunk.rows)
         metrics.tracesWritten.inc(
           chunk.rows.runs.reduce((sum, { outcome, events }) => sum + (outcome === 'dropped' ? 0 : events), 0)
@@ -267,7 +219,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       this.#flush.isFailing = false
       if (scopes.size > 0) for (const listener of this.#listeners) listener(scopes)
     } catch (err) {
-      const chunk = this.#unstored
+      const { chunk } = this.#backlog
       if (!this.#flush.isFailing) log.warn({ err, events: this.#events }, 'traces.not_stored')
       this.#flush.isFailing = true
       // Rows that the database will never accept are not retried.
@@ -279,47 +231,16 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         this.#settle(chunk)
       }
     }
-    if (
-      this.#unstored !== undefined || this.#waiting.length > 0 ||
-      this.#runs.size + this.#parts.size + this.#refusals.length > 0
-    ) this.#flush.schedule()
+    const isCollecting = this.#runs.size + this.#parts.size + this.#refusals.length > 0
+    if (isCollecting || !this.#backlog.isEmpty) this.#flush.schedule()
   }
 
   #settle ({ events, steps, refusedBytes }: UnstoredChunk): void {
     this.#events -= events
     this.#steps -= steps
     this.#refusedBytes -= refusedBytes
-    this.#unstored = undefined
+    this.#backlog.settle()
     this.#options.metrics.queueDepth.set({ queue: 'traces' }, this.#events)
-  }
-
-  /**
-   * Returns the chunk to store: the one that failed, or the next. Encodes chunks one at a time, so that many of them do
-   * not block the event loop.
-   */
-  #next (): UnstoredChunk | undefined {
-    if (this.#unstored === undefined && this.#waiting.length > 0) {
-      const items = this.#waiting.splice(0, this.#countAtOnce())
-      const runs = items.flatMap(item =>
-        item instanceof OpenPart ? [] : [item instanceof OpenRun ? item.toRow() : item]
-      )
-      const parts = items.flatMap(item => item instanceof OpenPart ? [item.toRow()] : [])
-      this.#unstored = {
-        rows: this.#options.store.number(runs, parts),
-        events: sumOf(items, eventsOf),
-        steps: sumOf(items, stepsOf),
-        refusedBytes: sumOf(items, refusedBytesOf)
-      }
-    }
-    return this.#unstored
-  }
-
-  #countAtOnce (): number {
-    let count = 0
-    for (let size = 0; count < rowsAtOnce && size < eventsAtOnce && count < this.#waiting.length; count++) {
-      size += eventsOf(this.#waiting[count] as Unstored) + stepsOf(this.#waiting[count] as Unstored)
-    }
-    return count
   }
 
   /** Takes everything collected. Counts of dropped traces come last, so that a stream reports the gap in its place. */
@@ -343,35 +264,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 }
 
-type Unstored = OpenRun | OpenPart | RunRow
-interface UnstoredChunk { rows: Chunk, events: number, steps: number, refusedBytes: number }
 /** How much of a scope was dropped since the last stored count. */
 interface Dropped { scope: Scope, event: number, step: number }
 
-const eventsOf = (item: Unstored): number => item instanceof OpenRun ? item.size : 0
-const refusedBytesOf = (item: Unstored): number =>
-  item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped'
-    ? 0
-    : item.detail.length + refusalBytes
-const stepsOf = (item: Unstored): number =>
-  item instanceof OpenRun ? item.part.size : item instanceof OpenPart ? item.size : 0
-const sumOf = <T>(items: readonly T[], of: (item: T) => number): number =>
-  items.reduce((sum, item) => sum + of(item), 0)
-
-const bodyOf = (refusal: PublicError): RefusalDetail['error'] => {
-  const { error, code, message, details } = refusal.toBody()
-  return { error, code, message, details }
-}
-
 const runKey = ({ id }: TracedPlace): string => id.slice(4, 16)
-
-/** Returns false for conflicts of documents and the like: they are responses to requests, and concern no event. */
-const isAboutAnEvent = ({ code, status }: PublicError): boolean =>
-  status >= 500 || code === 'SCHEMA_VIOLATED' || code === 'TOPIC_NOT_FOUND' || code === 'APPLICATION_NOT_FOUND'
-
-const rootOf = (topic: string) => topic.slice(0, topic.indexOf('.'))
-
-function sourceOf (topic: string): string {
-  const root = rootOf(topic)
-  return root === 'sync' ? 'sync' : root === 'socket' || root === 'presence' ? 'socket' : 'api'
-}
