@@ -189,3 +189,18 @@ t.test('the folders within a folder of src have no import cycles', async t => {
     })), [], folder)
   }
 })
+
+t.test('tests share code only through test/support', async t => {
+  const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.ts')).map(file => join('test', file).split(sep).join('/'))
+  const folder = (file: string) => file.split('/')[1] ?? ''
+  const shared = tests.flatMap(from => [...text(from).matchAll(importForm)].map(([, , named]) => ({
+    from, target: relative(root, resolve(root, dirname(from), named ?? '')).split(sep).join('/')
+  }))).filter(({ from, target }) =>
+    tests.includes(target) && folder(target) !== 'support' && folder(target) !== folder(from))
+  t.same(shared.map(({ from, target }) => `${from} imports ${target}`), [])
+  t.same(
+    readdirSync(join(root, 'test')).filter(name => name.endsWith('.ts')), ['architecture.test.ts', 'run.ts'],
+    'and no helper is outside a folder'
+  )
+})

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
-import { startTestPostgres } from './build.ts'
+import { startTestPostgres } from './support/postgres.ts'
 
 /**
  * `npm test`: starts one PostgreSQL for all files, then runs tap with the given arguments. Writes one line per file,
  * also into a pipe.
  */
 const server = await startTestPostgres()
-const preloaded = new URL('plain-files.js', import.meta.url).href
+const preloaded = new URL('support/plain-files.js', import.meta.url).href
 const tap = spawn(process.execPath, [
   '--import',
   preloaded,

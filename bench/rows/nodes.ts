@@ -1,4 +1,4 @@
-import { startRedis } from '../../test/cluster/redis.ts'
+import { startRedis } from '../../test/support/redis.ts'
 import type { RequestsLoad } from '../load/requests.ts'
 import type { SocketsLoad } from '../load/sockets.ts'
 import { alternate, spread, type Measurement } from '../measure.ts'

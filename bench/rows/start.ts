@@ -1,5 +1,7 @@
-import { connectWs } from '../../test/clients.ts'
-import { administrator, call, dataFolder, launch, made, setUp } from '../../test/faults/server.ts'
+import { connectWs } from '../../test/support/clients.ts'
+import { call, made } from '../../test/support/rest.ts'
+import { dataFolder, launch } from '../../test/support/server-process.ts'
+import { administrator, setUp } from '../../test/support/shop.ts'
 import { median, type Measurement } from '../measure.ts'
 import type { Row } from '../row.ts'
 

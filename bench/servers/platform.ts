@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../src/app.ts'
-import { createConfig } from '../../src/config.ts'
 import { limitHeapGrowth } from '../../src/cli/heap-growth.ts'
+import { createConfig } from '../../src/config.ts'
 import { system } from '../../src/identity/audit/origin.ts'
 import { createLogger } from '../../src/foundation/observability/logger.ts'
-import { tenant, type Tenant } from '../../test/tenant.ts'
+import { tenant, type Tenant } from '../../test/support/tenant.ts'
 import { answerCalls } from '../children.ts'
 import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 

@@ -1,11 +1,11 @@
 import pg from 'pg'
 import { pino } from 'pino'
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectSocketIo } from '../clients.ts'
-import { until } from '../faults/server.ts'
-import { receiver } from '../webhooks/receiver.ts'
-import { createSource, sourced, uniqueName } from './source-database.ts'
+import { build, listen } from '../support/build.ts'
+import { connectSocketIo } from '../support/clients.ts'
+import { createSource, sourced, uniqueName } from '../support/source-database.ts'
+import { until } from '../support/waiting.ts'
+import { receiver } from '../support/webhook-receiver.ts'
 
 /* Row changes of a connected database become events: each exactly once, in commit order, with exact values. */
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build } from '../build.ts'
-import { sourced } from './source-database.ts'
+import { build } from '../support/build.ts'
+import { sourced } from '../support/source-database.ts'
 
 /* A promoted standby may lack changes that were read from the failed server. */
 

@@ -3,9 +3,9 @@ import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { pino } from 'pino'
 import t from 'tap'
-import { build } from '../build.ts'
-import { until } from '../faults/server.ts'
-import { createSource, sourced, uniqueName, type TestSource } from './source-database.ts'
+import { build } from '../support/build.ts'
+import { createSource, sourced, uniqueName, type TestSource } from '../support/source-database.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * Faults of a connected database: each has a state that names it, recovers without a restart, and reports every loss.

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectSocketIo, connectWs, transports, type Client, type ConnectOptions } from '../clients.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
+import { build, listen } from '../support/build.ts'
+import { connectSocketIo, connectWs, transports, type Client, type ConnectOptions } from '../support/clients.ts'
+import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 const { app } = await build(t, {
   adapt: config => {

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /* Which socket events reach the log. */
 

@@ -2,10 +2,10 @@ import t from 'tap'
 import type { Member } from '../../src/channels/channel.ts'
 import { Directory } from '../../src/channels/directory.ts'
 import type { Connection } from '../../src/delivery/sockets/connection.ts'
-import { build, listen } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { ask, idOf } from './room.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { ask, idOf } from '../support/room.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* Lists of members: how often they are built, and how long they may be. */
 

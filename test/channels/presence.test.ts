@@ -1,9 +1,10 @@
 import t from 'tap'
 import type { ChannelMember } from '../../schemas/channels.ts'
-import { build, listen } from '../build.ts'
-import { transports, type Client } from '../clients.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
+import { build, listen } from '../support/build.ts'
+import { transports, type Client } from '../support/clients.ts'
+import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 const { app } = await build(t, {
   adapt: config => {

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { ask, join, messagesOf, presenceOf, until } from './room.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { ask, join, messagesOf, presenceOf } from '../support/room.ts'
+import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 const { app } = await build(t, {
   adapt ({ delivery }) {

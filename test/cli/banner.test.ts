@@ -1,7 +1,7 @@
 import t from 'tap'
 import { banner } from '../../src/cli/banner.ts'
-import { build, listen } from '../build.ts'
-import { person } from '../people.ts'
+import { build, listen } from '../support/build.ts'
+import { person } from '../support/people.ts'
 
 t.test('the banner has the URLs, and the commands of the first steps with the local URL', async t => {
   const { app } = await build(t)

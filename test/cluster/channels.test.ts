@@ -1,9 +1,10 @@
 import t from 'tap'
-import { ask, idOf, join, messagesOf, presenceOf, until } from '../channels/room.ts'
-import { transports, type Client } from '../clients.ts'
-import { tenant } from '../tenant.ts'
+import { transports, type Client } from '../support/clients.ts'
+import { startRedis } from '../support/redis.ts'
+import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
+import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 import { acquainted, startNodes } from './nodes.ts'
-import { startRedis } from './redis.ts'
 
 /* Channels over three nodes: a member on one node is a member for all. */
 

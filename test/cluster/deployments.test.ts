@@ -3,10 +3,12 @@ import pg from 'pg'
 import { pino } from 'pino'
 import t from 'tap'
 import { readDatabaseIdentity } from '../../src/foundation/database-identity.ts'
-import { build, createDatabase, listen, withDatabase, type Teardown } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { startRedis } from './redis.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { createDatabase, withDatabase } from '../support/database.ts'
+import { startRedis } from '../support/redis.ts'
+import type { Teardown } from '../support/teardown.ts'
+import { tenant } from '../support/tenant.ts'
 
 /*
  * Production and a staging copy of its database on one Redis: the same applications, topics, epochs and signing keys.

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { until } from '../channels/room.ts'
-import { connectSocketIo, connectWs } from '../clients.ts'
-import { tenant, type Tenant } from '../tenant.ts'
+import { connectSocketIo, connectWs } from '../support/clients.ts'
+import { startRedis } from '../support/redis.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 import { acquainted, startNodes } from './nodes.ts'
-import { startRedis } from './redis.ts'
 
 /* Memory of members' states at nodes other than their own. */
 

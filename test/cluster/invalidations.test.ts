@@ -1,10 +1,11 @@
 import t from 'tap'
-import { ask, join } from '../channels/room.ts'
-import { transports, type Client } from '../clients.ts'
-import { eventually, person, requests } from '../people.ts'
-import { tenant } from '../tenant.ts'
+import { transports, type Client } from '../support/clients.ts'
+import { person, requests } from '../support/people.ts'
+import { startRedis } from '../support/redis.ts'
+import { ask, join } from '../support/room.ts'
+import { tenant } from '../support/tenant.ts'
+import { eventually } from '../support/waiting.ts'
 import { acquainted, startNodes } from './nodes.ts'
-import { startRedis } from './redis.ts'
 
 /*
  * A revocation on one node takes effect on the others. It arrives over the bus, because their periodic queries are

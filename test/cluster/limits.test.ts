@@ -1,8 +1,9 @@
 import t from 'tap'
-import { eventually, password, person, requests } from '../people.ts'
-import { tenant } from '../tenant.ts'
+import { password, person, requests } from '../support/people.ts'
+import { startRedis } from '../support/redis.ts'
+import { tenant } from '../support/tenant.ts'
+import { eventually } from '../support/waiting.ts'
 import { acquainted, startNodes } from './nodes.ts'
-import { startRedis } from './redis.ts'
 
 /*
  * Limits apply to all nodes together. While Redis is unavailable, each node limits by itself. A node does the same for

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import { build, createDatabase, listen, type Teardown } from '../build.ts'
 import type { Config } from '../../src/config.ts'
-import type { RedisServer } from './redis.ts'
+import { build, listen } from '../support/build.ts'
+import { createDatabase } from '../support/database.ts'
+import type { RedisServer } from '../support/redis.ts'
+import type { Teardown } from '../support/teardown.ts'
 
 /* Several nodes in this process, with one database and one Redis. */
 

@@ -1,13 +1,15 @@
 import t from 'tap'
 import type { ChannelMember } from '../../schemas/channels.ts'
 import type { Config } from '../../src/config.ts'
-import { createDatabase, testKey } from '../build.ts'
-import { ask, join, messagesOf, presenceOf, until } from '../channels/room.ts'
-import { transports, type Client } from '../clients.ts'
-import { dataFolder, start } from '../faults/server.ts'
-import { tenant, type Tenant } from '../tenant.ts'
+import { testKey } from '../support/build.ts'
+import { transports, type Client } from '../support/clients.ts'
+import { createDatabase } from '../support/database.ts'
+import { startRedis } from '../support/redis.ts'
+import { ask, join, messagesOf, presenceOf } from '../support/room.ts'
+import { dataFolder, start } from '../support/server-process.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 import { acquainted, startNodes, type Node } from './nodes.ts'
-import { startRedis } from './redis.ts'
 
 /* Presence over nodes that are killed, suspended, or lose Redis for a while. */
 

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { RedisBus } from '../../src/cluster/redis-bus.ts'
-import { createRedisNamespace } from '../../src/foundation/redis-namespace.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
-import type { Teardown } from '../build.ts'
-import { startRedis } from './redis.ts'
+import { createRedisNamespace } from '../../src/foundation/redis-namespace.ts'
+import { startRedis } from '../support/redis.ts'
+import type { Teardown } from '../support/teardown.ts'
 
 /* The contract of the bus, with a Redis that dies and comes back. */
 

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { build, createDatabase, listen } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { startRedis } from './redis.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { createDatabase } from '../support/database.ts'
+import { startRedis } from '../support/redis.ts'
+import { tenant } from '../support/tenant.ts'
 
 /*
  * Two nodes with one database and one Redis. The poll, which would bring every event a second later, is disabled on the

@@ -1,9 +1,11 @@
 import t from 'tap'
-import { build, createDatabase, listen, testKey } from '../build.ts'
-import { connectSocketIo, connectWs, transports, type Client } from '../clients.ts'
-import { startRedis } from '../cluster/redis.ts'
-import { dataFolder, start, until } from '../faults/server.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen, testKey } from '../support/build.ts'
+import { connectSocketIo, connectWs, transports, type Client } from '../support/clients.ts'
+import { createDatabase } from '../support/database.ts'
+import { startRedis } from '../support/redis.ts'
+import { dataFolder, start } from '../support/server-process.ts'
+import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /* Compares explanations with the events that arrived. */
 

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectWs } from '../clients.ts'
-import { sourced, uniqueName } from '../cdc/source-database.ts'
-import { until } from '../faults/server.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { answer, receiver } from '../webhooks/receiver.ts'
-import { follow } from './follow.ts'
+import { build, listen } from '../support/build.ts'
+import { connectWs } from '../support/clients.ts'
+import { sourced, uniqueName } from '../support/source-database.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { follow } from '../support/trace-stream.ts'
+import { until } from '../support/waiting.ts'
+import { answer, receiver } from '../support/webhook-receiver.ts'
 
 /* Webhooks and connected databases in traces, explanations and replays, with real endpoints and a real stream. */
 

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { judge, matches, parseFilter } from '../../src/delivery/matching/filter.ts'
 import { Matcher } from '../../src/delivery/matching/subscription-index.ts'
-import { build, createDatabase, listen } from '../build.ts'
-import { connectSocketIo, connectWs } from '../clients.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { connectSocketIo, connectWs } from '../support/clients.ts'
+import { createDatabase } from '../support/database.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* Predictions come from the same matching that delivery uses. */
 

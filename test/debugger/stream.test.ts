@@ -1,9 +1,9 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectWs } from '../clients.ts'
-import { person } from '../people.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { follow, type Message } from './follow.ts'
+import { build, listen } from '../support/build.ts'
+import { connectWs } from '../support/clients.ts'
+import { person } from '../support/people.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { follow, type Message } from '../support/trace-stream.ts'
 
 /* Live traces over server-sent events. */
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectSocketIo, transports, type Received } from '../clients.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { connectSocketIo, transports, type Received } from '../support/clients.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* The promises of contract §10 and the invariants 1–4 of the design, over both transports. */
 

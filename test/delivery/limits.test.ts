@@ -3,9 +3,9 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import type { Connection } from '../../src/delivery/sockets/connection.ts'
-import { build, listen } from '../build.ts'
-import { connectSocketIo, connectWs, transports, type Client } from '../clients.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { connectSocketIo, connectWs, transports, type Client } from '../support/clients.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* Limits of one connection: its requests, its memory, its subscriptions. */
 

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { startChild } from '../../bench/children.ts'
-import { build, listen } from '../build.ts'
-import type { Crowd } from '../soak/crowd.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import type { Crowd } from '../support/crowd.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* All clients reconnect at once. `STORM_CLIENTS=5000` is the full run; test/soak/measure.ts has its figures. */
 
@@ -11,7 +11,7 @@ const missed = 100
 
 const { app } = await build(t)
 const url = await listen(app)
-const crowd = await startChild<Crowd>('../test/soak/crowd')
+const crowd = await startChild<Crowd>('../test/support/crowd')
 t.teardown(() => crowd.stop())
 
 /** Names of the statements that the pool sends. */

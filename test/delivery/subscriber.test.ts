@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Scope } from '../../schemas/scope.ts'
 import { createCatchUp } from '../../src/delivery/catch-up.ts'
 import type { FlushReport } from '../../src/delivery/delivery-observer.ts'
 import { subscribePattern } from '../../src/delivery/patterns/subscribe-pattern.ts'
@@ -10,10 +11,9 @@ import type {
 } from '../../src/delivery/subscriber.ts'
 import type { LoggedEvent } from '../../src/events/envelope.ts'
 import type { Principal } from '../../src/identity/access/principal.ts'
-import type { Scope } from '../../schemas/scope.ts'
-import { build, listen } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant, type Tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
 
 /* Delivery runs one way, from the hub to subscribers of any kind. */
 

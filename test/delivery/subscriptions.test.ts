@@ -1,7 +1,7 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectSocketIo, connectWs, transports, type Client, type Received } from '../clients.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { connectSocketIo, connectWs, transports, type Client, type Received } from '../support/clients.ts'
+import { tenant } from '../support/tenant.ts'
 
 const { app } = await build(t)
 const url = await listen(app)

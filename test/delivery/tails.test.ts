@@ -1,7 +1,7 @@
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { connectWs, transports } from '../clients.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { connectWs, transports } from '../support/clients.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* The recent events that a node keeps in memory for reconnecting clients. */
 

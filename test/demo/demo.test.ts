@@ -3,9 +3,12 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { createDatabase, testKey } from '../build.ts'
-import { administrator, call, dataFolder, setUp, start } from '../faults/server.ts'
-import { root } from '../root.ts'
+import { createDatabase } from '../support/database.ts'
+import { testKey } from '../support/build.ts'
+import { administrator, setUp } from '../support/shop.ts'
+import { call } from '../support/rest.ts'
+import { dataFolder, start } from '../support/server-process.ts'
+import { root } from '../support/repository.ts'
 
 /* Runs `npm run demo` as a process. */
 

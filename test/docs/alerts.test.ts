@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { read, root } from './generated.ts'
+import { read, root } from '../support/repository.ts'
 
 /* promtool tests every alert rule with series for which it fires and series for which it does not. */
 

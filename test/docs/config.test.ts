@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createConfig, EnvironmentVariables, secretVariables } from '../../src/config.ts'
-import { testKey } from '../build.ts'
-import { generatedPart, read, root, table } from './generated.ts'
+import { testKey } from '../support/build.ts'
+import { read, root } from '../support/repository.ts'
+import { generatedPart, table } from './generated.ts'
 
 interface Variable {
   description?: string

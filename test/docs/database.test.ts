@@ -2,10 +2,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
 import { lossProblems, sourceProblems, type SourceProblem } from '../../src/cdc/source/source.ts'
-import { createDatabase, testKey } from '../build.ts'
-import { createSource } from '../cdc/source-database.ts'
-import { dataFolder, start } from '../faults/server.ts'
-import { generatedPart, read, sources, table } from './generated.ts'
+import { testKey } from '../support/build.ts'
+import { createDatabase } from '../support/database.ts'
+import { read, sources } from '../support/repository.ts'
+import { dataFolder, start } from '../support/server-process.ts'
+import { createSource } from '../support/source-database.ts'
+import { generatedPart, table } from './generated.ts'
 
 t.setTimeout(120_000)
 

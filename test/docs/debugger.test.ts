@@ -1,8 +1,9 @@
 import t from 'tap'
+import { traceStatuses } from '../../schemas/debugger.ts'
 import { causes } from '../../src/debugger/verdict.ts'
 import { namedSubscriptionsMax } from '../../src/delivery/delivery-observer.ts'
-import { traceStatuses } from '../../schemas/debugger.ts'
-import { generatedPart, read, sources, table } from './generated.ts'
+import { read, sources } from '../support/repository.ts'
+import { generatedPart, table } from './generated.ts'
 
 t.test('docs/DEBUGGER.md lists every cause, and the code uses every cause', async t => {
   const { found, wanted } = generatedPart(

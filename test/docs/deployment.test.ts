@@ -7,10 +7,10 @@ import { Service as KubernetesService } from 'kubernetes-models/v1'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { createConfig, EnvironmentVariables } from '../../src/config.ts'
-import { build, listen } from '../build.ts'
-import { transports } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { read, root } from './generated.ts'
+import { build, listen } from '../support/build.ts'
+import { transports } from '../support/clients.ts'
+import { read, root } from '../support/repository.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* Reads the deployment files, because no test starts a container: checks that their parts exist and fit together. */
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import * as errors from '../../src/errors.ts'
-import { generatedPart, sources, table } from './generated.ts'
+import { sources } from '../support/repository.ts'
+import { generatedPart, table } from './generated.ts'
 
 /** Matches `new NotFoundError('TOPIC_NOT_FOUND'`, the super call of INTERNAL, and a `resync` without an error class. */
 const thrown = /new (\w+)\(\s*'([A-Z0-9_]+)'/g

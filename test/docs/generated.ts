@@ -1,18 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { root } from '../root.ts'
-
-export { root } from '../root.ts'
-
-export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-
-/** Returns every TypeScript file below some folders, by its path from the root. */
-export function sources (...folders: string[]): Map<string, string> {
-  const paths = folders.flatMap(folder =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path))
-  )
-  return new Map(paths.filter(path => path.endsWith('.ts')).map(path => [path, read(path)]))
-}
+import { read, root } from '../support/repository.ts'
 
 export function table (head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`

@@ -1,9 +1,9 @@
 import t from 'tap'
 import type * as Tap from 'tap'
 import { parse } from 'yaml'
-import { build, listen } from '../build.ts'
-import { tenant } from '../tenant.ts'
-import { read } from './generated.ts'
+import { build, listen } from '../support/build.ts'
+import { read } from '../support/repository.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* The dashboard and the alert rules only name exported metrics. */
 

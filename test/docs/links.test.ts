@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
-import { read, root } from './generated.ts'
+import { read, root } from '../support/repository.ts'
 
 const pages = [
   ...readdirSync(root).filter(name => name.endsWith('.md')),

@@ -1,10 +1,11 @@
 import t from 'tap'
 import { sourceProblems } from '../../src/cdc/source/source.ts'
-import { closeCodes } from '../../src/identity/auth/close-codes.ts'
 import { errorCodes } from '../../src/errors.ts'
 import { labelValues } from '../../src/foundation/observability/metric-labels.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
-import { generatedPart, sources, table } from './generated.ts'
+import { closeCodes } from '../../src/identity/auth/close-codes.ts'
+import { sources } from '../support/repository.ts'
+import { generatedPart, table } from './generated.ts'
 
 /** Members of prom-client's metrics beside its public type. */
 interface Described { name: string, help: string, labelNames: string[], get (): Promise<{ type: string }> }

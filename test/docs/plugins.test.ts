@@ -1,5 +1,6 @@
 import t from 'tap'
-import { generatedPart, sources, table } from './generated.ts'
+import { generatedPart, table } from './generated.ts'
+import { sources } from '../support/repository.ts'
 
 /** Returns the first sentence of the doc comment of the plugin. */
 function purposeOf (text: string): string {

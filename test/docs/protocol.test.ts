@@ -1,11 +1,12 @@
 import t from 'tap'
-import { defaultDeliveryLimits } from '../../src/config.ts'
-import { closeCodes } from '../../src/identity/auth/close-codes.ts'
-import { parseFilter } from '../../src/delivery/matching/filter.ts'
 import { eventSources, eventTypes, RealtimeEvent } from '../../schemas/events.ts'
 import { AuthRequest, returnModes, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'
-import { build } from '../build.ts'
-import { generatedPart, read, table } from './generated.ts'
+import { defaultDeliveryLimits } from '../../src/config.ts'
+import { parseFilter } from '../../src/delivery/matching/filter.ts'
+import { closeCodes } from '../../src/identity/auth/close-codes.ts'
+import { build } from '../support/build.ts'
+import { read } from '../support/repository.ts'
+import { generatedPart, table } from './generated.ts'
 
 const text = read('docs/PROTOCOL.md')
 

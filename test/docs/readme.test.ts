@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { createDatabase, testKey } from '../build.ts'
-import { dataFolder, start } from '../faults/server.ts'
-import { read, root } from './generated.ts'
+import { testKey } from '../support/build.ts'
+import { createDatabase } from '../support/database.ts'
+import { read, root } from '../support/repository.ts'
+import { dataFolder, start } from '../support/server-process.ts'
 
 /* Runs the README's first event as printed. */
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import t from 'tap'
-import { build, listen } from '../build.ts'
-import { tenant } from '../tenant.ts'
+import { build, listen } from '../support/build.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* The page at /docs in a real browser. */
 

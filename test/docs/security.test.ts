@@ -5,8 +5,9 @@ import { createConfig, EnvironmentVariables, type Config } from '../../src/confi
 import { filterBytesMax } from '../../src/delivery/matching/filter.ts'
 import { messageFragmentsMax } from '../../src/delivery/sockets/message-limit.ts'
 import { jsonBytesMax, jsonDepthMax } from '../../src/foundation/json.ts'
-import { testKey } from '../build.ts'
-import { generatedPart, read, root, table } from './generated.ts'
+import { testKey } from '../support/build.ts'
+import { read, root } from '../support/repository.ts'
+import { generatedPart, table } from './generated.ts'
 
 const text = read('docs/SECURITY.md')
 const sectionOf = (heading: string) =>

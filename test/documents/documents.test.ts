@@ -1,11 +1,11 @@
 import jsonpatch, { type Operation } from 'fast-json-patch'
 import t from 'tap'
+import type { Scope } from '../../schemas/scope.ts'
 import { DocumentLoader } from '../../src/documents/document-loader.ts'
 import { ValidationError } from '../../src/errors.ts'
 import { invalid } from '../../src/foundation/json.ts'
-import type { Scope } from '../../schemas/scope.ts'
-import { createDomain, parse } from './domain.ts'
 import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
+import { createDomain, parse } from '../support/domain.ts'
 
 const domain = await createDomain(t)
 const { documents, committed, metrics } = domain.node()

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { ServiceUnavailableError } from '../../src/errors.ts'
-import { ExpirySweep } from '../../src/documents/expiry.ts'
-import type { Writer } from '../../src/events/intent.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { createDomain, parse } from './domain.ts'
+import { ExpirySweep } from '../../src/documents/expiry.ts'
+import { ServiceUnavailableError } from '../../src/errors.ts'
+import type { Writer } from '../../src/events/intent.ts'
+import { createDomain, parse } from '../support/domain.ts'
 
 const domain = await createDomain(t)
 const { documents, expiry, writer } = domain.node()

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build } from '../build.ts'
-import { tenant } from '../tenant.ts'
+import { build } from '../support/build.ts'
+import { tenant } from '../support/tenant.ts'
 
 /* A retry with an idempotency key is recognised by the value of its body, not by its text (RFC 8785). */
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build } from '../build.ts'
-import { tenant } from '../tenant.ts'
+import { build } from '../support/build.ts'
+import { tenant } from '../support/tenant.ts'
 
 /*
  * Proves that the cost of reading the log depends on what is read, not on the length of the log. PostgreSQL explains

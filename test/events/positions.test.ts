@@ -7,7 +7,7 @@ import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
-import { createDatabase } from '../build.ts'
+import { createDatabase } from '../support/database.ts'
 
 /* Steps of a stream commit with their events, once, in order, and only under the current lease. */
 

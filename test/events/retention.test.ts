@@ -1,9 +1,9 @@
 import t from 'tap'
 import { ensurePartitions, partitionMs } from '../../src/events/partitions.ts'
 import { createRetention } from '../../src/events/retention.ts'
-import { build } from '../build.ts'
-import { person } from '../people.ts'
-import { tenant } from '../tenant.ts'
+import { build } from '../support/build.ts'
+import { person } from '../support/people.ts'
+import { tenant } from '../support/tenant.ts'
 
 const hourMs = 3_600_000
 

@@ -5,8 +5,13 @@ import pg from 'pg'
 import t from 'tap'
 import type { DatabaseConnection } from '../../schemas/database.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { startTestPostgres, testKey, withDatabase } from '../build.ts'
-import { call, dataFolder, made, postmasterPid, setUp, start, until } from './server.ts'
+import { testKey } from '../support/build.ts'
+import { withDatabase } from '../support/database.ts'
+import { startTestPostgres } from '../support/postgres.ts'
+import { call, made } from '../support/rest.ts'
+import { dataFolder, postmasterPid, start } from '../support/server-process.ts'
+import { setUp } from '../support/shop.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * Each mapped change is in the log exactly once, in the order of commits, whichever process is killed meanwhile. A

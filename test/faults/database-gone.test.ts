@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { build, createDatabase, listen } from '../build.ts'
-import { transports, type Client } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { DatabaseProxy } from './database-proxy.ts'
-import { until } from './server.ts'
+import { build, listen } from '../support/build.ts'
+import { transports, type Client } from '../support/clients.ts'
+import { DatabaseProxy } from '../support/database-proxy.ts'
+import { createDatabase } from '../support/database.ts'
+import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * A running server loses its database and gets it back. A proxy between them cuts, refuses or blocks connections. A

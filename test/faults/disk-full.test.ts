@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import type { Teardown } from '../build.ts'
-import { call, dataFolder, made, setUp, start, until, type Reply } from './server.ts'
+import { call, made, type Reply } from '../support/rest.ts'
+import { dataFolder, start } from '../support/server-process.ts'
+import { setUp } from '../support/shop.ts'
+import type { Teardown } from '../support/teardown.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * The disk of PostgreSQL is full for a while. It is a small file system in memory, which only root can create.

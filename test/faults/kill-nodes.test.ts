@@ -1,7 +1,10 @@
 import t from 'tap'
-import { createDatabase } from '../build.ts'
-import { startRedis } from '../cluster/redis.ts'
-import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './nodes.ts'
+import { createDatabase } from '../support/database.ts'
+import { startNodeProcesses } from '../support/node-processes.ts'
+import { Publisher } from '../support/publisher.ts'
+import { startRedis } from '../support/redis.ts'
+import { openShop } from '../support/shop.ts'
+import { arrived, Subscriber } from '../support/subscriber.ts'
 
 /* Two nodes are killed in turn under load. The long form: KILL_SUBSCRIBERS=200 KILL_EVENTS=20000 KILLS=10. */
 

@@ -1,7 +1,10 @@
 import t from 'tap'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { transports, type Client } from '../clients.ts'
-import { call, dataFolder, made, postmasterPid, setUp, start, until, type ServerProcess } from './server.ts'
+import { transports, type Client } from '../support/clients.ts'
+import { call, made } from '../support/rest.ts'
+import { dataFolder, postmasterPid, start, type ServerProcess } from '../support/server-process.ts'
+import { setUp } from '../support/shop.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * Invariants 1–3 of the design when the server or its PostgreSQL is killed, with real processes, REST and sockets.

@@ -1,11 +1,15 @@
 import { Migrator } from 'kysely'
 import t from 'tap'
-import { freePort } from '../../db/embedded/free-port.ts'
 import { createKysely, createPool } from '../../db/connection.ts'
+import { freePort } from '../../db/embedded/free-port.ts'
 import { migrations } from '../../db/migrations/index.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
-import { createDatabase, testKey, type Teardown } from '../build.ts'
-import { administrator, call, dataFolder, made, start } from './server.ts'
+import { testKey } from '../support/build.ts'
+import { createDatabase } from '../support/database.ts'
+import { call, made } from '../support/rest.ts'
+import { dataFolder, start } from '../support/server-process.ts'
+import { administrator } from '../support/shop.ts'
+import type { Teardown } from '../support/teardown.ts'
 
 /*
  * Several nodes start at once on an empty database, or on the filled database of an older version, while requests

@@ -2,10 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../db/embedded-postgres.ts'
-import { startRedis } from '../cluster/redis.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './nodes.ts'
-import { call, dataFolder, isAlive, made, until } from './server.ts'
+import { startNodeProcesses } from '../support/node-processes.ts'
+import { Publisher } from '../support/publisher.ts'
+import { startRedis } from '../support/redis.ts'
+import { call, made } from '../support/rest.ts'
+import { dataFolder, isAlive } from '../support/server-process.ts'
+import { openShop } from '../support/shop.ts'
+import { arrived, Subscriber } from '../support/subscriber.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * The PostgreSQL of two nodes is killed and restarted under load. POSTGRES_KILLS and POSTGRES_SUBSCRIBERS set the

@@ -1,8 +1,11 @@
 import t from 'tap'
-import { createDatabase } from '../build.ts'
-import { startRedis } from '../cluster/redis.ts'
-import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './nodes.ts'
-import { until } from './server.ts'
+import { createDatabase } from '../support/database.ts'
+import { startNodeProcesses } from '../support/node-processes.ts'
+import { Publisher } from '../support/publisher.ts'
+import { startRedis } from '../support/redis.ts'
+import { openShop } from '../support/shop.ts'
+import { arrived, Subscriber } from '../support/subscriber.ts'
+import { until } from '../support/waiting.ts'
 
 /* Redis is killed and restarted repeatedly under load. REDIS_KILLS and REDIS_SUBSCRIBERS set the length. */
 

@@ -1,10 +1,15 @@
 import { io } from 'socket.io-client'
 import t from 'tap'
-import { createDatabase, type Teardown } from '../build.ts'
-import { startRedis } from '../cluster/redis.ts'
-import { follow } from '../recipe.ts'
-import { arrived, openShop, Publisher, startBalancer, startNodeProcesses, Subscriber } from './nodes.ts'
-import { until } from './server.ts'
+import { startBalancer } from '../support/balancer.ts'
+import { createDatabase } from '../support/database.ts'
+import { startNodeProcesses } from '../support/node-processes.ts'
+import { Publisher } from '../support/publisher.ts'
+import { follow } from '../support/recipe.ts'
+import { startRedis } from '../support/redis.ts'
+import { openShop } from '../support/shop.ts'
+import { arrived, Subscriber } from '../support/subscriber.ts'
+import type { Teardown } from '../support/teardown.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * Two nodes behind a balancer are replaced one after the other under load. Clients notice a reconnect and nothing else.

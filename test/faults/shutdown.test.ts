@@ -6,11 +6,12 @@ import t from 'tap'
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { createDatabase } from '../build.ts'
-import { connectSocketIo, connectWs } from '../clients.ts'
-import {
-  administrator, call, dataFolder, isAlive, launch, made, postmasterPid, setUp, start, until, type Account
-} from './server.ts'
+import { connectSocketIo, connectWs } from '../support/clients.ts'
+import { createDatabase } from '../support/database.ts'
+import { call, made } from '../support/rest.ts'
+import { dataFolder, isAlive, launch, postmasterPid, start, type Account } from '../support/server-process.ts'
+import { administrator, setUp } from '../support/shop.ts'
+import { until } from '../support/waiting.ts'
 
 /* Starting, output and stopping of `npm start`. */
 

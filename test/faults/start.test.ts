@@ -4,8 +4,9 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { freePort } from '../../db/embedded/free-port.ts'
-import { createDatabase, testKey } from '../build.ts'
-import { dataFolder, launch, start, type Account } from './server.ts'
+import { testKey } from '../support/build.ts'
+import { createDatabase } from '../support/database.ts'
+import { dataFolder, launch, start, type Account } from '../support/server-process.ts'
 
 /* How the server refuses to start, and its output when it starts. */
 

@@ -3,8 +3,11 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import pg from 'pg'
 import t from 'tap'
-import { createDatabase } from '../build.ts'
-import { call, dataFolder, made, setUp, start, until, type ServerProcess } from './server.ts'
+import { createDatabase } from '../support/database.ts'
+import { call, made } from '../support/rest.ts'
+import { dataFolder, start, type ServerProcess } from '../support/server-process.ts'
+import { setUp } from '../support/shop.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * No delivery is lost, whatever the endpoints do and however often the server is killed. Each run includes the short

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { PublicError } from '../../src/errors.ts'
 import { isExactNumber, mayHaveInexactNumber, requireExactNumbers } from '../../src/foundation/exact-numbers.ts'
-import { read } from '../docs/generated.ts'
+import { read } from '../support/repository.ts'
 
 function refusalOf (json: string, outer?: number): PublicError | undefined {
   try {

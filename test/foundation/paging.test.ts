@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeCursor, encodeCursor, toPage } from '../../src/foundation/paging.ts'
-import { codeOf } from '../identity/auth/refusal.ts'
+import { codeOf } from '../support/refusal.ts'
 
 t.test('a decoded cursor equals the original', async () => {
   const part = fc.oneof(fc.maxSafeInteger(), fc.string({ unit: 'grapheme' }).filter(text => !text.includes('\0')))

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import type { Random } from '../random.ts'
+import type { Random } from '../support/random.ts'
 
 const heads = [
   'GET /health HTTP/1.1',

@@ -1,6 +1,6 @@
-import { Random } from '../random.ts'
-import type { Operation, Parameter } from './openapi-document.ts'
-import { toText, Values, type Pools } from './values.ts'
+import { toText, Values, type Pools } from '../support/fuzz-values.ts'
+import type { Operation, Parameter } from '../support/openapi-document.ts'
+import { Random } from '../support/random.ts'
 
 /** The callers, and the resources that they can name. */
 export interface World {

@@ -1,4 +1,4 @@
-import { call, made, type Reply } from '../faults/server.ts'
+import { call, made, type Reply } from '../support/rest.ts'
 import type { World } from './requests.ts'
 
 export interface Places {

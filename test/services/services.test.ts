@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Scope } from '../../schemas/scope.ts'
 import { system } from '../../src/identity/audit/origin.ts'
-import { createDomain, parse } from '../documents/domain.ts'
+import { createDomain, parse } from '../support/domain.ts'
 
 const domain = await createDomain(t)
 const { services, documents, writer } = domain.node()

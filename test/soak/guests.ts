@@ -1,5 +1,5 @@
 import { answerCalls } from '../../bench/children.ts'
-import { transports, type Client } from '../clients.ts'
+import { transports, type Client } from '../support/clients.ts'
 
 /*
  * Clients that connect and disconnect: each resumes the topic where it left, joins a channel, sends a message, and is

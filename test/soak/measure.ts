@@ -3,8 +3,8 @@ import { startChild, type Child } from '../../bench/children.ts'
 import { HttpConnection, encodeRequest } from '../../bench/load/http-connection.ts'
 import type { TransportName } from '../../bench/load/subscriber.ts'
 import type { PlatformServer } from '../../bench/servers/platform.ts'
-import { createDatabase } from '../build.ts'
-import type { Crowd } from './crowd.ts'
+import type { Crowd } from '../support/crowd.ts'
+import { createDatabase } from '../support/database.ts'
 
 /*
  * node --import tsx test/soak/measure.ts storm|stopped [socket.io|/ws]
@@ -130,7 +130,7 @@ async function stopped (crowd: Child<Crowd>): Promise<void> {
   )
 }
 
-const crowd = await startChild<Crowd>('../test/soak/crowd')
+const crowd = await startChild<Crowd>('../test/support/crowd')
 try {
   await (what === 'storm' ? storm : stopped)(crowd)
 } finally {

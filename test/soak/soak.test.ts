@@ -6,8 +6,8 @@ import type { RequestsLoad } from '../../bench/load/requests.ts'
 import { median } from '../../bench/measure.ts'
 import type { PlatformServer } from '../../bench/servers/platform.ts'
 import type { Vitals } from '../../bench/servers/usage.ts'
-import { createDatabase } from '../build.ts'
-import { heapArguments } from '../node-arguments.ts'
+import { createDatabase } from '../support/database.ts'
+import { heapArguments } from '../support/node-arguments.ts'
 import type { Guests } from './guests.ts'
 
 /*

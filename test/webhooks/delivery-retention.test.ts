@@ -1,11 +1,11 @@
 import t from 'tap'
 import type { WebhookDelivery } from '../../schemas/webhooks.ts'
-import { partitionMs } from '../../src/events/partitions.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
-import { build } from '../build.ts'
-import { until } from '../faults/server.ts'
-import { tenant } from '../tenant.ts'
-import { answer, receiver } from './receiver.ts'
+import { partitionMs } from '../../src/events/partitions.ts'
+import { build } from '../support/build.ts'
+import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
+import { answer, receiver } from '../support/webhook-receiver.ts'
 
 /* Which deliveries remain when the log drops their events. */
 

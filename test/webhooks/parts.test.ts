@@ -3,14 +3,14 @@ import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
 import { createEncryption } from '../../src/foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../src/foundation/encryption/reencrypt.ts'
-import { allot } from '../../src/webhooks/dispatch/fair-slots.ts'
-import { Circuit } from '../../src/webhooks/dispatch/circuit.ts'
 import { RateLimit } from '../../src/foundation/limits/token-bucket.ts'
+import { Circuit } from '../../src/webhooks/dispatch/circuit.ts'
+import { allot } from '../../src/webhooks/dispatch/fair-slots.ts'
 import { createRetrySchedule } from '../../src/webhooks/dispatch/retry-schedule.ts'
 import { parseRetryAfter } from '../../src/webhooks/http/retry-after.ts'
-import { checkSecret, generateSecret, keyOf, openKeys, overlapMs, rotated } from '../../src/webhooks/secrets.ts'
 import { signatureHeaders } from '../../src/webhooks/request-body.ts'
-import { upTo } from './hooks.ts'
+import { checkSecret, generateSecret, keyOf, openKeys, overlapMs, rotated } from '../../src/webhooks/secrets.ts'
+import { upTo } from '../support/webhooks.ts'
 
 t.test('the schedule has full jitter and five retries', async t => {
   const waits = [5000, 30_000, 120_000, 600_000, 3_600_000]

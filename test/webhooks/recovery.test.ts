@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createQueue } from '../../src/webhooks/dispatch/queue.ts'
-import { createDatabase } from '../build.ts'
-import { until } from '../faults/server.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts'
-import { allSettled, answer, receiver } from './receiver.ts'
+import { createDatabase } from '../support/database.ts'
+import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
+import { allSettled, answer, receiver } from '../support/webhook-receiver.ts'
+import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from '../support/webhooks.ts'
 
 /*
  * Leases left behind or released, endpoints that are down, and lanes that wait. Each test has its own servers.

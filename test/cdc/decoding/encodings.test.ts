@@ -1,8 +1,10 @@
 import pg from 'pg'
 import t from 'tap'
 import { textDecoder, Undecodable } from '../../../src/cdc/decoding/text-decoder.ts'
-import { build, createDatabase, withDatabase, type Teardown } from '../../build.ts'
-import { sourced, uniqueName, type TestSource } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { createDatabase, withDatabase } from '../../support/database.ts'
+import { sourced, uniqueName, type TestSource } from '../../support/source-database.ts'
+import type { Teardown } from '../../support/teardown.ts'
 
 /* A value that is not valid in the database's encoding only fails its row in the mappings that need it. */
 

@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { DatabaseConnection } from '../../../schemas/database.ts'
-import { createDatabase, testKey } from '../../build.ts'
-import { call, dataFolder, made, setUp, start, until } from '../../faults/server.ts'
-import { createSource } from '../source-database.ts'
+import { testKey } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import { call, made } from '../../support/rest.ts'
+import { dataFolder, start } from '../../support/server-process.ts'
+import { setUp } from '../../support/shop.ts'
+import { createSource } from '../../support/source-database.ts'
+import { until } from '../../support/waiting.ts'
 
 /*
  * A large transaction does not fill the memory of the node or block other requests. CDC_ROWS sets its size; the output

@@ -1,9 +1,9 @@
 import { pino } from 'pino'
 import t from 'tap'
 import type { DatabaseLog } from '../../../schemas/database.ts'
-import { build } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { sourced, uniqueName } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { sourced, uniqueName } from '../../support/source-database.ts'
+import { until } from '../../support/waiting.ts'
 
 /*
  * An error that PostgreSQL raises while it decodes a transaction fails that transaction in the delivery log, and no

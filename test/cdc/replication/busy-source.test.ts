@@ -3,9 +3,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { pino } from 'pino'
 import t from 'tap'
-import { build, startTestPostgres } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { createSource, sourced } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { startTestPostgres } from '../../support/postgres.ts'
+import { createSource, sourced } from '../../support/source-database.ts'
+import { until } from '../../support/waiting.ts'
 
 /** Only for this database: other tests may use the same server. */
 const walsenders =

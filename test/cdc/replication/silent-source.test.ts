@@ -3,10 +3,11 @@ import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { dropSlot } from '../../../src/cdc/source/slot.ts'
 import { openSource } from '../../../src/cdc/source/source.ts'
-import { build, type Teardown } from '../../build.ts'
-import { until } from '../../faults/server.ts'
+import { build } from '../../support/build.ts'
+import { createSource, sourced, type TestSource } from '../../support/source-database.ts'
+import type { Teardown } from '../../support/teardown.ts'
+import { until } from '../../support/waiting.ts'
 import { answering, description, message, ready, row, startHostileServer, text } from '../wire/hostile-server.ts'
-import { createSource, sourced, type TestSource } from '../source-database.ts'
 
 /* A server that does not answer one statement delays only its own reader, and cannot prevent the end of that. */
 

@@ -1,9 +1,9 @@
 import pg from 'pg'
 import t from 'tap'
 import { dropSlot } from '../../../src/cdc/source/slot.ts'
-import { build } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { createSource, sourced, uniqueName, type TestSource } from '../../support/source-database.ts'
+import { until } from '../../support/waiting.ts'
 
 /* A connection's slot and publication are dropped when the connection ends: a slot that is not read retains WAL. */
 

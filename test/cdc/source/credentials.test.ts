@@ -8,10 +8,10 @@ import t from 'tap'
 import { parseConnectionString } from '../../../src/cdc/source/connection-string.ts'
 import { openSource } from '../../../src/cdc/source/source.ts'
 import { sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
-import { build } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { tenant } from '../../tenant.ts'
-import { createSource, sourced, uniqueName } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { createSource, sourced, uniqueName } from '../../support/source-database.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* The operator's environment and files are never used, and the platform's own database is never a source. */
 

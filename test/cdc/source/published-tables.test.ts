@@ -1,14 +1,15 @@
 import t from 'tap'
+import type { MappingDefinition } from '../../../schemas/database.ts'
 import { compileMapping } from '../../../src/cdc/mappings/compiled-mapping.ts'
-import { createPublicationSql } from '../../../src/cdc/source/slot.ts'
 import { addTable, isPublished, publishTable, unpublishTable } from '../../../src/cdc/source/publication.ts'
+import { createPublicationSql } from '../../../src/cdc/source/slot.ts'
 import { openSource } from '../../../src/cdc/source/source.ts'
 import { readPublishedTable } from '../../../src/cdc/source/published-table.ts'
 import { problemsOf } from '../../../src/cdc/source/table-problems.ts'
-import type { MappingDefinition } from '../../../schemas/database.ts'
-import { build, startTestPostgres } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { createSource, sourced, uniqueName } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { startTestPostgres } from '../../support/postgres.ts'
+import { until } from '../../support/waiting.ts'
+import { createSource, sourced, uniqueName } from '../../support/source-database.ts'
 
 /*
  * Enabling a mapping never blocks the source application's writes, and never succeeds if changes would be missing

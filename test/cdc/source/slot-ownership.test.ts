@@ -2,9 +2,11 @@ import pg from 'pg'
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication'
 import t from 'tap'
 import { carriesMark } from '../../../src/cdc/source/slot-ownership.ts'
-import { build, createDatabase, withDatabase, type Teardown } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { createDatabase, withDatabase } from '../../support/database.ts'
+import { createSource, sourced, uniqueName, type TestSource } from '../../support/source-database.ts'
+import type { Teardown } from '../../support/teardown.ts'
+import { until } from '../../support/waiting.ts'
 
 /*
  * A connection terminates, drops and reads only what it created itself. It never touches another program's slot or

@@ -1,9 +1,11 @@
 import pg from 'pg'
 import t from 'tap'
 import { readSessionMark } from '../../../src/cdc/source/slot-ownership.ts'
-import { build, startTestPostgres, withDatabase } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { sourced, uniqueName, type TestSource } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { withDatabase } from '../../support/database.ts'
+import { startTestPostgres } from '../../support/postgres.ts'
+import { sourced, uniqueName, type TestSource } from '../../support/source-database.ts'
+import { until } from '../../support/waiting.ts'
 
 /*
  * A slot starts once every writing transaction on the server has ended. Tests the reported state and the refusals until

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import t from 'tap'
 import { createSourceThreads } from '../../../src/cdc/threads/source-threads.ts'
-import { until } from '../../faults/server.ts'
+import { until } from '../../support/waiting.ts'
 import {
   answering, description, message, ready, row, startHostileServer, text, welcome
 } from '../wire/hostile-server.ts'

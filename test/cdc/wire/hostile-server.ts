@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Teardown } from '../../build.ts'
+import type { Teardown } from '../../support/teardown.ts'
 
 /* A server that violates the PostgreSQL protocol as a scenario requires. */
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { sourced } from '../source-database.ts'
+import { build } from '../../support/build.ts'
+import { sourced } from '../../support/source-database.ts'
 
 /* A row change that exceeds CDC_ROW_BYTES_MAX fails by itself, and the stream continues. */
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import ts from 'typescript'
-import { root } from '../../root.ts'
+import { root } from '../../support/repository.ts'
 
 /** The folders with hand-written SQL. */
 const folders = ['db', 'src', 'plugins', 'routes']

@@ -1,7 +1,8 @@
 import t from 'tap'
-import { build, createDatabase, listen } from '../../build.ts'
-import { connectSocketIo, connectWs, transports, type Received } from '../../clients.ts'
-import { tenant, type Tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs, transports, type Received } from '../../support/clients.ts'
+import { createDatabase } from '../../support/database.ts'
+import { tenant, type Tenant } from '../../support/tenant.ts'
 
 /* Replays reach the subscriptions that match now, and move no position. */
 

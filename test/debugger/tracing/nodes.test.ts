@@ -1,9 +1,10 @@
 import t from 'tap'
-import { build, createDatabase, listen } from '../../build.ts'
-import { connectSocketIo, connectWs } from '../../clients.ts'
-import { startRedis } from '../../cluster/redis.ts'
-import { tenant } from '../../tenant.ts'
-import { follow } from '../follow.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs } from '../../support/clients.ts'
+import { createDatabase } from '../../support/database.ts'
+import { startRedis } from '../../support/redis.ts'
+import { tenant } from '../../support/tenant.ts'
+import { follow } from '../../support/trace-stream.ts'
 
 /* Two nodes with one database and one Redis: each node's steps are shown, whichever node is queried. */
 

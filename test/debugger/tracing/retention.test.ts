@@ -1,9 +1,9 @@
 import t from 'tap'
 import { createTraceRetention } from '../../../src/debugger/tracing/trace-retention.ts'
 import { TraceStore } from '../../../src/debugger/tracing/trace-store.ts'
-import { build, listen } from '../../build.ts'
-import { connectWs } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * Traces have their own retention. Here it is shorter than the log's, which shows that neither affects the

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { TopicPatterns } from '../../../src/foundation/topic-pattern.ts'
 import { ListeningNodes } from '../../../src/channels/listening-nodes.ts'
 import { PatternSubscription } from '../../../src/delivery/patterns/pattern-subscription.ts'
-import { build, listen } from '../../build.ts'
-import { transports } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { TopicPatterns } from '../../../src/foundation/topic-pattern.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* The cost of many patterns that begin, end and change. Counts calls instead of measuring time. */
 

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { transports, type Answer, type Client, type Received } from '../../clients.ts'
-import { until } from '../../faults/server.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports, type Answer, type Client, type Received } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* Topic patterns keep every guarantee of a subscription, for each topic that they match. */
 

@@ -3,11 +3,12 @@ import { connect as connectTcp } from 'node:net'
 import { io } from 'socket.io-client'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { build, createDatabase, listen } from '../../build.ts'
-import { connectSocketIo, connectWs, transports } from '../../clients.ts'
-import { DatabaseProxy } from '../../faults/database-proxy.ts'
-import { person } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs, transports } from '../../support/clients.ts'
+import { DatabaseProxy } from '../../support/database-proxy.ts'
+import { createDatabase } from '../../support/database.ts'
+import { person } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Frames are counted before they are handled, before and after authentication. */
 

@@ -4,9 +4,9 @@ import {
   encodeFrames, endingOf, sharedPart, socketIoWrapping, wsWrapping, type EventWrapping
 } from '../../../src/delivery/sockets/frames.ts'
 import { LoggedEvent } from '../../../src/events/envelope.ts'
-import { build, listen } from '../../build.ts'
-import { transports } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const event = (payload: unknown) => new LoggedEvent({ applicationId: 'app_a', environment: 'development' }, {
   topic: 'a.b', type: 'topic.event', source: 'api', key: 'ä"\\', payload: JSON.stringify(payload), schemaVersion: null

@@ -4,12 +4,12 @@ import t, { type Test } from 'tap'
 import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest } from '../../../schemas/channels.ts'
 import { AuthRequest, SubscribeRequest, UnsubscribeRequest } from '../../../schemas/realtime.ts'
 import { errorCodes } from '../../../src/errors.ts'
-import { build, listen } from '../../build.ts'
-import { transports } from '../../clients.ts'
-import type { Schema } from '../../fuzz/openapi-document.ts'
-import { toText, Values } from '../../fuzz/values.ts'
-import { Random } from '../../random.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports } from '../../support/clients.ts'
+import { toText, Values } from '../../support/fuzz-values.ts'
+import type { Schema } from '../../support/openapi-document.ts'
+import { Random } from '../../support/random.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * Whatever arrives, the server neither crashes nor leaks nor hangs. `FUZZ_FRAMES=100000` is the full run; `FUZZ_SEED`

@@ -1,9 +1,9 @@
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
 import { pino } from 'pino'
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectWs, transports } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs, transports } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Both sides detect a lost peer. */
 

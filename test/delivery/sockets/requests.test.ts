@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import type { Socket as TcpSocket } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo, connectWs, transports } from '../../clients.ts'
-import { until } from '../../faults/server.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs, transports } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* The form of requests: malformed ones are refused before anything reads them, and answers repeat the request's id. */
 

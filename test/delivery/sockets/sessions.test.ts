@@ -1,8 +1,10 @@
 import t from 'tap'
-import { build, createDatabase, listen } from '../../build.ts'
-import { transports } from '../../clients.ts'
-import { eventually, person, requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports } from '../../support/clients.ts'
+import { createDatabase } from '../../support/database.ts'
+import { person, requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 /* Open sockets when a session, a role or an application changes, on this node or on another. */
 

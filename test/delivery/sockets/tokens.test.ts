@@ -1,8 +1,8 @@
 import t from 'tap'
 import { insertUser } from '../../../src/identity/auth/users.ts'
-import { build, listen } from '../../build.ts'
-import { transports } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* An open socket when its credential changes or ends. */
 

@@ -1,9 +1,9 @@
 import { request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo, connectWs } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Messages that begin and are never finished. */
 

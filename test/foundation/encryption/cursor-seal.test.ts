@@ -1,11 +1,11 @@
 import t from 'tap'
 import { createCursorSeal } from '../../../src/foundation/encryption/cursor-seal.ts'
 import { encodeCursor } from '../../../src/foundation/paging.ts'
-import { codeOf } from '../../identity/auth/refusal.ts'
-import { build } from '../../build.ts'
-import { person } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
-import { dereferenced } from '../../dereferenced.ts'
+import { build } from '../../support/build.ts'
+import { dereferenced } from '../../support/dereferenced.ts'
+import { person } from '../../support/people.ts'
+import { codeOf } from '../../support/refusal.ts'
+import { tenant } from '../../support/tenant.ts'
 
 t.setTimeout(180_000)
 

@@ -9,9 +9,10 @@ import { system } from '../../../src/identity/audit/origin.ts'
 import { newSeed } from '../../../src/identity/auth/totp.ts'
 import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
 import { sealedColumns, sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
-import { build, createDatabase, testKey } from '../../build.ts'
-import { root } from '../../root.ts'
-import { tenant } from '../../tenant.ts'
+import { build, testKey } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import { root } from '../../support/repository.ts'
+import { tenant } from '../../support/tenant.ts'
 
 t.setTimeout(180_000)
 

@@ -6,11 +6,11 @@ import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { errorCodes } from '../../../src/errors.ts'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo } from '../../clients.ts'
-import { inject } from '../../inject.ts'
-import { tenant } from '../../tenant.ts'
-import { dereferenced, type Schema } from '../../dereferenced.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo } from '../../support/clients.ts'
+import { dereferenced, type Schema } from '../../support/dereferenced.ts'
+import { inject } from '../../support/inject.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Invalid input at any place of any route gets a clear 4xx that names the place, never a 5xx. */
 

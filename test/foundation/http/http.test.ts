@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { inject } from '../../inject.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { inject } from '../../support/inject.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* HTTP as in RFC 9110 and 9112, apart from single resources. */
 

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo, transports } from '../../clients.ts'
-import { inject } from '../../inject.ts'
-import { person } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, transports } from '../../support/clients.ts'
+import { inject } from '../../support/inject.ts'
+import { person } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* A number that a double cannot hold is rejected by its path, in all JSON of clients. */
 

@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { createClient } from '@hey-api/openapi-ts'
 import openapiTS, { astToString } from 'openapi-typescript'
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { root } from '../../docs/generated.ts'
+import { build, listen } from '../../support/build.ts'
+import { root } from '../../support/repository.ts'
 
 /*
  * Two common generators, with their defaults, generate clients from the served document. The clients are compiled in

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { dereferenced } from '../../dereferenced.ts'
-import { inject } from '../../inject.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { dereferenced } from '../../support/dereferenced.ts'
+import { inject } from '../../support/inject.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * Sends every request of the document as the page at /docs fills it in: with the example or default of each parameter,

@@ -10,10 +10,10 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
 import { isEntityOwning, isPermissionName } from '../../../src/identity/access/permissions.ts'
-import { build } from '../../build.ts'
-import { root } from '../../root.ts'
-import { dereferenced, type Schema } from '../../dereferenced.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { dereferenced, type Schema } from '../../support/dereferenced.ts'
+import { root } from '../../support/repository.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * The document is complete and correct, and equals the committed one. Every route is checked.

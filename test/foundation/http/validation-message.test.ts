@@ -2,11 +2,11 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import t from 'tap'
 import { createConfig } from '../../../src/config.ts'
-import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
 import { toDetail } from '../../../src/foundation/http/validation.ts'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const ajv = new Ajv({ strict: false, verbose: true })
 const detailOf = (schema: TSchema | object, value: unknown) => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo, connectWs } from '../../clients.ts'
-import { read } from '../../docs/generated.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs } from '../../support/clients.ts'
+import { read } from '../../support/repository.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Liveness, readiness, metrics, and features of every request: an id, CORS, a rate limit. */
 

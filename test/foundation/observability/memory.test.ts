@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net'
 import { deflateSync, gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo, connectWs, transports, type Client } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs, transports, type Client } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Limits of the memory that a tenant or an unauthenticated client may use on a node. */
 

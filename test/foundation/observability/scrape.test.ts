@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import t from 'tap'
 import { createScrape } from '../../../src/foundation/observability/scrape.ts'
-import { build } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Labels of metrics: with METRICS_TOKEN all of them, without it none whose values tenants choose. */
 

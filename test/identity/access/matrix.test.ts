@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
-import { dereferenced } from '../../dereferenced.ts'
+import { build } from '../../support/build.ts'
+import { dereferenced } from '../../support/dereferenced.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * Calls every route of the OpenAPI document with every kind of principal, and expects admission or refusal as the

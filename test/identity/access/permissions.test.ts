@@ -1,13 +1,13 @@
 import t from 'tap'
+import { createKysely, createPool } from '../../../db/connection.ts'
+import { parsePermissions, permissionNames, permissionsOfRole } from '../../../src/identity/access/permission-set.ts'
 import {
   applicationsWith, authorize, authorizeGrant, coversAt, authorizeTopic, isAllowed, isEntityOwning, reachesApplication,
   type PermissionName
 } from '../../../src/identity/access/permissions.ts'
-import { parsePermissions, permissionNames, permissionsOfRole } from '../../../src/identity/access/permission-set.ts'
-import { sessionPrincipal, tokenPrincipal } from '../auth/principals.ts'
-import { createKysely, createPool } from '../../../db/connection.ts'
-import { createDatabase } from '../../build.ts'
-import { codeOf } from '../auth/refusal.ts'
+import { createDatabase } from '../../support/database.ts'
+import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
+import { codeOf } from '../../support/refusal.ts'
 
 const scope = { applicationId: 'app_a', environment: 'development' } as const
 const elsewhere = { applicationId: 'app_b', environment: 'development' } as const

@@ -1,12 +1,13 @@
 import t from 'tap'
 import { permissionNames } from '../../../src/identity/access/permission-set.ts'
 import { topicsListenedTo } from '../../../src/identity/access/reading.ts'
-import { build, listen } from '../../build.ts'
-import { connectWs } from '../../clients.ts'
-import { eventually, person, requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
-import { variables } from '../../webhooks/hooks.ts'
-import { receiver } from '../../webhooks/receiver.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs } from '../../support/clients.ts'
+import { person, requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
+import { receiver } from '../../support/webhook-receiver.ts'
+import { variables } from '../../support/webhooks.ts'
 
 /*
  * Plants a value in payloads, in names of documents that are being viewed, and in filters. Tries every output with each

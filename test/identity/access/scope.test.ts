@@ -1,8 +1,8 @@
 import t from 'tap'
 import { createScopeResolver } from '../../../src/identity/access/scope.ts'
 import type { ApplicationPresence } from '../../../src/identity/auth/application-cache.ts'
-import { sessionPrincipal, tokenPrincipal } from '../auth/principals.ts'
-import { codeOf } from '../auth/refusal.ts'
+import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
+import { codeOf } from '../../support/refusal.ts'
 
 /** Applications a and b exist. */
 const presence = { has: async (id: string) => id === 'app_a' || id === 'app_b' } as unknown as ApplicationPresence

@@ -1,10 +1,11 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectWs, transports } from '../../clients.ts'
-import { inject } from '../../inject.ts'
-import { eventually, person } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
-import { dereferenced, type Schema } from '../../dereferenced.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs, transports } from '../../support/clients.ts'
+import { dereferenced, type Schema } from '../../support/dereferenced.ts'
+import { inject } from '../../support/inject.ts'
+import { person } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 /*
  * Proves tenant isolation on every route of the OpenAPI document: a resource of one tenant does not exist for another,

@@ -4,12 +4,12 @@ import { connect } from 'node:net'
 import { io } from 'socket.io-client'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo, connectWs } from '../../clients.ts'
-import { readableLog } from '../../log-lines.ts'
-import { eventually } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
 import { loggedPath } from '../../../src/identity/audit/access-log.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs } from '../../support/clients.ts'
+import { readableLog } from '../../support/log-lines.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 /* ACCESS_LOG writes a line for each request, and for each socket when it connects and when it ends. */
 

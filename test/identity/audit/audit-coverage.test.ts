@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sources } from '../../docs/generated.ts'
+import { sources } from '../../support/repository.ts'
 
 /*
  * Every change of a setting is audited: the handler passes `request.origin` to the domain. New routes are covered

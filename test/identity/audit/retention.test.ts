@@ -1,8 +1,8 @@
 import t from 'tap'
-import { createAuditRetention } from '../../../src/identity/audit/retention.ts'
-import { record } from '../../../src/identity/audit/record.ts'
 import { system } from '../../../src/identity/audit/origin.ts'
-import { build } from '../../build.ts'
+import { record } from '../../../src/identity/audit/record.ts'
+import { createAuditRetention } from '../../../src/identity/audit/retention.ts'
+import { build } from '../../support/build.ts'
 
 t.setTimeout(120_000)
 

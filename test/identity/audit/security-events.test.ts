@@ -1,9 +1,10 @@
 import { Secret, TOTP } from 'otpauth'
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { readableLog } from '../../log-lines.ts'
-import { eventually, password, person, requests, type Person } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { readableLog } from '../../support/log-lines.ts'
+import { password, person, requests, type Person } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 /* Security events are logged at `info`, with address and user agent, and recorded in the audit log. */
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createAuthenticator, credentialFromHeaders } from '../../../src/identity/auth/authenticate.ts'
-import { sessionPrincipal, tokenPrincipal } from './principals.ts'
-import { codeOf } from './refusal.ts'
+import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
+import { codeOf } from '../../support/refusal.ts'
 
 const session = sessionPrincipal('viewer')
 const token = tokenPrincipal(['client'])

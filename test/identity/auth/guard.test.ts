@@ -1,8 +1,10 @@
 import t from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import { createConfig } from '../../../src/config.ts'
-import { build, createDatabase, testKey, type Teardown } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { build, testKey } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import type { Teardown } from '../../support/teardown.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /** Builds an app that still accepts new routes. */
 async function unready (t: Teardown) {

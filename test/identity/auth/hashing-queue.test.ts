@@ -1,6 +1,6 @@
 import t from 'tap'
 import { HashingQueue, type HashingKind } from '../../../src/identity/auth/hashing-queue.ts'
-import { codeOf } from './refusal.ts'
+import { codeOf } from '../../support/refusal.ts'
 
 /** Records work in the order in which it starts. Each piece ends when the test ends it. */
 function bench () {

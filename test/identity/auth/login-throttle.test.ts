@@ -1,6 +1,6 @@
 import t from 'tap'
 import { AccountGate, LoginGate } from '../../../src/identity/auth/login-throttle.ts'
-import { codeOf } from './refusal.ts'
+import { codeOf } from '../../support/refusal.ts'
 
 const wrong = async () => undefined
 const right = async () => 'in'

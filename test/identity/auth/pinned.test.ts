@@ -1,8 +1,8 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
 import type { Environment } from '../../../schemas/scope.ts'
+import { build } from '../../support/build.ts'
+import { requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * Data that the environments of an application share. test/identity/access/tenancy.test.ts calls every route with a

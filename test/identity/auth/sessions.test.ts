@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto'
 import t from 'tap'
 import { createKysely, createPool } from '../../../db/connection.ts'
-import { system } from '../../../src/identity/audit/origin.ts'
 import { isAllowed } from '../../../src/identity/access/permissions.ts'
+import { system } from '../../../src/identity/audit/origin.ts'
 import { createSessions } from '../../../src/identity/auth/sessions.ts'
 import { insertUser } from '../../../src/identity/auth/users.ts'
-import { createDatabase, type Teardown } from '../../build.ts'
-import { codeOf } from './refusal.ts'
+import { createDatabase } from '../../support/database.ts'
+import { codeOf } from '../../support/refusal.ts'
+import type { Teardown } from '../../support/teardown.ts'
 
 const hour = 3_600_000
 const visitor = { address: '10.0.0.1', userAgent: 'a\0b' }

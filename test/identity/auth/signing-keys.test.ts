@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
 import { createKysely, createPool } from '../../../db/connection.ts'
-import { SigningKeys } from '../../../src/identity/auth/signing-keys.ts'
 import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
-import { build, createDatabase, type Teardown } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { SigningKeys } from '../../../src/identity/auth/signing-keys.ts'
+import { build } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import type { Teardown } from '../../support/teardown.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const encryption = createEncryption([Buffer.alloc(32, 1)])
 const silent = { error: () => {}, warn: () => {} }

@@ -4,10 +4,10 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { randomId } from '../../../src/foundation/ids.ts'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
-import { codeOf } from './refusal.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo } from '../../support/clients.ts'
+import { codeOf } from '../../support/refusal.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const encoded = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')

@@ -5,7 +5,7 @@ import {
   compareSchemas, type CompatibilityPolicy, type JsonSchema
 } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
-import { root } from '../../root.ts'
+import { root } from '../../support/repository.ts'
 
 interface Case { id: string, original: JsonSchema, updated: JsonSchema, compatibility: 'backward' | 'both' | 'none' }
 

@@ -1,4 +1,4 @@
-import type { Random } from '../../random.ts'
+import type { Random } from '../../support/random.ts'
 import { attackValues } from './attack-values.ts'
 
 type Raw = Record<string, unknown>

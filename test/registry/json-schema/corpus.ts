@@ -2,9 +2,9 @@ import {
   compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema
 } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
+import { Random } from '../../support/random.ts'
 import { randomDocument } from './attack.ts'
 import { document, mutate } from './generate.ts'
-import { Random } from '../../random.ts'
 
 /**
  * The results for a corpus of generated pairs. `wrong` lists each pair whose verdict a document refutes; it must be

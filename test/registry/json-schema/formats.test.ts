@@ -7,9 +7,9 @@ import {
   formatPatterns, formatSamples, stringFormats, unlimitedFormats
 } from '../../../src/registry/json-schema/formats.ts'
 import { isUrl } from '../../../src/registry/json-schema/url-format.ts'
-import { build } from '../../build.ts'
-import { root } from '../../docs/generated.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { root } from '../../support/repository.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /*
  * Proves that formats and the API's patterns take linear time for every string. Quadratic checks would take minutes

@@ -1,11 +1,11 @@
+import { Solver } from '../../../src/registry/json-schema/compatibility/solver.ts'
+import type { Json } from '../../../src/registry/json-schema/json.ts'
 import { normalise } from '../../../src/registry/json-schema/normalise.ts'
 import { reachable } from '../../../src/registry/json-schema/schema-node.ts'
-import { Solver } from '../../../src/registry/json-schema/compatibility/solver.ts'
 import { lazyValidatorOf } from '../../../src/registry/json-schema/validation/validators.ts'
-import type { Json } from '../../../src/registry/json-schema/json.ts'
+import { Random } from '../../support/random.ts'
 import { randomDocument } from './attack.ts'
 import { document } from './generate.ts'
-import { Random } from '../../random.ts'
 
 /**
  * Returns documents for which the checker and the validator disagree on a schema or its negation. There must be none.

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { createSchemaChecker } from '../../../src/registry/schemas/checker-pool.ts'
 import { Comparisons } from '../../../src/registry/schemas/comparisons.ts'
-import { build } from '../../build.ts'
-import { tenant, type Tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { tenant, type Tenant } from '../../support/tenant.ts'
 import { configuration, pigeons } from '../json-schema/entangled.ts'
 
 t.setTimeout(600_000)

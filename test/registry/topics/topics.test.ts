@@ -1,11 +1,11 @@
 import t from 'tap'
-import { createTopics } from '../../../src/registry/topics/topics.ts'
 import type { RealtimeEvent } from '../../../schemas/events.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { invalid } from '../../../src/foundation/json.ts'
 import { Budget } from '../../../src/registry/json-schema/validation/fuel.ts'
 import { system } from '../../../src/identity/audit/origin.ts'
-import { createDomain } from '../../documents/domain.ts'
+import { createTopics } from '../../../src/registry/topics/topics.ts'
+import { createDomain } from '../../support/domain.ts'
 
 const domain = await createDomain(t)
 const { topics, publisher, documents, committed } = domain.node()

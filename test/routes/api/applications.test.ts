@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, createDatabase } from '../../build.ts'
-import { until } from '../../faults/server.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

@@ -2,8 +2,9 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, createDatabase, listen } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import { tenant } from '../../support/tenant.ts'
 
 t.setTimeout(180_000)
 

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { createSource } from '../../cdc/source-database.ts'
-import { until } from '../../faults/server.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { createSource } from '../../support/source-database.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* The REST API of connected databases: mappings and their versions, promotion, subscriptions, tests, tables. */
 

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { mailServer } from '../../mail-server.ts'
-import { eventually, password, person, requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { mailServer } from '../../support/mail-server.ts'
+import { password, person, requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

@@ -1,9 +1,11 @@
 import { createHmac, createPublicKey, sign, verify, type JsonWebKey } from 'node:crypto'
 import t from 'tap'
-import { build, createDatabase, listen } from '../../build.ts'
-import { connectSocketIo, connectWs } from '../../clients.ts'
-import { eventually, person, requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo, connectWs } from '../../support/clients.ts'
+import { createDatabase } from '../../support/database.ts'
+import { person, requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

@@ -3,10 +3,11 @@ import t from 'tap'
 import { up } from '../../../db/migrations/0016-canonical-addresses.ts'
 import { HashingQueue } from '../../../src/identity/auth/hashing-queue.ts'
 import { passwordHashings } from '../../../src/identity/auth/passwords.ts'
-import { build } from '../../build.ts'
-import { mailServer } from '../../mail-server.ts'
-import { eventually, password, person, requests, type Person } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { mailServer } from '../../support/mail-server.ts'
+import { password, person, requests, type Person } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

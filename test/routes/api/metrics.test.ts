@@ -1,7 +1,7 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectWs } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs } from '../../support/clients.ts'
+import { tenant } from '../../support/tenant.ts'
 
 /* Numbers at a glance: of the own scope, or of everything that one reaches. */
 

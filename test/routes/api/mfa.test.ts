@@ -1,7 +1,9 @@
 import { Secret, TOTP } from 'otpauth'
 import t from 'tap'
-import { build, createDatabase } from '../../build.ts'
-import { eventually, password, person, requests } from '../../people.ts'
+import { build } from '../../support/build.ts'
+import { createDatabase } from '../../support/database.ts'
+import { password, person, requests } from '../../support/people.ts'
+import { eventually } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { pino } from 'pino'
 import { passwordHashings } from '../../../src/identity/auth/passwords.ts'
-import { build } from '../../build.ts'
-import { mailServer } from '../../mail-server.ts'
-import { eventually, password, person, requests } from '../../people.ts'
+import { build } from '../../support/build.ts'
+import { mailServer } from '../../support/mail-server.ts'
+import { password, person, requests } from '../../support/people.ts'
+import { eventually } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { person, requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { person, requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
 
 t.setTimeout(180_000)
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { connectSocketIo } from '../../clients.ts'
-import { tenant, type Tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectSocketIo } from '../../support/clients.ts'
+import { tenant, type Tenant } from '../../support/tenant.ts'
 
 const { app } = await build(t)
 

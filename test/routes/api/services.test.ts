@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { build } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const { app } = await build(t)
 const mine = await tenant(app)

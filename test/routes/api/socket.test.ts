@@ -1,8 +1,9 @@
 import t from 'tap'
-import { build, listen } from '../../build.ts'
-import { transports, type Client } from '../../clients.ts'
-import { tenant } from '../../tenant.ts'
-import { ask, idOf, join, messagesOf, until } from '../../channels/room.ts'
+import { build, listen } from '../../support/build.ts'
+import { transports, type Client } from '../../support/clients.ts'
+import { ask, idOf, join, messagesOf } from '../../support/room.ts'
+import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 const { app } = await build(t, {
   adapt: config => {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const { app } = await build(t)
 const mine = await tenant(app)

@@ -1,8 +1,10 @@
 import t from 'tap'
-import { build, createDatabase, listen } from '../../build.ts'
-import { connectWs } from '../../clients.ts'
-import { eventually, password, person, requests } from '../../people.ts'
-import { tenant } from '../../tenant.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs } from '../../support/clients.ts'
+import { createDatabase } from '../../support/database.ts'
+import { password, person, requests } from '../../support/people.ts'
+import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 t.setTimeout(180_000)
 

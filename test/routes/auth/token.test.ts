@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build } from '../../build.ts'
-import { tenant } from '../../tenant.ts'
+import { build } from '../../support/build.ts'
+import { tenant } from '../../support/tenant.ts'
 
 const post = (app: FastifyInstance, url: string, authorization: string | undefined, payload: object) =>
   app.inject({ method: 'POST', url, payload, headers: authorization === undefined ? {} : { authorization } })

@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
-import { createDatabase, listen } from '../../build.ts'
-import { connectWs } from '../../clients.ts'
-import { until } from '../../faults/server.ts'
-import { tenant, type Tenant } from '../../tenant.ts'
-import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from '../hooks.ts'
-import { allSettled, answer, receiver, type ReceivedWebhook } from '../receiver.ts'
+import { listen } from '../../support/build.ts'
+import { connectWs } from '../../support/clients.ts'
+import { createDatabase } from '../../support/database.ts'
+import { tenant, type Tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
+import { allSettled, answer, receiver, type ReceivedWebhook } from '../../support/webhook-receiver.ts'
+import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from '../../support/webhooks.ts'
 
 /* Order, fairness, and several nodes on one database. */
 

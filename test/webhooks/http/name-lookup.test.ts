@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import t from 'tap'
 import { createNameLookup } from '../../../src/webhooks/http/name-lookup.ts'
-import { until } from '../../faults/server.ts'
-import { upTo } from '../hooks.ts'
+import { until } from '../../support/waiting.ts'
+import { upTo } from '../../support/webhooks.ts'
 
 /* Lookups at a DNS server that resolves some names and stays silent about others. */
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { randomId } from '../src/foundation/ids.ts'
-import type { Environment } from '../schemas/scope.ts'
+import type { Environment } from '../../schemas/scope.ts'
+import { randomId } from '../../src/foundation/ids.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 

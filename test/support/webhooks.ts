@@ -1,7 +1,7 @@
-import { build } from '../build.ts'
 import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
 import type { Config } from '../../src/config.ts'
-import type { Tenant } from '../tenant.ts'
+import { build } from './build.ts'
+import type { Tenant } from './tenant.ts'
 
 /* Nodes with quick retries, and helpers for tests of webhooks. */
 

@@ -1,11 +1,12 @@
+import type { FastifyInstance } from 'fastify'
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import type { FastifyInstance } from 'fastify'
 import type { DatabaseConnection, DatabaseLog, MappingDefinition } from '../../schemas/database.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { createDatabase, type Teardown } from '../build.ts'
-import { until } from '../faults/server.ts'
-import { tenant, type Tenant } from '../tenant.ts'
+import { createDatabase } from './database.ts'
+import type { Teardown } from './teardown.ts'
+import { tenant, type Tenant } from './tenant.ts'
+import { until } from './waiting.ts'
 
 /** A tenant's own database, and a session in it. */
 export interface TestSource {

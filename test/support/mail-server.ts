@@ -1,5 +1,5 @@
 import { SMTPServer } from 'smtp-server'
-import type { Teardown } from './build.ts'
+import type { Teardown } from './teardown.ts'
 
 /** A mail server that keeps its mail; `refuses` is the number of deliveries that it rejects first. */
 export async function mailServer (t: Teardown, { refuses = 0 } = {}) {

@@ -1,4 +1,4 @@
-import type { Answer, Client } from '../clients.ts'
+import type { Answer, Client } from './clients.ts'
 
 export interface SeenMember {
   socketId: string
@@ -33,14 +33,6 @@ export const presenceOf = (client: Client, channel?: string) =>
     .map(({ body }) => body as unknown as SeenPresence).filter(seen =>
       channel === undefined || seen.channel === channel
     )
-
-export async function until (isDone: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
-  const since = Date.now()
-  while (!isDone()) {
-    if (Date.now() - since > timeoutMs) throw new Error(`timed out waiting for ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
 
 export const idOf = (client: Client) => client.kind === 'socket.io'
   ? (client as unknown as { socket: { id: string } }).socket.id

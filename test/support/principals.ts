@@ -1,7 +1,7 @@
-import { parsePermissions, permissionsOfRole } from '../../../src/identity/access/permission-set.ts'
-import type { SessionPrincipal, TokenPrincipal } from '../../../src/identity/access/principal.ts'
-import { toGrants } from '../../../src/identity/auth/sessions.ts'
-import type { Environment } from '../../../schemas/scope.ts'
+import type { Environment } from '../../schemas/scope.ts'
+import { parsePermissions, permissionsOfRole } from '../../src/identity/access/permission-set.ts'
+import type { SessionPrincipal, TokenPrincipal } from '../../src/identity/access/principal.ts'
+import { toGrants } from '../../src/identity/auth/sessions.ts'
 
 export function tokenPrincipal (
   permissions: string[],

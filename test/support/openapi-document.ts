@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import addFormats from 'ajv-formats'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
-import { root } from '../docs/generated.ts'
-import { dereferenced } from '../dereferenced.ts'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { dereferenced } from './dereferenced.ts'
+import { root } from './repository.ts'
 
 /* The committed document, which requests are made from and responses are checked against. */
 

@@ -1,9 +1,10 @@
+import type { FastifyInstance } from 'fastify'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { FastifyInstance } from 'fastify'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { until } from '../faults/server.ts'
+import type { Teardown } from './teardown.ts'
+import { until } from './waiting.ts'
 
 /* A real endpoint on loopback with configurable behaviour. */
 
@@ -22,10 +23,6 @@ export const answer =
   (status: number, headers: Record<string, string> = {}, body = ''): Behaviour => (_received, response) => {
     response.writeHead(status, headers).end(body)
   }
-
-interface Teardown {
-  teardown(work: () => Promise<void> | void): void
-}
 
 export async function receiver (t: Teardown, behaviour: Behaviour = answer(200)) {
   const received: ReceivedWebhook[] = []

@@ -1,11 +1,11 @@
+import { Redis } from 'ioredis'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
-import type { Teardown } from '../build.ts'
+import type { Teardown } from './teardown.ts'
 
 /* A Redis for tests, if one is installed. It can be killed, suspended, and started again at its address. */
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io-client'
-import { read } from './docs/generated.ts'
+import { read } from './repository.ts'
 
 /** Returns the code of the section "Resuming" of docs/PROTOCOL.md as printed. */
 const printed = /^## Resuming$[\s\S]*?^```js$\n([\s\S]*?)^```$/m.exec(read('docs/PROTOCOL.md'))?.[1]

@@ -1,5 +1,5 @@
-import type { Random } from '../random.ts'
 import { resolve, type Schema } from './openapi-document.ts'
+import type { Random } from './random.ts'
 
 /** JSON as text, because JSON.stringify cannot write many of the values. */
 export class Raw {

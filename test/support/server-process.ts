@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { chmod, chown, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Teardown } from '../build.ts'
-import { heapArguments } from '../node-arguments.ts'
+import { heapArguments } from './node-arguments.ts'
+import type { Teardown } from './teardown.ts'
+import { until } from './waiting.ts'
 
 /* The platform as a separate process that tests can kill. Runs the same as `npm start`, from source or compiled. */
 
@@ -122,65 +122,4 @@ export function isAlive (pid: number): boolean {
   } catch {
     return false
   }
-}
-
-export async function until (
-  isTrue: () => boolean | Promise<boolean>, what: string | (() => string), timeoutMs = 20_000
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs
-  while (!await isTrue()) {
-    if (performance.now() > deadline) {
-      throw new Error(`timed out waiting for ${typeof what === 'string' ? what : what()}`)
-    }
-    await sleep(20)
-  }
-}
-
-export interface Reply { status: number, headers: Headers, body: unknown }
-
-/** Sends one request. Rejects when the connection is lost. */
-export async function call (
-  method: string,
-  url: string,
-  { token, body, headers = {}, signal }: {
-    token?: string
-    body?: unknown
-    headers?: Record<string, string>
-    signal?: AbortSignal
-  } = {}
-): Promise<Reply> {
-  const response = await fetch(url, {
-    method,
-    headers: {
-      ...(token !== undefined && { authorization: token.startsWith('sess_') ? token : `Bearer ${token}` }),
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-      ...headers
-    },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    ...(signal !== undefined && { signal })
-  })
-  const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
-}
-
-export const administrator = { name: 'Ada', email: 'ada@example.com', password: 'correct horse battery staple' }
-
-/** Creates the first user, an application and a token, as a new user would. */
-export async function setUp (url: string): Promise<{ sessionToken: string, applicationId: string, token: string }> {
-  const { sessionToken } = await made<{ sessionToken: string }>(
-    call('POST', `${url}/api/auth/setup`, { body: administrator })
-  )
-  const { id } = await made<{ id: string }>(
-    call('POST', `${url}/api/applications`, { token: sessionToken, body: { name: 'Shop' } })
-  )
-  const { token } = await made<{ token: string }>(
-    call('POST', `${url}/auth/token`, { token: sessionToken, body: { applicationId: id, permissions: ['admin'] } })
-  )
-  return { sessionToken, applicationId: id, token }
-}
-
-export async function made<T> (answering: Promise<Reply>): Promise<T> {
-  const { status, body } = await answering
-  if (status >= 300) throw new Error(JSON.stringify(body))
-  return body as T
 }

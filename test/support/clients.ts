@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket as TcpSocket } from 'node:net'
 import { io, type Socket } from 'socket.io-client'
 import { WebSocket } from 'ws'
-import type { RealtimeEvent } from '../schemas/events.ts'
+import type { RealtimeEvent } from '../../schemas/events.ts'
 
 /*
  * Real clients with one interface, so that the same test runs over both transports.

@@ -1,4 +1,4 @@
-import { PublicError } from '../../../src/errors.ts'
+import { PublicError } from '../../src/errors.ts'
 
 /** Returns the code of a refusal, or `undefined` if the call succeeded. Rethrows any other error. */
 export async function codeOf (work: () => unknown): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { hashPassword } from '../src/identity/auth/passwords.ts'
-import { randomId } from '../src/foundation/ids.ts'
+import { randomId } from '../../src/foundation/ids.ts'
+import { hashPassword } from '../../src/identity/auth/passwords.ts'
 
 export const password = 'a long pass phrase'
 let passwordHash: Promise<string> | undefined
@@ -62,15 +62,3 @@ export function requests (app: FastifyInstance, authorization?: string) {
 }
 
 const byte = () => Math.floor(Math.random() * 254) + 1
-
-/** Waits until a condition holds, for a poll, a mail or a message. */
-export async function eventually<T> (
-  find: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 20_000
-): Promise<T> {
-  for (const deadline = Date.now() + timeoutMs; ;) {
-    const found = await find()
-    if (found !== undefined && found !== false) return found
-    if (Date.now() > deadline) throw new Error('the condition never held')
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}

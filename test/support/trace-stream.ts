@@ -1,5 +1,5 @@
 import { request, type IncomingMessage } from 'node:http'
-import type { Tenant } from '../tenant.ts'
+import type { Tenant } from './tenant.ts'
 
 export interface Message {
   id: string

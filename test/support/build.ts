@@ -1,0 +1,58 @@
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { buildApp } from '../../src/app.ts'
+import { createConfig, type Config } from '../../src/config.ts'
+import { createDatabase } from './database.ts'
+import type { Teardown } from './teardown.ts'
+
+// @fastify/autoload rejects TypeScript files under `node --import tsx` unless this variable is set.
+if (import.meta.filename.endsWith('.ts')) process.env['FASTIFY_AUTOLOAD_TYPESCRIPT'] = '1'
+
+export interface BuildOptions {
+  variables?: Record<string, string>
+  /** Changes settings that have no variable. */
+  adapt?: (config: Config) => void
+  /** An existing database, so that several apps can share it. */
+  databaseUrl?: string
+  logger?: FastifyBaseLogger
+}
+
+/** `TEST_LOG=debug` shows the app's log. */
+const testLogger = process.env['TEST_LOG'] === undefined ? undefined : pino({ level: process.env['TEST_LOG'] })
+
+export const testKey = Buffer.alloc(32, 7).toString('base64')
+
+/**
+ * Builds an app with its own database, copied from a migrated template. One hook closes the app and drops the database.
+ */
+export async function build (
+  t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}
+) {
+  const url = databaseUrl ?? await createDatabase(t)
+  const config = createConfig({
+    DATABASE_URL: url,
+    ENCRYPTION_KEY: testKey,
+    PORT: '0',
+    RATE_LIMIT_MAX: '0',
+    RATE_LIMIT_UNAUTHORIZED_MAX: '0',
+    CONNECTIONS_PER_ADDRESS_MAX: '0',
+    LOG_LEVEL: 'silent',
+    ...variables
+  })
+  // Tests send faster than the limits allow; tests of the limits set their own.
+  Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
+  // Tests share a process with the server, so memory limits are off; tests of the limits set their own.
+  Object.assign(config.http, { heapUsedBytesMax: Infinity, rssBytesMax: Infinity, externalBytesMax: Infinity })
+  // Webhooks of tests must not leave the machine: only names that a test defines resolve.
+  config.webhooks.resolve = async hostname => { throw new Error(`no test has defined an address for ${hostname}`) }
+  adapt?.(config)
+  const app = await buildApp({ config, ...(logger !== undefined && { logger }) })
+  t.teardown(() => app.close())
+  await app.ready()
+  return { app, databaseUrl: url }
+}
+
+/** Starts to listen and returns the URL. */
+export async function listen (app: FastifyInstance): Promise<string> {
+  return await app.listen({ host: '127.0.0.1', port: 0 })
+}
