@@ -6,7 +6,7 @@ import { originOf, type Origin } from '../src/identity/audit/origin.ts'
 import {
   createAdmission, type Admission, type Admit, type Admittance, type ScopeDemand
 } from '../src/identity/auth/admission.ts'
-import { createAuthenticator, type Authenticator } from '../src/identity/auth/authenticate.ts'
+import { createAuthenticator, type Authenticator } from '../src/identity/auth/authenticator.ts'
 import { createTokenIssuer, type IssueToken } from '../src/identity/auth/issue-token.ts'
 import { createKeyAdmin, type KeyAdmin } from '../src/identity/auth/key-admin.ts'
 import { createLogin, type Login } from '../src/identity/auth/login.ts'
@@ -81,14 +81,16 @@ export default fp(async (app) => {
   const { db, encryption, config: { auth, http } } = app
   // Each call passes the key of its token. This secret signs and verifies nothing.
   await app.register(jwt, { secret: randomBytes(32) })
-  const presence = app.applicationPresence
+  const applications = app.applicationCache
   const keys = new SigningKeys({ db, encryption, log: app.log })
   const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs, now: app.clock.now })
   const users = createUsers({ db })
-  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer, notices: app.notices })
-  const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })
+  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer, invalidations: app.invalidations })
+  const tokens = createTokens({
+    jwt: app.jwt as Jwt, keys, applications, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS
+  })
   const authenticator = createAuthenticator({ tokens, sessions })
-  const resolveScope = createScopeResolver({ presence })
+  const resolveScope = createScopeResolver({ applications })
   const setup = new Setup({ db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl) })
   const refusals = new RefusalLimit({ max: http.rateLimitUnauthorizedMax, metrics: app.instruments })
   const refusedLogins = createRefusedLogins({ db, log: app.log })
@@ -100,14 +102,14 @@ export default fp(async (app) => {
     sessions,
     users,
     login: createLogin({
-      db, users, sessions, secondFactor, refusedLogins, metrics: app.instruments, notices: app.notices
+      db, users, sessions, secondFactor, refusedLogins, metrics: app.instruments, invalidations: app.invalidations
     }),
     refusedLogins,
     secondFactor,
     ownSessions: createOwnSessions({ sessions }),
     setup,
     keys,
-    keyAdmin: createKeyAdmin({ db, encryption, keys, onChanged: () => app.notices.tell('keys') }),
+    keyAdmin: createKeyAdmin({ db, encryption, keys, onChanged: () => app.invalidations.announce('keys') }),
     refusals,
     toMe
   })
@@ -131,12 +133,12 @@ export default fp(async (app) => {
       : [guard(admissionTo(admittance, route.config?.scope), refusals), ...hooks]
   })
 
-  app.notices.on('keys', () => keys.refresh())
+  app.invalidations.on('keys', () => keys.refresh())
   await keys.ensure()
   await setup.start()
   app.addHook('onReady', async () => keys.start())
   app.addHook('onClose', async () => keys.close())
-}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'notices', 'tenancy'] })
+}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'invalidations', 'metrics', 'tenancy'] })
 
 function admissionOf ({ admission, routeOptions: { url } }: FastifyRequest): Admission {
   if (admission === undefined) throw new Error(`The request of ${url} has no principal`)

@@ -37,7 +37,7 @@ declare module 'fastify' {
 
 /** Adds the ad-hoc rooms of a scope, with presence and messages. The delivery plugin reports the connections. */
 export default fp(async (app) => {
-  const { cluster, documents, eventWriter: writer, graceTimes, hub, instruments: metrics, socketListeners } = app
+  const { cluster, documents, eventWriter: writer, gracePeriods, hub, instruments: metrics, socketListeners } = app
   const directory = new Directory()
   const held = new HeldBytes({ limits: app.config.delivery, metrics })
   app.decorate('heldBytes', held)
@@ -53,9 +53,9 @@ export default fp(async (app) => {
   const shared = cluster && createMemberRecords(cluster.records)
   const remote = cluster && createRemoteSockets({ ...cluster, directory, queue })
   const presence = new Presence({
-    directory, queue, events, graceTimes, limits: app.config.delivery, metrics, shared, held
+    directory, queue, events, gracePeriods, limits: app.config.delivery, metrics, shared, held
   })
-  const remoteMembers = new RemoteMembers({ directory, queue, events, graceTimes, presence, held })
+  const remoteMembers = new RemoteMembers({ directory, queue, events, gracePeriods, presence, held })
   held.shedElsewhere = applicationId => cluster?.peers.tellAll('shed', applicationId)
   cluster?.peers.on('shed', (_from, applicationId) => {
     held.shed(applicationId)

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
 import fp from 'fastify-plugin'
 import { networkOf } from '../src/identity/auth/network.ts'
-import { Seats } from '../src/foundation/limits/quota.ts'
+import { Quota } from '../src/foundation/limits/quota.ts'
 import { RateLimitError } from '../src/errors.ts'
 
 declare module 'fastify' {
@@ -33,7 +33,7 @@ const retryAfterS = 5
 export default fp(async (app) => {
   const { connectionsPerAddressMax: max, trustProxy } = app.config.http
   const isTrusted = proxyAddr.compile(trustProxy)
-  const [tcp, links] = [new Seats(() => max), new Seats(() => max)]
+  const [tcp, links] = [new Quota(() => max), new Quota(() => max)]
   const refusal = () => {
     app.instruments.connectionsRefused.inc({ limit: 'address' })
     return new RateLimitError('CONNECTION_LIMIT', `The address has reached its limit of ${max} open connections`, {
@@ -48,7 +48,7 @@ export default fp(async (app) => {
   function forget (this: Socket) {
     const owner = open.get(this)
     open.delete(this)
-    if (owner !== undefined) tcp.leave(owner)
+    if (owner !== undefined) tcp.release(owner)
   }
   const admit = (socket: Socket) => {
     const { remoteAddress: address } = socket
@@ -67,7 +67,7 @@ export default fp(async (app) => {
       if (!links.isFree(networkOf(address))) throw refusal()
     },
     opened: address => links.take(networkOf(address)),
-    closed: address => links.leave(networkOf(address)),
+    closed: address => links.release(networkOf(address)),
     cutAll () { for (const socket of open.keys()) socket.destroy() }
   })
 }, { name: 'connection-limits', dependencies: ['config', 'metrics'] })

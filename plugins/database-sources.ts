@@ -6,8 +6,8 @@ import { Supervisor } from '../src/cdc/replication/supervisor.ts'
 import { createConnectionTest, type TestConnection } from '../src/cdc/administration/connection-test.ts'
 import { createDatabaseConnections, type DatabaseConnections } from '../src/cdc/administration/connections.ts'
 import { disownIfCopied } from '../src/cdc/source/copied-home.ts'
-import { createDeliveryLogs, type DeliveryLogs } from '../src/cdc/mappings/mapping-log.ts'
-import { createLeftovers } from '../src/cdc/replication/slot-cleanup.ts'
+import { createMappingLog, type MappingLog } from '../src/cdc/mappings/mapping-log.ts'
+import { createSlotCleanup } from '../src/cdc/replication/slot-cleanup.ts'
 import { ownedConnections } from '../src/cdc/administration/owned-connections.ts'
 import { createMappingChanges } from '../src/cdc/administration/mapping-changes.ts'
 import { createMappingProblems } from '../src/cdc/administration/mapping-problems.ts'
@@ -15,7 +15,7 @@ import { createMappingStatus, type ReadMappingStatus } from '../src/cdc/administ
 import { createMappings, type Mappings } from '../src/cdc/administration/mappings.ts'
 import { createPreview, type PreviewMapping } from '../src/cdc/mappings/preview.ts'
 import { createPromotion, type MappingPromotion } from '../src/cdc/administration/promotion.ts'
-import { createSources, type Sources } from '../src/cdc/threads/source-pool.ts'
+import { createSourcePool, type SourcePool } from '../src/cdc/threads/source-pool.ts'
 import { createDatabaseSubscriptions, type DatabaseSubscriptions } from '../src/cdc/administration/subscriptions.ts'
 import { readTables } from '../src/cdc/source/tables.ts'
 import { createSourceThreads } from '../src/cdc/threads/source-threads.ts'
@@ -26,14 +26,14 @@ declare module 'fastify' {
     databaseSources: {
       connections: DatabaseConnections
       test: TestConnection
-      sources: Sources
+      sources: SourcePool
       readTables: typeof readTables
       mappings: Mappings
       promotion: MappingPromotion
       status: ReadMappingStatus
       preview: PreviewMapping
       subscriptions: DatabaseSubscriptions
-      logs: DeliveryLogs
+      logs: MappingLog
     }
   }
 }
@@ -54,12 +54,12 @@ export default fp(async (app) => {
       stackSizeMb: 4
     }
   })
-  const leftovers = createLeftovers({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
+  const slotCleanup = createSlotCleanup({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({
     db,
     pool,
     encryption,
-    leftovers,
+    slotCleanup,
     writer,
     threads,
     metrics,
@@ -73,7 +73,7 @@ export default fp(async (app) => {
     onMappingFailed: (scope, row) => app.tracing.mappingFailed(scope, row),
     logRetentionMs: events.retentionHours * 3_600_000
   })
-  const sources = createSources({ db, encryption, threads })
+  const sources = createSourcePool({ db, encryption, threads })
   const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
   const readProblems = createMappingProblems({ db, sources })
   app.applications.registerData(ownedConnections)
@@ -81,12 +81,12 @@ export default fp(async (app) => {
     connections: createDatabaseConnections({
       db,
       encryption,
-      leftovers,
+      slotCleanup,
       threads,
       namePrefix: cdc.namePrefix,
       onChanged: () => {
         supervisor.look()
-        app.notices.tell('sources')
+        app.invalidations.announce('sources')
       }
     }),
     test: createConnectionTest({ db, sources, threads, namePrefix: cdc.namePrefix }),
@@ -97,9 +97,9 @@ export default fp(async (app) => {
     status: createMappingStatus({ db, readProblems }),
     preview: createPreview({ db }),
     subscriptions: createDatabaseSubscriptions({ db, changes, readProblems }),
-    logs: createDeliveryLogs({ db })
+    logs: createMappingLog({ db })
   })
-  app.notices.on('sources', () => supervisor.look())
+  app.invalidations.on('sources', () => supervisor.look())
   app.health.add('cdc', async () => supervisor.health())
   app.applications.onDeleted(() => supervisor.look())
   app.addHook('onReady', async () => supervisor.start())
@@ -109,5 +109,7 @@ export default fp(async (app) => {
   })
 }, {
   name: 'database-sources',
-  dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing']
+  dependencies: [
+    'config', 'database', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'tenancy', 'tracing'
+  ]
 })

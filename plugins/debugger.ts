@@ -1,13 +1,13 @@
 import fp from 'fastify-plugin'
 import { askerFor } from '../src/debugger/asker.ts'
 import { createDashboard, type DashboardReader, createPipelineLoad } from '../src/debugger/dashboard.ts'
-import { Explainer } from '../src/debugger/explain.ts'
+import { Explainer } from '../src/debugger/explainer.ts'
 import { ownedTraces } from '../src/debugger/tracing/owned-traces.ts'
 import { ReplayRunner } from '../src/debugger/replay/replay-runner.ts'
 import { createReplays, type Replays } from '../src/debugger/replay/replays.ts'
-import { createRouter, type Router } from '../src/debugger/route.ts'
+import { createRouter, type Router } from '../src/debugger/router.ts'
 import { createStreamReader } from '../src/debugger/stream-reader.ts'
-import { createSubscriptionStates } from '../src/debugger/subscription-history.ts'
+import { createSubscriptionHistory } from '../src/debugger/subscription-history.ts'
 import { TraceReader } from '../src/debugger/trace-reader.ts'
 import { TraceStreams } from '../src/debugger/trace-streams.ts'
 import { createWebhookTraces } from '../src/debugger/webhook-traces.ts'
@@ -78,7 +78,7 @@ export default fp(async (app) => {
     streams,
     router: createRouter({ db, hub, topics, schemas, records, webhooks, node }),
     explainer: new Explainer({
-      log, reader, subscriptions: createSubscriptionStates({ db, records, node }),
+      log, reader, subscriptions: createSubscriptionHistory({ db, records, node }),
       authenticator: app.auth.authenticator, webhooks
     }),
     replays: createReplays({
@@ -94,7 +94,7 @@ export default fp(async (app) => {
     })
   })
   app.decorate('dashboard', createDashboard({
-    activity: app.activity, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
+    liveStats: app.liveStats, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
   }))
 
   app.auth.sessions.onEnded(key =>
@@ -111,7 +111,7 @@ export default fp(async (app) => {
     streams.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED)
   )
   const watch = new CredentialWatch({
-    presence: app.applicationPresence,
+    applications: app.applicationCache,
     keys: app.auth.keys,
     sessions: app.auth.sessions,
     holders: () => streams.all(),

@@ -23,10 +23,10 @@ declare module 'fastify' {
  * are plugins of their own.
  */
 export default fp(async (app) => {
-  const { hub, eventLog: log, instruments: metrics, activity } = app
+  const { hub, eventLog: log, instruments: metrics, liveStats } = app
   const limits = app.config.delivery
   const connections = createConnections({
-    limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes
+    limits, metrics, liveStats, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes
   })
   app.decorate('connections', connections)
   app.decorate(
@@ -58,24 +58,24 @@ export default fp(async (app) => {
     )
   app.auth.sessions.onEnded(key => {
     endSession(key)
-    app.notices.tell('session', key)
+    app.invalidations.announce('session', key)
   })
-  app.notices.on('session', endSession)
+  app.invalidations.on('session', endSession)
   app.auth.keys.onRevoked(keyId => {
     connections.closeWhere(
       ({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED
     )
   })
   const watch = new CredentialWatch({
-    presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions,
+    applications: app.applicationCache, keys: app.auth.keys, sessions: app.auth.sessions,
     holders: () => connections.all(), adopt, log: app.log
   })
   app.decorate('credentialWatch', watch)
   app.auth.sessions.onGrantsChanged(() => {
     void watch.check()
-    app.notices.tell('grants')
+    app.invalidations.announce('grants')
   })
-  app.notices.on('grants', () => watch.check())
+  app.invalidations.on('grants', () => watch.check())
   app.addHook('onReady', async () => watch.start())
   app.addHook('onClose', async () => watch.close())
   app.applications.onDeleted(id => {
@@ -85,5 +85,7 @@ export default fp(async (app) => {
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
 }, {
   name: 'delivery',
-  dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'security', 'tenancy', 'tracing']
+  dependencies: [
+    'auth', 'channels', 'domain', 'events', 'hub', 'invalidations', 'metrics', 'security', 'tenancy', 'tracing'
+  ]
 })

@@ -1,12 +1,12 @@
 import fp from 'fastify-plugin'
 import { createDocuments, type Documents } from '../src/documents/documents.ts'
-import { ExpirySweep } from '../src/documents/expiry.ts'
+import { DocumentExpiry } from '../src/documents/expiry.ts'
 import { createSchemaVersions, type SchemaVersions } from '../src/registry/schemas/versions.ts'
 import { ownedServices } from '../src/services/owned-services.ts'
 import { createServices, type Services } from '../src/services/services.ts'
 import { ownedEvents } from '../src/events/owned-events.ts'
 import { ownedTopics } from '../src/registry/topics/owned-topics.ts'
-import { createPublisher, type Publisher } from '../src/registry/topics/publish.ts'
+import { createPublisher, type Publisher } from '../src/registry/topics/publisher.ts'
 import { createTopics, type Topics } from '../src/registry/topics/topics.ts'
 
 declare module 'fastify' {
@@ -26,7 +26,7 @@ export default fp(async (app) => {
     db, log, schemaVersionExists: (scope, topic, version) => schemas.exists(scope, topic, version)
   })
   const schemas = createSchemaVersions({
-    db, checker: app.schemaChecker, validators: app.validators, requireTopic: topics.requireTopic
+    db, checker: app.checkerPool, validators: app.validators, requireTopic: topics.requireTopic
   })
   app.decorate('topics', topics)
   app.decorate('schemas', schemas)
@@ -36,7 +36,7 @@ export default fp(async (app) => {
 
   for (const data of [ownedServices, ownedTopics, ownedEvents]) app.applications.registerData(data)
 
-  const expiry = new ExpirySweep({ pool, writer, log: app.log, now: app.clock.now })
+  const expiry = new DocumentExpiry({ pool, writer, log: app.log, now: app.clock.now })
   app.addHook('onReady', async () => expiry.start())
   app.addHook('preClose', async () => expiry.close())
 }, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry', 'tenancy', 'tracing'] })

@@ -22,7 +22,7 @@ export default fp(async (app) => {
     now: app.clock.now,
     check: app.validators,
     epochOf: app.epochOf,
-    consequences: app.webhookRouting,
+    routing: app.webhookRouting,
     observer: app.tracing.writes,
     onCommitted (events) {
       hub.publish(events)

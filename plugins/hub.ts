@@ -20,7 +20,7 @@ export default fp(async (app) => {
     relay: app.cluster?.relay,
     metrics: app.instruments,
     observer: app.tracing.deliveries,
-    activity: app.activity,
+    liveStats: app.liveStats,
     logger: app.log
   })
   app.decorate('epochOf', epochOf)

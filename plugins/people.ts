@@ -44,7 +44,7 @@ export default fp(async (app) => {
   const notify = createNotify(mailer)
   const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, log })
   const invites = createInvites({ db, users, login, mailer, links, onGrantsChanged })
-  const reauthentication = createReauthentication({ users, refusedLogins, notices: app.notices })
+  const reauthentication = createReauthentication({ users, refusedLogins, invalidations: app.invalidations })
   app.decorate('people', createPeople({ db, users, sessions, reauthentication, notify, invite: invites.create }))
   app.decorate(
     'userCredentials', createUserCredentials({ db, sessions, secondFactor, reauthentication, notify })
@@ -61,4 +61,4 @@ export default fp(async (app) => {
     await resets.close()
     await mailer.close()
   })
-}, { name: 'people', dependencies: ['auth', 'config', 'database', 'metrics', 'notices'] })
+}, { name: 'people', dependencies: ['auth', 'config', 'database', 'metrics', 'invalidations'] })

@@ -1,11 +1,11 @@
 import fp from 'fastify-plugin'
-import { createSchemaChecker, type SchemaChecker } from '../src/registry/schemas/checker-pool.ts'
-import { Validators } from '../src/registry/schemas/validator-cache.ts'
+import { createCheckerPool, type CheckerPool } from '../src/registry/schemas/checker-pool.ts'
+import { ValidatorCache } from '../src/registry/schemas/validator-cache.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    schemaChecker: SchemaChecker
-    validators: Validators
+    checkerPool: CheckerPool
+    validators: ValidatorCache
   }
 }
 
@@ -14,8 +14,8 @@ declare module 'fastify' {
  * has the schema versions themselves.
  */
 export default fp(async (app) => {
-  const checker = createSchemaChecker()
-  app.decorate('schemaChecker', checker)
-  app.decorate('validators', new Validators({ pool: app.pool, metrics: app.instruments }))
+  const checker = createCheckerPool()
+  app.decorate('checkerPool', checker)
+  app.decorate('validators', new ValidatorCache({ pool: app.pool, metrics: app.instruments }))
   app.addHook('onClose', async () => checker.close())
 }, { name: 'schema-registry', dependencies: ['database', 'metrics'] })

@@ -3,8 +3,8 @@ import rateLimit from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
 import { networkOf } from '../src/identity/auth/network.ts'
-import { createRequestCounts } from '../src/foundation/limits/request-counter.ts'
-import { SharedCounters } from '../src/foundation/limits/redis-counter.ts'
+import { createRequestCounter } from '../src/foundation/limits/request-counter.ts'
+import { RedisCounter } from '../src/foundation/limits/redis-counter.ts'
 import { RateLimitError } from '../src/errors.ts'
 import { securityHeaders } from '../src/foundation/http/openapi.ts'
 
@@ -41,9 +41,9 @@ export default fp(async (app) => {
     exposedHeaders: ['x-request-id', 'x-next-cursor', 'x-nodes-missing', 'etag', 'retry-after'],
     maxAge: 600
   })
-  const counters = app.redis === undefined ? undefined : new SharedCounters(app.redis)
+  const counters = app.redis === undefined ? undefined : new RedisCounter(app.redis)
   app.addHook('onClose', async () => counters?.close())
-  const Counts = createRequestCounts(counters)
+  const Counts = createRequestCounter(counters)
   const ofStrangers = new Counts()
   app.decorate('admitStranger', (address: string) => new Promise<void>((resolve, reject) => {
     if (rateLimitMax === 0) return resolve()

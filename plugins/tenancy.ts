@@ -1,26 +1,27 @@
 import fp from 'fastify-plugin'
 import { createApplications, type Applications } from '../src/identity/applications/applications.ts'
-import { GraceTimes } from '../src/identity/applications/grace-periods.ts'
-import { ApplicationPresence } from '../src/identity/auth/application-cache.ts'
+import { GracePeriods } from '../src/identity/applications/grace-periods.ts'
+import { ApplicationCache } from '../src/identity/auth/application-cache.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     applications: Applications
     /** Caches which applications exist. */
-    applicationPresence: ApplicationPresence
+    applicationCache: ApplicationCache
     /** How long applications keep channel members after their connection has ended. */
-    graceTimes: GraceTimes
+    gracePeriods: GracePeriods
   }
 }
 
 /** Manages applications. The `auth` plugin decides which scope a principal may use. */
 export default fp(async (app) => {
-  const presence = new ApplicationPresence({ db: app.db })
-  const graceTimes = new GraceTimes({ db: app.db })
-  app.decorate('applicationPresence', presence)
-  app.decorate('graceTimes', graceTimes)
-  const applications = createApplications({ db: app.db, presence, graceTimes, notices: app.notices, log: app.log })
+  const cache = new ApplicationCache({ db: app.db })
+  const gracePeriods = new GracePeriods({ db: app.db })
+  app.decorate('applicationCache', cache)
+  app.decorate('gracePeriods', gracePeriods)
+  const { db, invalidations, log } = app
+  const applications = createApplications({ db, cache, gracePeriods, invalidations, log })
   app.decorate('applications', applications)
-  app.notices.on('application', id => applications.goneElsewhere(id))
-  app.notices.on('grace', id => graceTimes.forget(id))
-}, { name: 'tenancy', dependencies: ['database', 'notices'] })
+  app.invalidations.on('application', id => applications.goneElsewhere(id))
+  app.invalidations.on('grace', id => gracePeriods.forget(id))
+}, { name: 'tenancy', dependencies: ['database', 'invalidations'] })

@@ -1,8 +1,8 @@
 import fp from 'fastify-plugin'
 import { createPool } from '../db/connection.ts'
-import { Activity } from '../src/foundation/observability/live-stats.ts'
+import { LiveStats } from '../src/foundation/observability/live-stats.ts'
 import { observeDelivery, observeMappings, observeWrites } from '../src/debugger/tracing/observers.ts'
-import { NodeBeat } from '../src/debugger/tracing/nodes.ts'
+import { NodeHeartbeat } from '../src/debugger/tracing/node-heartbeat.ts'
 import { TraceRecorder } from '../src/debugger/tracing/recorder.ts'
 import { Sampling } from '../src/debugger/tracing/sampling.ts'
 import { SubscriptionRecords } from '../src/debugger/tracing/subscription-records.ts'
@@ -15,8 +15,8 @@ import { reasonOf } from '../src/foundation/observability/logger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Recent activity on this node. */
-    activity: Activity
+    /** Recent rates and latencies of this node. */
+    liveStats: LiveStats
     tracing: {
       /** The name of this node in traces. */
       node: string
@@ -53,18 +53,18 @@ export default fp(async (app) => {
   const sampling = new Sampling({ db, defaultShare: config.traces.sample, log })
   const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax: config.traces.pendingMax })
   const subscriptions = new SubscriptionRecords({ pool, node, metrics, log })
-  const activity = new Activity()
-  app.decorate('activity', activity)
+  const liveStats = new LiveStats()
+  app.decorate('liveStats', liveStats)
   app.decorate('tracing', {
     node,
     sampling,
     recorder,
     subscriptions,
-    writes: observeWrites(recorder, activity),
-    mappingFailed: observeMappings(recorder, activity),
+    writes: observeWrites(recorder, liveStats),
+    mappingFailed: observeMappings(recorder, liveStats),
     deliveries: observeDelivery(recorder, subscriptions)
   })
-  const beat = new NodeBeat({ db, id: node, log, onReturned: () => subscriptions.tellAnew() })
+  const beat = new NodeHeartbeat({ db, id: node, log, onReturned: () => subscriptions.tellAnew() })
   const retention = createTraceRetention({
     pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, now: app.clock.now, log
   })

@@ -9,7 +9,7 @@ import { createDeliveries, type Deliveries } from '../src/webhooks/deliveries.ts
 import { Dispatcher } from '../src/webhooks/dispatch/dispatcher.ts'
 import type { Within } from '../src/webhooks/endpoint-rows.ts'
 import { createEndpoints, type Endpoints } from '../src/webhooks/endpoints.ts'
-import { createKeeping } from '../src/webhooks/delivery-retention.ts'
+import { createDeliveryRetention } from '../src/webhooks/delivery-retention.ts'
 import { createNameLookup } from '../src/webhooks/http/name-lookup.ts'
 import { createQueue } from '../src/webhooks/dispatch/queue.ts'
 import { ownedWebhooks } from '../src/webhooks/owned-webhooks.ts'
@@ -64,11 +64,11 @@ export default fp(async (app) => {
   const queue = createQueue({ pool: ownPool })
   const onChanged = async (applicationId: string, webhookId: string) => {
     dispatcher.changed(webhookId)
-    app.notices.tell('webhooks', applicationId)
+    app.invalidations.announce('webhooks', applicationId)
     await app.socketListeners.refresh(applicationId)
   }
   const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged })
-  app.notices.on('webhooks', async applicationId => {
+  app.invalidations.on('webhooks', async applicationId => {
     await app.socketListeners.refresh(applicationId)
     dispatcher.wake()
   })
@@ -96,8 +96,9 @@ export default fp(async (app) => {
     dispatcher,
     withinOf: principal => principal.kind === 'token' ? principal.environment : undefined
   })
-  const keeping = createKeeping({ pool: ownPool, queue, deadKeptMs: settings.deadKeptMs, now: app.clock.now, log })
-  app.retention.beforeDrop(before => keeping.beforeDrop(before))
+  const { deadKeptMs } = settings
+  const retention = createDeliveryRetention({ pool: ownPool, queue, deadKeptMs, now: app.clock.now, log })
+  app.retention.beforeDrop(before => retention.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
   app.applications.onDeleted(id => {
     dispatcher.applicationDeleted(id)
@@ -113,7 +114,7 @@ export default fp(async (app) => {
 }, {
   name: 'webhooks',
   dependencies: [
-    'config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing',
+    'config', 'database', 'domain', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'tenancy', 'tracing',
     'webhook-routing'
   ]
 })

@@ -1,4 +1,4 @@
-import type { GraceTimes } from '../identity/applications/grace-periods.ts'
+import type { GracePeriods } from '../identity/applications/grace-periods.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { ResyncReason } from '../delivery/subscriber.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
@@ -19,7 +19,7 @@ export interface PresenceOptions {
   directory: Directory
   queue: MessageQueue
   events: SocketEvents
-  graceTimes: GraceTimes
+  gracePeriods: GracePeriods
   limits: DeliveryLimits
   metrics: Metrics
   /** Counts the bytes of members, together with those of subscriptions. */
@@ -141,7 +141,7 @@ export class Presence implements ConnectionsObserver {
   }
 
   /** Records the members again as joined. The other nodes had declared this node gone and recorded that they left. */
-  toldAnew (): void {
+  renamed (): void {
     for (const { scope, name, members } of this.#options.directory.all()) {
       for (const member of members.values()) {
         if (member.node === undefined) {
@@ -212,7 +212,7 @@ export class Presence implements ConnectionsObserver {
   }
 
   #sendAway (connection: Connection): void {
-    const { directory, graceTimes, shared } = this.#options
+    const { directory, gracePeriods, shared } = this.#options
     const joined = [...directory.joined(connection)]
     if (joined.length === 0) return
     const absence = Symbol('absence')
@@ -236,7 +236,7 @@ export class Presence implements ConnectionsObserver {
       return left.length > 0
     }
     this.#rememberAbsence(applicationId, end)
-    void graceTimes.of(applicationId).then(graceMs => {
+    void gracePeriods.of(applicationId).then(graceMs => {
       setTimeout(end, Math.max(0, graceMs - (performance.now() - since))).unref()
     })
   }

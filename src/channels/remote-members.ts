@@ -1,5 +1,5 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
-import type { GraceTimes } from '../identity/applications/grace-periods.ts'
+import type { GracePeriods } from '../identity/applications/grace-periods.ts'
 import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
 import { memberJson, type Channel, type Member, presenceBody, presenceMessage, type PresenceChange } from './channel.ts'
 import type { Directory } from './directory.ts'
@@ -12,7 +12,7 @@ export interface RemoteMembersOptions {
   directory: Directory
   queue: MessageQueue
   events: SocketEvents
-  graceTimes: GraceTimes
+  gracePeriods: GracePeriods
   presence: Presence
   /** Counts the bytes of their states on this node. */
   held: HeldBytes
@@ -78,7 +78,7 @@ export class RemoteMembers implements Partial<RecordsObserver> {
       else away.push({ channel, member })
     }
     for (const [applicationId, away] of byApplication) {
-      void this.#options.graceTimes.of(applicationId).then(graceMs => {
+      void this.#options.gracePeriods.of(applicationId).then(graceMs => {
         setTimeout(() => {
           for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member, node)
         }, Math.max(0, graceMs - silentMs)).unref()
@@ -86,8 +86,8 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     }
   }
 
-  toldAnew (): void {
-    this.#options.presence.toldAnew()
+  renamed (): void {
+    this.#options.presence.renamed()
   }
 
   close (): void {

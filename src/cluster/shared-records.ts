@@ -18,7 +18,7 @@ export interface RecordsObserver {
   /** Called when a node is gone for good, with all records that it had. */
   left (node: string, records: ReadonlyMap<string, string>, silentMs: number): void
   /** Called when this node has shared its records again under a new name, because others had declared it gone. */
-  toldAnew (): void
+  renamed (): void
 }
 
 type Change = [key: string, value: string | null, note?: string]
@@ -62,7 +62,7 @@ export class SharedRecords {
     peers.observe({
       found: node => this.#found(node),
       gone: (node, silentMs) => this.#left(node, silentMs),
-      renamed: () => this.#toldAnew()
+      renamed: () => this.#renamed()
     })
   }
 
@@ -249,9 +249,9 @@ export class SharedRecords {
   }
 
   /** Handles this node's new name. The other nodes see it as a new node and request a copy of its records. */
-  #toldAnew (): void {
+  #renamed (): void {
     this.#changes = []
-    for (const { observer } of this.#observers) observer.toldAnew?.()
+    for (const { observer } of this.#observers) observer.renamed?.()
   }
 }
 

@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import {
-  percentiles, type Activity, type RateWindow, type ScopeActivity
+  percentiles, type LiveStats, type RateWindow, type ScopeStats
 } from '../foundation/observability/live-stats.ts'
 import { applicationsWith, isAllowed } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
@@ -28,7 +28,7 @@ export interface WebhookLoad {
 export type Reach = (scope: Scope) => boolean
 
 export interface DashboardOptions {
-  activity: Activity
+  liveStats: LiveStats
   hub: Hub
   /** Returns the number of writes that wait to be stored, over all tenants: the writer does not count them by scope. */
   writesWaiting (): number
@@ -44,7 +44,7 @@ export interface View {
 }
 
 /** Computes dashboard figures of one scope, or of all scopes of a principal, from the memory of this node. */
-export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
+export function createDashboard ({ liveStats, hub, writesWaiting, load }: DashboardOptions) {
   return {
     /** Returns the view of one scope, or of every scope in which the principal may use the debugger. */
     viewOf (principal: Principal, scope: Scope | undefined): View {
@@ -62,10 +62,10 @@ export function createDashboard ({ activity, hub, writesWaiting, load }: Dashboa
     },
 
     async dashboard ({ reach, applicationIds, environment }: View): Promise<Dashboard> {
-      const scopes = activity.scopes(reach)
-      const perSecond = (of: (scope: ScopeActivity) => RateWindow) =>
+      const scopes = liveStats.scopes(reach)
+      const perSecond = (of: (scope: ScopeStats) => RateWindow) =>
         rounded(scopes.reduce((sum, scope) => sum + of(scope).perSecond(), 0))
-      const lately = (of: (scope: ScopeActivity) => RateWindow) =>
+      const lately = (of: (scope: ScopeStats) => RateWindow) =>
         scopes.reduce((sum, scope) => sum + of(scope).sum(failureSeconds), 0)
       const [p50 = 0, p95 = 0, p99 = 0] = percentiles(scopes.map(({ fanOut }) => fanOut), [0.5, 0.95, 0.99])
       const [hooks, cdcLag] = await Promise.all([load.webhooks(applicationIds, environment), load.cdcLagMs(reach)])
@@ -100,7 +100,7 @@ export function createDashboard ({ activity, hub, writesWaiting, load }: Dashboa
 
     /** Returns the topics with the most events, then those with the most subscribers. */
     hotTopics ({ reach, maySee }: View, { limit = 20 }: HotTopicsQuery): HotTopic[] {
-      return activity.topics(reach).map(({ scope, topic, eventsPerSecond, fanOut }) => ({
+      return liveStats.topics(reach).map(({ scope, topic, eventsPerSecond, fanOut }) => ({
         topic,
         eventsPerSec: rounded(eventsPerSecond),
         subscribers: hub.subscriptionsTo(scope, topic),

@@ -7,7 +7,7 @@ import { parseFilter, type Filter } from '../delivery/matching/filter.ts'
 import type { Span } from '../delivery/subscriber.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Asker } from './asker.ts'
-import { nodeGone, nodeGoneAfterMs } from './tracing/nodes.ts'
+import { nodeGone, nodeGoneAfterMs } from './tracing/node-heartbeat.ts'
 import type { SubscriptionRecords } from './tracing/subscription-records.ts'
 
 /** Subscriptions of one credential that are examined, the latest first. */
@@ -31,7 +31,7 @@ export interface SubscriptionState {
   isNodeGone: boolean
 }
 
-export interface SubscriptionStatesOptions {
+export interface SubscriptionHistoryOptions {
   db: Kysely<Database>
   records: SubscriptionRecords
   /** The name of this node. */
@@ -39,7 +39,7 @@ export interface SubscriptionStatesOptions {
 }
 
 /** Reads past and present subscriptions of every node. */
-export function createSubscriptionStates ({ db, records, node }: SubscriptionStatesOptions) {
+export function createSubscriptionHistory ({ db, records, node }: SubscriptionHistoryOptions) {
   async function toStates (rows: readonly Selectable<TraceSubscriptionsTable>[]): Promise<SubscriptionState[]> {
     if (rows.length === 0) return []
     const nodes = await db.selectFrom('trace_nodes').selectAll().where('id', 'in', [
@@ -117,4 +117,4 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
     }
   }
 }
-export type SubscriptionStates = ReturnType<typeof createSubscriptionStates>
+export type SubscriptionHistory = ReturnType<typeof createSubscriptionHistory>

@@ -1,7 +1,7 @@
 import type { Span } from '../delivery/subscriber.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Cause, Asked } from './verdict.ts'
-import { beatEveryMs } from './tracing/nodes.ts'
+import { beatEveryMs } from './tracing/node-heartbeat.ts'
 import type { SubscriptionState } from './subscription-history.ts'
 import type { NodeStep, TracedEvent } from './traced-event.ts'
 
@@ -12,7 +12,7 @@ const elsewhereWithinMs = 5000
  * Checks whether a subscription existed when an event was published. For a subscription that lives on this node, or has
  * ended, offsets decide exactly. For one that lives on another node, or died with it, the node's last records decide.
  */
-export function askPresence (event: LoggedEvent, traced: TracedEvent | undefined, state: SubscriptionState): Asked[] {
+export function askWindow (event: LoggedEvent, traced: TracedEvent | undefined, state: SubscriptionState): Asked[] {
   const span = Object.hasOwn(state.spans, event.topic) ? state.spans[event.topic] : undefined
   const isKnown = state.isHere || (state.endedAt !== null && !state.isNodeGone)
   if (!isKnown) return [askBegan(event, span, state), askElsewhere(event, traced, span, state)]
@@ -21,7 +21,7 @@ export function askPresence (event: LoggedEvent, traced: TracedEvent | undefined
 }
 
 /** Events during the subscription's span arrived under the permissions of that time. */
-export function wasThereFor ({ topic, epoch, offset }: LoggedEvent, { spans }: SubscriptionState): boolean {
+export function isInWindow ({ topic, epoch, offset }: LoggedEvent, { spans }: SubscriptionState): boolean {
   const span = Object.hasOwn(spans, topic) ? spans[topic] : undefined
   return span?.epoch === epoch && offset > span.after && offset <= (span.until ?? Infinity)
 }

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { WebhookDeliveryTrace } from '../../schemas/debugger.ts'
-import { createGatherer } from '../foundation/batching/batch-loader.ts'
+import { createBatchLoader } from '../foundation/batching/batch-loader.ts'
 import type { Within } from '../webhooks/endpoint-rows.ts'
 import { deliveryId } from '../webhooks/dispatch/endpoint-worker.ts'
 import type { Asker } from './asker.ts'
@@ -27,7 +27,7 @@ const ofWithin = (within: Within) =>
 /** Reads the webhook deliveries of events. */
 export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
   // Many streams call this often; concurrent calls share one run.
-  const together = createGatherer<'outbox', undefined>({
+  const together = createBatchLoader<'outbox', undefined>({
     nameOf: key => key,
     load: async keys => {
       await catchUp()

@@ -3,10 +3,10 @@ import type { Database } from '../../db/tables.ts'
 import type { WebhookDeliveryTrace } from '../../schemas/debugger.ts'
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { EndpointMatch, Listening, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
+import { EndpointIndex, Listening, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 import type { Endpoints } from '../webhooks/endpoints.ts'
-import type { WebhookExplainer } from './explain.ts'
-import type { WebhookRouter } from './route.ts'
+import type { WebhookExplainer } from './explainer.ts'
+import type { WebhookRouter } from './router.ts'
 import { askFilter, hiddenFilter, type Asked } from './verdict.ts'
 import type { WebhookTraces } from './webhook-traces.ts'
 import type { Webhook } from '../../schemas/webhooks.ts'
@@ -83,7 +83,7 @@ export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUn
       )
       const matched = new Set<string>()
       // Uses the writer's own matching on the webhooks that the writer would have in memory.
-      new EndpointMatch(visible.filter(({ active }) => active))
+      new EndpointIndex(visible.filter(({ active }) => active))
         .match(scope, { ...event, source: 'api', key: null, schemaVersion: null }, id => matched.add(id))
       return visible.map(row => ({
         webhookId: row.id,

@@ -2,7 +2,7 @@ import type { EventLog, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { DeliveryObserver } from './delivery-observer.ts'
 import { matches } from './matching/filter.ts'
-import { createLimit } from '../foundation/limits/semaphore.ts'
+import { createSemaphore } from '../foundation/limits/semaphore.ts'
 import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 
@@ -21,7 +21,7 @@ const pagesAtOnce = 4
  * between pages, and joins the live stream at the exact offset.
  */
 export function createCatchUp ({ log, observer }: { log: EventLog, observer: DeliveryObserver }) {
-  const limit = createLimit(pagesAtOnce)
+  const limit = createSemaphore(pagesAtOnce)
 
   /**
    * Reads from memory if it reaches back far enough. After many reconnects at once, only the first one reads the log.

@@ -1,4 +1,4 @@
-import type { Activity } from '../foundation/observability/live-stats.ts'
+import type { LiveStats } from '../foundation/observability/live-stats.ts'
 import type { Listening } from '../cluster/bus.ts'
 import type { EventRelay } from './event-relay.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
@@ -9,7 +9,7 @@ import type { DeliveryObserver } from './delivery-observer.ts'
 import type { EarlyBudget } from './early-events.ts'
 import { PatternWatches } from './patterns/pattern-watches.ts'
 import { PendingDeliveries } from './pending-deliveries.ts'
-import { TailBudget } from './recent-events.ts'
+import { RecentEventsBudget } from './recent-events.ts'
 import type { Subscription, SubscriptionHost } from './subscription.ts'
 import { TopicFeed, type MatchedEvent } from './topic-feed.ts'
 
@@ -27,7 +27,7 @@ export interface HubOptions {
   relay?: EventRelay | undefined
   metrics: Metrics
   observer: DeliveryObserver
-  activity: Activity
+  liveStats: LiveStats
   logger: { warn (fields: object, message: string): void }
 }
 
@@ -58,7 +58,7 @@ export class Hub implements SubscriptionHost {
   #interest: InterestSharer | undefined
 
   /** Memory of the feeds' recent events. */
-  readonly tails = new TailBudget()
+  readonly recentEvents = new RecentEventsBudget()
   /** Memory of the feeds' early events. */
   readonly early: EarlyBudget = { bytes: 0 }
   /** Watches for new topics on behalf of the pattern subscriptions. */
@@ -255,15 +255,15 @@ export class Hub implements SubscriptionHost {
   }
 
   #start (key: string, scope: Scope, topic: string, start: LogHead): TopicFeed {
-    const { metrics, activity } = this.#options
+    const { metrics, liveStats } = this.#options
     const feed = new TopicFeed({
       scope,
       topic,
       start,
       metrics,
-      activity: activity.topic(scope, topic),
-      scopeActivity: activity.scope(scope),
-      tails: this.tails,
+      stats: liveStats.topic(scope, topic),
+      scopeStats: liveStats.scope(scope),
+      recent: this.recentEvents,
       early: this.early
     })
     this.#feeds.set(key, feed)

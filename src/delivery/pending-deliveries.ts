@@ -1,5 +1,5 @@
 import type { LoggedEvent } from '../events/envelope.ts'
-import type { Activity } from '../foundation/observability/live-stats.ts'
+import type { LiveStats } from '../foundation/observability/live-stats.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { namedSubscriptionsMax, type DeliveryObserver, type RoutedEvent } from './delivery-observer.ts'
 import type { GivenUp, Subscriber } from './subscriber.ts'
@@ -9,7 +9,7 @@ import type { MatchedEvent, TopicFeed } from './topic-feed.ts'
 export interface PendingDeliveriesOptions {
   metrics: Metrics
   observer: DeliveryObserver
-  activity: Activity
+  liveStats: LiveStats
 }
 
 /** An event on its way to the subscribers that it matched. */
@@ -38,8 +38,8 @@ export class PendingDeliveries {
     const { metrics, observer } = this.#options
     const filtered = feed.subscriptions - matches.length
     if (filtered > 0) metrics.eventsFiltered.inc(filtered)
-    feed.activity.routed.add(1)
-    feed.scopeActivity.routed.add(1)
+    feed.stats.routed.add(1)
+    feed.scopeStats.routed.add(1)
     if (matches.length > 0) this.#leaving.push({ feed, event })
     if (!observer.follows(event)) return
     this.#routed.push({
@@ -87,8 +87,8 @@ export class PendingDeliveries {
       let to = from + 1
       while (to < leaving.length && leaving[to]?.feed === feed && leaving[to]?.event.timestamp === event.timestamp) to++
       const latencyMs = Math.max(0, sentAt - event.timestamp)
-      feed.activity.fanOut.add(latencyMs, to - from)
-      this.#options.activity.scope(feed.scope).fanOut.add(latencyMs, to - from)
+      feed.stats.fanOut.add(latencyMs, to - from)
+      this.#options.liveStats.scope(feed.scope).fanOut.add(latencyMs, to - from)
       from = to
     }
   }

@@ -3,7 +3,7 @@ import type { LoggedEvent } from '../events/envelope.ts'
 /** Events of one topic that a node keeps in memory for reconnecting clients, and their bytes. */
 const eventsMax = 1000
 const bytesMax = 4 * 1024 * 1024
-/** Bytes for the tails of all topics. One client may subscribe to thousands of busy ones. */
+/** Bytes for the recent events of all topics. One client may subscribe to thousands of busy ones. */
 const allBytesMax = 64 * 1024 * 1024
 const roomMadeBytes = 4 * 1024 * 1024
 /** An event is held as parsed fields, as JSON text, and as the encoded text of two transports. */
@@ -14,16 +14,17 @@ const objectBytes = 500
 export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) =>
   objectBytes + copies * (payload.length + (diff?.length ?? 0) + (meta?.length ?? 0))
 
-interface Share { bytes: number, readonly tails: Set<Tail> }
+interface Share { bytes: number, readonly tails: Set<RecentEvents> }
 
 /**
- * The memory budget of all tails of a node. When it is exceeded, the application that holds the most loses its least
- * recently used tails, so a busy application does not cost others theirs. Lost events are read from the log.
+ * The memory budget for the tails of a node: the recent events of all its topics. When it is exceeded, the application
+ * that holds the most loses its least recently used tails, so a busy application does not cost others theirs. Lost
+ * events are read from the log.
  */
-export class TailBudget {
+export class RecentEventsBudget {
   /** By application. A share's tails are ordered, least recently used first. */
   readonly #shares = new Map<string, Share>()
-  #latest: Tail | undefined
+  #latest: RecentEvents | undefined
   #bytes = 0
 
   get bytes () { return this.#bytes }
@@ -33,7 +34,7 @@ export class TailBudget {
   }
 
   /** Marks a tail as used and adds `bytes` to its size; negative when it shrinks. */
-  use (tail: Tail, bytes: number): void {
+  use (tail: RecentEvents, bytes: number): void {
     this.#bytes += bytes
     const share = this.#share(tail.applicationId)
     share.bytes += bytes
@@ -46,7 +47,7 @@ export class TailBudget {
   }
 
   /** Removes an emptied tail that held this many bytes. */
-  release (tail: Tail, bytes: number): void {
+  release (tail: RecentEvents, bytes: number): void {
     this.#bytes -= bytes
     if (this.#latest === tail) this.#latest = undefined
     const share = this.#shares.get(tail.applicationId)
@@ -57,7 +58,7 @@ export class TailBudget {
   }
 
   /** Frees more than is needed, so that the next events find room. */
-  #shed (used: Tail): void {
+  #shed (used: RecentEvents): void {
     while (this.#bytes > allBytesMax - roomMadeBytes) {
       const oldest = this.#oldestOfLargest(used)
       if (oldest === undefined) return
@@ -65,8 +66,8 @@ export class TailBudget {
     }
   }
 
-  #oldestOfLargest (but: Tail): Tail | undefined {
-    let found: Tail | undefined
+  #oldestOfLargest (but: RecentEvents): RecentEvents | undefined {
+    let found: RecentEvents | undefined
     let most = 0
     for (const { bytes, tails } of this.#shares.values()) {
       if (bytes <= most) continue
@@ -85,14 +86,14 @@ export class TailBudget {
 }
 
 /** The latest events of one topic, without a gap. The budget may empty it at any time. */
-export class Tail {
+export class RecentEvents {
   readonly applicationId: string
-  readonly #budget: TailBudget
+  readonly #budget: RecentEventsBudget
   #events: LoggedEvent[] = []
   #bytes = 0
   #hasEnded = false
 
-  constructor (budget: TailBudget, applicationId: string) {
+  constructor (budget: RecentEventsBudget, applicationId: string) {
     this.#budget = budget
     this.applicationId = applicationId
   }

@@ -1,13 +1,13 @@
-import type { ScopeActivity, TopicActivity } from '../foundation/observability/live-stats.ts'
+import type { ScopeStats, TopicStats } from '../foundation/observability/live-stats.ts'
 import type { LogHead, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EarlyEvents, type EarlyBudget } from './early-events.ts'
-import { Matcher } from './matching/subscription-index.ts'
+import { SubscriptionIndex } from './matching/subscription-index.ts'
 import type { ResyncReason } from './subscriber.ts'
 import type { Subscription } from './subscription.ts'
-import { Tail, type TailBudget } from './recent-events.ts'
+import { RecentEvents, type RecentEventsBudget } from './recent-events.ts'
 
 export interface TopicFeedOptions {
   scope: Scope
@@ -15,10 +15,10 @@ export interface TopicFeedOptions {
   /** The log position at which the feed starts. */
   start: LogHead
   metrics: Metrics
-  activity: TopicActivity
-  scopeActivity: ScopeActivity
+  stats: TopicStats
+  scopeStats: ScopeStats
   /** The memory budget for recent events, shared by all feeds of the node. */
-  tails: TailBudget
+  recent: RecentEventsBudget
   /** The memory budget for early events, shared by all feeds of the node. */
   early: EarlyBudget
 }
@@ -51,39 +51,39 @@ const epochChanged: ResyncReason = {
 export class TopicFeed {
   readonly scope: Scope
   readonly topic: string
-  readonly activity: TopicActivity
-  readonly scopeActivity: ScopeActivity
+  readonly stats: TopicStats
+  readonly scopeStats: ScopeStats
   epoch: string
   /** The last offset that was matched. */
   position: number
   readonly #metrics: Metrics
-  readonly #matcher = new Matcher<Subscription>()
+  readonly #index = new SubscriptionIndex<Subscription>()
   readonly #early: EarlyEvents
-  readonly #tail: Tail
+  readonly #recent: RecentEvents
   /** Subscriptions that are opening or catching up. */
   #guests = 0
   /** The highest offset that the log is known to hold. */
   #target = 0
   #isClosed = false
 
-  constructor ({ scope, topic, start, metrics, activity, scopeActivity, tails, early }: TopicFeedOptions) {
+  constructor ({ scope, topic, start, metrics, stats, scopeStats, recent, early }: TopicFeedOptions) {
     this.scope = scope
     this.topic = topic
     this.epoch = start.epoch
     this.position = start.head
-    this.activity = activity
-    this.scopeActivity = scopeActivity
+    this.stats = stats
+    this.scopeStats = scopeStats
     this.#metrics = metrics
-    this.#tail = new Tail(tails, scope.applicationId)
+    this.#recent = new RecentEvents(recent, scope.applicationId)
     this.#early = new EarlyEvents(early)
-    activity.feeds++
-    scopeActivity.feeds++
+    stats.feeds++
+    scopeStats.feeds++
   }
 
-  get subscriptions () { return this.#matcher.size }
+  get subscriptions () { return this.#index.size }
 
   /** Whether no subscription is attached or on its way. */
-  get isIdle () { return this.#guests === 0 && this.#matcher.size === 0 }
+  get isIdle () { return this.#guests === 0 && this.#index.size === 0 }
 
   /** Whether the log has events that the feed lacks. */
   get isBehind () { return this.#target > this.position && !this.#isClosed }
@@ -101,11 +101,11 @@ export class TopicFeed {
   attach (subscription: Subscription): void {
     if (subscription.hasEnded) return
     subscription.isLive = true
-    this.#matcher.add(subscription)
+    this.#index.add(subscription)
   }
 
   detach (subscription: Subscription): void {
-    this.#matcher.remove(subscription)
+    this.#index.remove(subscription)
   }
 
   /**
@@ -152,17 +152,17 @@ export class TopicFeed {
 
   /** Returns the subscriptions that a past event matches now. */
   matching (event: Pick<LoggedEvent, 'value'>): readonly Subscription[] {
-    return this.#matcher.matching(event)
+    return this.#index.matching(event)
   }
 
   /** Returns up to `max` subscriptions that an event does not match. */
   unmatched (event: Pick<LoggedEvent, 'value'>, max: number): readonly Subscription[] {
-    return this.#matcher.unmatched(event, max)
+    return this.#index.unmatched(event, max)
   }
 
   /** Returns recent events above an offset from memory; undefined if memory does not reach back that far. */
   recent (after: number): LoggedEvent[] | undefined {
-    return this.#tail.above(after)
+    return this.#recent.above(after)
   }
 
   /**
@@ -170,7 +170,7 @@ export class TopicFeed {
    * far.
    */
   standing (after: number): LogPosition | undefined {
-    const earliest = this.#tail.first ?? this.position + 1
+    const earliest = this.#recent.first ?? this.position + 1
     return after >= earliest - 1 && after <= this.position
       ? { epoch: this.epoch, head: this.position, earliest }
       : undefined
@@ -179,12 +179,12 @@ export class TopicFeed {
   /** Adds a page of the log to memory if it adjoins the events there, and fits. */
   recall (page: readonly LoggedEvent[]): void {
     const [first, last] = [page[0], page.at(-1)]
-    const next = this.#tail.first ?? this.position + 1
+    const next = this.#recent.first ?? this.position + 1
     if (
       first === undefined || last === undefined || first.epoch !== this.epoch || first.offset >= next ||
       last.offset + 1 < next
     ) return
-    this.#tail.unshift(page.filter(({ offset }) => offset < next))
+    this.#recent.unshift(page.filter(({ offset }) => offset < next))
   }
 
   /** Reports which subscriptions an event would match, whatever its offset. */
@@ -200,15 +200,15 @@ export class TopicFeed {
 
   close (): void {
     this.#isClosed = true
-    this.#tail.end()
+    this.#recent.end()
     this.#early.end()
-    this.activity.feeds--
-    this.scopeActivity.feeds--
+    this.stats.feeds--
+    this.scopeStats.feeds--
   }
 
   #match (event: LoggedEvent): MatchedEvent {
     this.position = event.offset
-    this.#tail.push(event)
+    this.#recent.push(event)
     return { event, matches: this.matching(event) }
   }
 
@@ -225,7 +225,7 @@ export class TopicFeed {
     // Before the position advances, so that their final spans do not count the skipped offsets as delivered.
     this.#resyncAll(retentionPassed)
     this.position = offset
-    this.#tail.clear()
+    this.#recent.clear()
     this.#matchEarly(matched)
   }
 
@@ -234,11 +234,11 @@ export class TopicFeed {
     this.epoch = epoch
     this.position = position
     this.#target = position
-    this.#tail.clear()
+    this.#recent.clear()
     this.#early.clear()
   }
 
   #resyncAll (reason: ResyncReason): void {
-    for (const subscription of [...this.#matcher.all()]) subscription.subscriber.resync(subscription.whole, reason)
+    for (const subscription of [...this.#index.all()]) subscription.subscriber.resync(subscription.whole, reason)
   }
 }

@@ -24,7 +24,7 @@ export interface ExpiryOptions {
  * is idempotent. For readers and writers a document is deleted as soon as it expires, before the sweep. An outage of
  * the database only delays the sweep.
  */
-export class ExpirySweep {
+export class DocumentExpiry {
   readonly #options: ExpiryOptions
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined

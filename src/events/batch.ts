@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import { toPublicError } from '../errors.ts'
-import type { Consequences } from './event-routing.ts'
+import type { EventRouting } from './event-routing.ts'
 import { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
 import type { DocumentState, Intent } from './intent.ts'
@@ -35,7 +35,7 @@ export interface BatchResult {
 export interface BatchParts {
   client: pg.PoolClient
   check: PayloadCheck
-  consequences: Consequences
+  routing: EventRouting
   epochOf: EpochOf
   now: number
   isServiceKnown (applicationId: string, name: string): boolean
@@ -153,13 +153,13 @@ function answerOf (intent: Intent<unknown>, events: LoggedEvent[], document: Doc
 }
 
 function findRecipients (
-  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, consequences }: BatchParts
+  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, routing }: BatchParts
 ) {
   const applicationIds = new Set<string>()
   for (const [i, intent] of intents.entries()) {
     if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId)
   }
-  return applicationIds.size === 0 ? undefined : consequences.prepare(applicationIds, client)
+  return applicationIds.size === 0 ? undefined : routing.prepare(applicationIds, client)
 }
 
 async function write (set: statements.WriteSet, plan: WritePlan, client: pg.PoolClient): Promise<LoggedEvent[]> {

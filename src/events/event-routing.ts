@@ -6,7 +6,7 @@ import type { EventDraft } from './envelope.ts'
  * Finds the webhooks that the events of a batch are owed to. The statement that stores the events also stores the
  * result, so that both commit together or not at all.
  */
-export interface Consequences {
+export interface EventRouting {
   /**
    * Resolves to the recipients in these applications, as of the batch's transaction, or to undefined if there are none.
    * Called once a batch. Sends its query synchronously, so that it shares the round trip of the batch's other reads.
@@ -22,4 +22,4 @@ export interface Recipients {
 }
 
 /** Routes no event to any webhook. */
-export const noConsequences: Consequences = { prepare: async () => undefined, committed: () => {} }
+export const noEventRouting: EventRouting = { prepare: async () => undefined, committed: () => {} }

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { EventSource, EventType } from '../../schemas/events.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { createGatherer } from '../foundation/batching/batch-loader.ts'
+import { createBatchLoader } from '../foundation/batching/batch-loader.ts'
 import { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
 
@@ -104,7 +104,7 @@ const spanSql = `
  * unless retention has dropped that event.
  */
 export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: EpochOf }) {
-  const loadPosition = createGatherer<ScopedTopic, LogPosition>({
+  const loadPosition = createBatchLoader<ScopedTopic, LogPosition>({
     nameOf: ({ scope, topic }) => `${scopeKey(scope)}/${topic}`,
     async load (topics) {
       const found = await readPositions(topics)

@@ -5,7 +5,7 @@ import {
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, type BatchResult } from './batch.ts'
-import { noConsequences, type Consequences } from './event-routing.ts'
+import { noEventRouting, type EventRouting } from './event-routing.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
 import type { Intent, Writer } from './intent.ts'
@@ -36,7 +36,7 @@ export interface EventWriterOptions {
   check: PayloadCheck
   epochOf: EpochOf
   /** Routes events to webhooks. Without it, events are delivered to sockets only. */
-  consequences?: Consequences
+  routing?: EventRouting
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
   /** The clock for timestamps. Default: the machine's clock. */
   now?: () => number
@@ -138,7 +138,7 @@ export class EventWriter implements Writer {
         client,
         check: this.#options.check,
         epochOf: this.#options.epochOf,
-        consequences: this.#options.consequences ?? noConsequences,
+        routing: this.#options.routing ?? noEventRouting,
         now: (this.#options.now ?? Date.now)(),
         isServiceKnown: (applicationId, name) => this.#knownServices.has(applicationId, name)
       })
@@ -180,7 +180,7 @@ export class EventWriter implements Writer {
 
   #settle (batch: PendingIntent[], result: BatchResult): void {
     const { outcomes, events, services, isOwed } = result
-    const { metrics, onCommitted, consequences } = this.#options
+    const { metrics, onCommitted, routing } = this.#options
     for (const { applicationId, name } of services) this.#knownServices.add(applicationId, name)
     for (const [i, pending] of batch.entries()) {
       const outcome = outcomes[i]
@@ -205,7 +205,7 @@ export class EventWriter implements Writer {
       })
       setImmediate(onCommitted, events)
     }
-    if (isOwed) consequences?.committed()
+    if (isOwed) routing?.committed()
   }
 
   /** Counts adjacent events of one topic together. */

@@ -39,7 +39,7 @@ const attemptsSql = `
     where ctid = any(array(select place from page where attempted_at < $1)) returning 1)
   select count(*)::int as gone from gone`
 
-export interface KeepingOptions {
+export interface DeliveryRetentionOptions {
   pool: pg.Pool
   queue: Queue
   deadKeptMs: number
@@ -52,7 +52,7 @@ export interface KeepingOptions {
  * Applies retention to deliveries when the log drops their events. Delivered deliveries are deleted with their events.
  * Pending and dead ones, which may be redriven, keep a copy of the event until they expire themselves.
  */
-export function createKeeping ({ pool, queue, deadKeptMs, now: clock, log }: KeepingOptions) {
+export function createDeliveryRetention ({ pool, queue, deadKeptMs, now: clock, log }: DeliveryRetentionOptions) {
   return {
     /**
      * Call before the log drops events written before `before`. If it throws, the log must not drop them.

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { jsonArray, textArray } from '../../db/arrays.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
+import { EndpointIndex, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** Copies each event into `webhook_events` at once, because the log may be about to drop it. */
 const enqueueSql = `
@@ -55,7 +55,7 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
       client: Pick<pg.ClientBase, 'query'> = pool
     ): Promise<number> {
       const rows = await activeRows(scope)
-      const match = new EndpointMatch(rows)
+      const match = new EndpointIndex(rows)
       const owed: { webhookId: string, event: LoggedEvent }[] = []
       for (const event of events) {
         if (webhookId === undefined) match.match(scope, event, id => owed.push({ webhookId: id, event }))

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type pg from 'pg'
-import type { Consequences, Recipients } from '../events/event-routing.ts'
+import type { EventRouting, Recipients } from '../events/event-routing.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
+import { EndpointIndex, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** Applications whose webhooks stay in memory. */
 const applicationsMax = 5000
@@ -16,14 +16,14 @@ const loadSql = `
   from webhook_versions v left join webhooks w on w.application_id = v.application_id and w.active
   where v.application_id = any($1::text[])`
 
-interface Known { version: number, match: EndpointMatch }
+interface Known { version: number, match: EndpointIndex }
 
 /**
  * Finds the webhooks that match the events of a batch, as a stage of the writer. It caches webhooks by application.
  * Each batch reads the applications' versions, which every change to a webhook increments. A webhook acknowledged
  * before an event was submitted is therefore never missed, whichever node created it.
  */
-export class WebhookRouting implements Consequences {
+export class WebhookRouting implements EventRouting {
   readonly #known = new LRUCache<string, Known>({ max: applicationsMax })
   #onCommitted: () => void = () => {}
 
@@ -48,7 +48,7 @@ export class WebhookRouting implements Consequences {
     for (const [id, known] of fresh ?? []) this.#known.set(id, known)
     // Keeps its own references: the cache may evict an application meanwhile, or store a newer version from another
     // batch.
-    const matches = new Map<string, EndpointMatch>()
+    const matches = new Map<string, EndpointIndex>()
     for (const { application_id: id } of rows) {
       const match = (fresh?.get(id) ?? this.#known.get(id))?.match
       if (match !== undefined && !match.isEmpty) matches.set(id, match)
@@ -58,9 +58,9 @@ export class WebhookRouting implements Consequences {
 }
 
 class Matches implements Recipients {
-  readonly #byApplication: Map<string, EndpointMatch>
+  readonly #byApplication: Map<string, EndpointIndex>
 
-  constructor (byApplication: Map<string, EndpointMatch>) {
+  constructor (byApplication: Map<string, EndpointIndex>) {
     this.#byApplication = byApplication
   }
 
@@ -79,5 +79,5 @@ async function load (client: pg.PoolClient, applicationIds: string[]): Promise<M
     found.set(applicationId, application)
     if (row.id !== null) application.rows.push(row)
   }
-  return new Map([...found].map(([id, { version, rows }]) => [id, { version, match: new EndpointMatch(rows) }]))
+  return new Map([...found].map(([id, { version, rows }]) => [id, { version, match: new EndpointIndex(rows) }]))
 }

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Listeners } from '../delivery/listeners.ts'
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
+import { EndpointIndex, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** Event types that are stored only when a webhook listens to them. */
 const socketTypes = [
@@ -32,7 +32,7 @@ type Row = ListeningRow & { application_id: string, id: string | null }
  */
 export class SocketListeners implements Listeners {
   readonly #pool: pg.Pool
-  readonly #byApplication = new Map<string, EndpointMatch>()
+  readonly #byApplication = new Map<string, EndpointIndex>()
   #polls = 0
 
   constructor ({ pool }: { pool: pg.Pool }) {
@@ -71,7 +71,7 @@ export class SocketListeners implements Listeners {
   }
 
   #set (applicationId: string, rows: Row[]): void {
-    const match = new EndpointMatch(rows.filter(({ id }) => id !== null))
+    const match = new EndpointIndex(rows.filter(({ id }) => id !== null))
     if (match.isEmpty) this.#byApplication.delete(applicationId)
     else this.#byApplication.set(applicationId, match)
   }

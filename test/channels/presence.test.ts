@@ -192,7 +192,7 @@ await t.test('the grace period is a setting of the application', async t => {
   }
   for (const presenceGraceMs of [0, 60_000]) {
     t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 200, body: { presenceGraceMs } })
-    t.equal(await app.graceTimes.of(shop.applicationId), presenceGraceMs)
+    t.equal(await app.gracePeriods.of(shop.applicationId), presenceGraceMs)
   }
   t.match((await shop.request('PATCH', path, { name: 'Other' })).body, { presenceGraceMs: 60_000 })
 })

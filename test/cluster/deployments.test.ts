@@ -92,7 +92,7 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
     }
   })
 
-  await t.test('each deployment has its own nodes, rate limits and notices', async t => {
+  await t.test('each deployment has its own nodes, rate limits and invalidations', async t => {
     t.equal(production.cluster?.peers.count, 1, 'production has two nodes')
     t.equal(staging.cluster?.peers.count, 1, 'staging has two nodes, whatever the number of the Redis database')
     const statuses = await Promise.all(

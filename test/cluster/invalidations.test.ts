@@ -69,9 +69,9 @@ t.test('a revocation on one node takes effect on the other', {
 
   await t.test('the grace period, and webhooks for socket events', async t => {
     const shop = await tenant(one.app)
-    t.equal(await two.app.graceTimes.of(shop.applicationId), 3000)
+    t.equal(await two.app.gracePeriods.of(shop.applicationId), 3000)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 77 })
-    await eventually(async () => await two.app.graceTimes.of(shop.applicationId) === 77)
+    await eventually(async () => await two.app.gracePeriods.of(shop.applicationId) === 77)
     one.app.config.webhooks.resolve = async () => ['93.184.216.34']
     t.match(
       await shop.request('POST', '/api/webhooks', { url: 'https://example.com/hook', events: ['socket.message'] }),

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { EarlyEvents } from '../../src/delivery/early-events.ts'
-import { bytesOfEvent, Tail, TailBudget } from '../../src/delivery/recent-events.ts'
+import { bytesOfEvent, RecentEvents, RecentEventsBudget } from '../../src/delivery/recent-events.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
 
 /* Memory limits for the feeds of a node: by topic, by application and in total. */
@@ -11,15 +11,15 @@ const event = (offset: number, length = 100_000) =>
     topic: 'a.b', type: 'topic.event', source: 'api', key: null, payload: JSON.stringify('x'.repeat(length)),
     schemaVersion: null
   }, { id: `evt_${offset}`, offset, epoch: 'e', timestamp: 1 })
-const fill = (tail: Tail) => {
+const fill = (tail: RecentEvents) => {
   for (let n = 1; n <= 10; n++) tail.push(event(n))
 }
 
 t.test('the application whose tails hold the most loses its oldest tails', async t => {
-  const budget = new TailBudget()
-  const small = new Tail(budget, 'app_small')
+  const budget = new RecentEventsBudget()
+  const small = new RecentEvents(budget, 'app_small')
   fill(small)
-  const large = Array.from({ length: 40 }, () => new Tail(budget, 'app_large'))
+  const large = Array.from({ length: 40 }, () => new RecentEvents(budget, 'app_large'))
   for (const tail of large) {
     fill(tail)
     t.ok(budget.bytes <= 64 * mib)
@@ -30,7 +30,7 @@ t.test('the application whose tails hold the most loses its oldest tails', async
   t.same(kept, large.slice(-kept.length))
   t.equal(budget.bytes, budget.of('app_small') + budget.of('app_large'))
   // A growing application takes room from the largest, until both hold the same.
-  for (let n = 0; n < 40; n++) fill(new Tail(budget, 'app_other'))
+  for (let n = 0; n < 40; n++) fill(new RecentEvents(budget, 'app_other'))
   t.equal(small.first, 1)
   t.ok(
     Math.abs(budget.of('app_other') - budget.of('app_large')) <= 8 * mib,
@@ -42,8 +42,8 @@ t.test('the application whose tails hold the most loses its oldest tails', async
 })
 
 t.test('many applications with one tail each stay within the budget', async t => {
-  const budget = new TailBudget()
-  const tails = Array.from({ length: 60 }, (_, n) => new Tail(budget, `app_${n}`))
+  const budget = new RecentEventsBudget()
+  const tails = Array.from({ length: 60 }, (_, n) => new RecentEvents(budget, `app_${n}`))
   for (const tail of tails) fill(tail)
   t.ok(budget.bytes <= 64 * mib)
   t.equal(tails.at(-1)?.first, 1, 'the tail in use stays')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Scope } from '../../schemas/scope.ts'
-import { ExpirySweep } from '../../src/documents/expiry.ts'
+import { DocumentExpiry } from '../../src/documents/expiry.ts'
 import { ServiceUnavailableError } from '../../src/errors.ts'
 import type { Writer } from '../../src/events/intent.ts'
 import { createDomain, parse } from '../support/domain.ts'
@@ -70,7 +70,7 @@ await t.test('large documents are deleted in groups that fit in memory', async t
       try { return await writer.submit(intent) } finally { together-- }
     }
   }
-  t.equal(await new ExpirySweep({ pool: domain.pool, writer: watching, log: silent }).sweep(), 30)
+  t.equal(await new DocumentExpiry({ pool: domain.pool, writer: watching, log: silent }).sweep(), 30)
   t.ok(Math.max(...groups) <= 17)
 })
 
@@ -82,7 +82,7 @@ await t.test('a document that cannot be deleted does not keep the others', async
   const failing: Writer = {
     submit: async intent => intent.document?.id === 'd0' ? Promise.reject(new Error('broken')) : writer.submit(intent)
   }
-  const sweep = new ExpirySweep({
+  const sweep = new DocumentExpiry({
     pool: domain.pool, writer: failing, log: { ...silent, warn: (_fields, message) => warnings.push(message) }
   })
   t.equal(await sweep.sweep(), 599)
@@ -104,7 +104,7 @@ await t.test('an application with a full share of the queue does not keep docume
         ? Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'full'))
         : writer.submit(intent)
   }
-  t.equal(await new ExpirySweep({ pool: domain.pool, writer: full, log: silent }).sweep(), 10)
+  t.equal(await new DocumentExpiry({ pool: domain.pool, writer: full, log: silent }).sweep(), 10)
   t.equal(await expiry.sweep(), 600, 'its own documents are deleted when there is room')
 })
 
@@ -120,7 +120,7 @@ await t.test('the sweep runs by the clock, survives an outage and stops on close
   } as unknown as typeof domain.pool
   const warnings: string[] = []
   const node = domain.node()
-  const sweep = new ExpirySweep({
+  const sweep = new DocumentExpiry({
     pool: flaky, writer: node.writer, log: { ...silent, warn: (_fields, message) => warnings.push(message) },
     intervalMs: 5
   })
@@ -141,14 +141,14 @@ await t.test('the sweep runs by the clock, survives an outage and stops on close
 
 await t.test('the sweep does not keep a process alive', async t => {
   const { spawn } = await import('node:child_process')
-  const script = `import { ExpirySweep } from ${
+  const script = `import { DocumentExpiry } from ${
     JSON.stringify(
       new URL('../../src/documents/expiry.ts', import.meta.url).href.replace(
         /\.ts$/, import.meta.filename.endsWith('.ts') ? '.ts' : '.js'
       )
     )
   }
-    new ExpirySweep({ pool: {}, writer: {}, log: {} }).start()`
+    new DocumentExpiry({ pool: {}, writer: {}, log: {} }).start()`
   const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', script], {
     stdio: 'inherit'
   })

@@ -2,7 +2,7 @@ import { createKysely, createPool } from '../../db/connection.ts'
 import type { Document } from '../../schemas/documents.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDocuments } from '../../src/documents/documents.ts'
-import { ExpirySweep } from '../../src/documents/expiry.ts'
+import { DocumentExpiry } from '../../src/documents/expiry.ts'
 import type { LoggedEvent } from '../../src/events/envelope.ts'
 import { createEpochs } from '../../src/events/epochs.ts'
 import { createEventLog } from '../../src/events/log.ts'
@@ -11,7 +11,7 @@ import { EventWriter } from '../../src/events/writer.ts'
 import type { PayloadCheck } from '../../src/events/payload-check.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
-import { createPublisher } from '../../src/registry/topics/publish.ts'
+import { createPublisher } from '../../src/registry/topics/publisher.ts'
 import { createTopics } from '../../src/registry/topics/topics.ts'
 import { createServices } from '../../src/services/services.ts'
 import { createDatabase } from './database.ts'
@@ -54,7 +54,7 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
       services: createServices({ db, writer }),
       topics: createTopics({ db, log }),
       publisher: createPublisher({ writer }),
-      expiry: new ExpirySweep({ pool, writer, log: logger })
+      expiry: new DocumentExpiry({ pool, writer, log: logger })
     }
   }
 

@@ -3,9 +3,9 @@ import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
 import { createEncryption } from '../../src/foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../src/foundation/encryption/reencrypt.ts'
-import { RateLimit } from '../../src/foundation/limits/token-bucket.ts'
+import { TokenBucket } from '../../src/foundation/limits/token-bucket.ts'
 import { Circuit } from '../../src/webhooks/dispatch/circuit.ts'
-import { allot } from '../../src/webhooks/dispatch/fair-slots.ts'
+import { fairSlots } from '../../src/webhooks/dispatch/fair-slots.ts'
 import { createRetrySchedule } from '../../src/webhooks/dispatch/retry-schedule.ts'
 import { parseRetryAfter } from '../../src/webhooks/http/retry-after.ts'
 import { signatureHeaders } from '../../src/webhooks/request-body.ts'
@@ -106,7 +106,7 @@ t.test('an endpoint counts as down only for the time it was observed to be', t =
 })
 
 t.test('a rate limit allows its number per second and a burst of the same size', async t => {
-  const limit = new RateLimit()
+  const limit = new TokenBucket()
   t.equal(limit.room(0), Infinity)
   limit.set(10, 0)
   t.equal(limit.room(0), 10)
@@ -129,7 +129,7 @@ const held = (demands: { applicationId: string, held: number }[]) => {
   return by
 }
 const dealt = (demands: ReturnType<typeof demand>[], free: number, rotation = 0) =>
-  allot(demands, free, held(demands), rotation)
+  fairSlots(demands, free, held(demands), rotation)
 
 t.test('slots are assigned in turn to applications, and within them to endpoints', async t => {
   t.strictSame(

@@ -15,7 +15,7 @@ import { readMappings } from '../mappings/mapping-rows.ts'
 import { refusePlatformDatabase } from '../source/platform-database.ts'
 import { addTableSql, isPublished } from '../source/publication.ts'
 import { SourceError, toConversationError, type SourceClient, type SourceProblem } from '../source/source.ts'
-import type { Source, Sources } from '../threads/source-pool.ts'
+import type { Source, SourcePool } from '../threads/source-pool.ts'
 import { quoteIdentifier, tableKey, tableText, type TableName } from '../mappings/table-name.ts'
 import { isFull, readPublishedTable } from '../source/published-table.ts'
 import { problemsOf, writeProblems } from '../source/table-problems.ts'
@@ -52,7 +52,7 @@ const failed = (name: string, message: string, sql?: string): ConnectionCheck =>
 
 export interface ConnectionTestOptions {
   db: Kysely<Database>
-  sources: Sources
+  sources: SourcePool
   threads: SourceThreads
   namePrefix: string
 }

@@ -15,7 +15,7 @@ import type { ReaderStatus } from '../replication/reader.ts'
 import { newMark, ownName } from '../source/slot-ownership.ts'
 import { dropPublicationSql, dropSlotSql } from '../source/slot.ts'
 import { parseConnectionString, withoutPassword } from '../source/connection-string.ts'
-import { leave, leaveDue, type Leftovers } from '../replication/slot-cleanup.ts'
+import { recordLeftovers, recordDueLeftovers, type SlotCleanup } from '../replication/slot-cleanup.ts'
 import { refusePlatformDatabase } from '../source/platform-database.ts'
 import { SourceError } from '../source/source.ts'
 import type { SourceThreads } from '../threads/source-threads.ts'
@@ -23,7 +23,7 @@ import type { SourceThreads } from '../threads/source-threads.ts'
 export interface ConnectionsOptions {
   db: Kysely<Database>
   encryption: Encryption
-  leftovers: Leftovers
+  slotCleanup: SlotCleanup
   threads: SourceThreads
   /** Prefix of the default names of slots and publications. */
   namePrefix: string
@@ -35,7 +35,7 @@ type Row = Selectable<CdcConnectionsTable> & { is_read: boolean }
 
 /** Manages the database connection of a scope, at most one. Its password is never returned. */
 export function createDatabaseConnections (
-  { db, encryption, leftovers, threads, namePrefix, onChanged }: ConnectionsOptions
+  { db, encryption, slotCleanup, threads, namePrefix, onChanged }: ConnectionsOptions
 ) {
   async function get (scope: Scope): Promise<DatabaseConnection> {
     const row = await db.selectFrom('cdc_connections').innerJoin(
@@ -47,7 +47,7 @@ export function createDatabaseConnections (
     if (row === undefined) throw noConnection(scope)
     return {
       ...toConnection(row, encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))),
-      leftovers: await leftovers.list(scope)
+      leftovers: await slotCleanup.list(scope)
     }
   }
 
@@ -99,7 +99,7 @@ export function createDatabaseConnections (
       slot: hasMoved || (slot !== undefined && slot !== before.slot),
       publication: hasMoved || (publication !== undefined && publication !== before.publication)
     }
-    await leave(trx, before, forgets)
+    await recordLeftovers(trx, before, forgets)
     await trx.updateTable('cdc_connections').set({
       connection_string_sealed: encryption.encrypt(connectionString, sealedPlaces.connection(before.id)),
       publication: publication ?? before.publication,
@@ -185,7 +185,7 @@ export function createDatabaseConnections (
         const connectionString = withoutPassword(
           encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))
         )
-        const left = await leaveDue(trx, row, Date.now())
+        const left = await recordDueLeftovers(trx, row, Date.now())
         await trx.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
         await record(trx, by, {
           action: 'database.disconnected',
@@ -196,7 +196,7 @@ export function createDatabaseConnections (
         return { row, connectionString, left }
       })
       onChanged()
-      const results = (await Promise.all(left.map(one => leftovers.drop(one)))).flat()
+      const results = (await Promise.all(left.map(one => slotCleanup.drop(one)))).flat()
       const kept: Leftover[] = [
         {
           name: 'slot', status: 'kept', message: 'The replication slot was not created by this connection',

@@ -10,9 +10,9 @@ import { readPublication, readSlot } from '../source/slot.ts'
 import { compileMapping } from '../mappings/compiled-mapping.ts'
 import { publishTable, unpublishTable } from '../source/publication.ts'
 import type { SourceClient } from '../source/source.ts'
-import type { Source, Sources } from '../threads/source-pool.ts'
+import type { Source, SourcePool } from '../threads/source-pool.ts'
 import { tableKey, type TableName } from '../mappings/table-name.ts'
-import { Turns } from '../../foundation/limits/keyed-queue.ts'
+import { KeyedQueue } from '../../foundation/limits/keyed-queue.ts'
 
 /** Makes sure that the stream carries the changes that the mapping needs. */
 export type Publish = (definition: MappingDefinition) => Promise<void>
@@ -23,7 +23,7 @@ const lookAgainMs = 200
 
 export interface MappingChangesOptions {
   db: Kysely<Database>
-  sources: Sources
+  sources: SourcePool
   writersWaitMs: number
   log: { warn (fields: object, message: string): void }
 }
@@ -34,14 +34,14 @@ export interface MappingChangesOptions {
  * change, and the table is in the publication before the call returns.
  */
 export function createMappingChanges ({ db, sources, writersWaitMs, log }: MappingChangesOptions) {
-  const turns = new Turns()
+  const queue = new KeyedQueue()
 
   /**
    * Queues by application, so that its environments together hold one database connection. The lock on the scope's row
    * keeps a table from being removed from the publication while a mapping of it is being enabled.
    */
   async function inTurn<T> (scope: Scope, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
-    return await turns.take(scope.applicationId, () =>
+    return await queue.take(scope.applicationId, () =>
       db.transaction().execute(async trx => {
         await sql`
         insert into mapping_revisions as r (application_id, environment, revision)

@@ -5,7 +5,7 @@ import type { Scope } from '../../../schemas/scope.ts'
 import { compileMapping, type CompiledMapping } from '../mappings/compiled-mapping.ts'
 import { addTableSql, isPublished } from '../source/publication.ts'
 import type { SourceClient } from '../source/source.ts'
-import type { Source, Sources } from '../threads/source-pool.ts'
+import type { Source, SourcePool } from '../threads/source-pool.ts'
 import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
 import { readPublishedTable, type PublishedTable } from '../source/published-table.ts'
 import { problemsOf } from '../source/table-problems.ts'
@@ -15,7 +15,7 @@ import { readTable, type SourceTable } from '../source/tables.ts'
  * Reads what keeps the mappings of a scope from working or from reading old values, as far as its database is
  * reachable.
  */
-export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, sources: Sources }) {
+export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, sources: SourcePool }) {
   return async function readProblems (
     scope: Scope, definitions: readonly MappingDefinition[]
   ): Promise<Map<MappingDefinition, MappingProblem[]>> {

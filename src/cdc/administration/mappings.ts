@@ -18,13 +18,13 @@ import { compileMapping, requireColumns, type CompiledMapping } from '../mapping
 import type { ReadMappingProblems } from './mapping-problems.ts'
 import { readMapping, readMappings, toMapping, type MappingRow } from '../mappings/mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
-import type { Sources } from '../threads/source-pool.ts'
+import type { SourcePool } from '../threads/source-pool.ts'
 import { parseTableName, tableText } from '../mappings/table-name.ts'
 import { readTable } from '../source/tables.ts'
 
 export interface MappingsOptions {
   db: Kysely<Database>
-  sources: Sources
+  sources: SourcePool
   changes: MappingChanges
   readProblems: ReadMappingProblems
 }

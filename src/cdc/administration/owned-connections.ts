@@ -1,5 +1,5 @@
 import type { OwnedData } from '../../identity/applications/owned-data.ts'
-import { leaveConnectionsOf } from '../replication/slot-cleanup.ts'
+import { recordLeftoversOf } from '../replication/slot-cleanup.ts'
 
 /**
  * The database connections and mappings of an application. Their slots and publications are recorded for
@@ -13,7 +13,7 @@ export const ownedConnections: OwnedData = {
   },
 
   async delete (trx, applicationId) {
-    await leaveConnectionsOf(trx, applicationId)
+    await recordLeftoversOf(trx, applicationId)
     return undefined
   }
 }

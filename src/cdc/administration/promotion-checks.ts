@@ -4,7 +4,7 @@ import type { MappingDefinition, PromotionCheck } from '../../../schemas/databas
 import type { Scope } from '../../../schemas/scope.ts'
 import { jsonEqual } from '../../documents/json-equal.ts'
 import { findProblems } from './mapping-problems.ts'
-import type { Sources } from '../threads/source-pool.ts'
+import type { SourcePool } from '../threads/source-pool.ts'
 import { parseTableName, tableText } from '../mappings/table-name.ts'
 import { readTable } from '../source/tables.ts'
 
@@ -13,7 +13,7 @@ import { readTable } from '../source/tables.ts'
  * promoting does not enable the mapping.
  */
 export async function checkPromotion (
-  { db, sources }: { db: Kysely<Database>, sources: Sources }, to: Scope, from: Scope, definition: MappingDefinition
+  { db, sources }: { db: Kysely<Database>, sources: SourcePool }, to: Scope, from: Scope, definition: MappingDefinition
 ): Promise<PromotionCheck[]> {
   const topicIn = (scope: Scope) =>
     db.selectFrom('topics').select('active_schema_version as version')
@@ -82,7 +82,7 @@ async function schemaCheck (
   }
 }
 
-async function tableCheck (sources: Sources, to: Scope, definition: MappingDefinition): Promise<PromotionCheck> {
+async function tableCheck (sources: SourcePool, to: Scope, definition: MappingDefinition): Promise<PromotionCheck> {
   const name = parseTableName(definition.table)
   const found = await sources.ifPossible(to, async (client, source) => ({
     table: await readTable(client, name), problems: await findProblems(client, source, [definition])

@@ -16,7 +16,7 @@ import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { readMapping, toMapping } from '../mappings/mapping-rows.ts'
 import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
-import type { Sources } from '../threads/source-pool.ts'
+import type { SourcePool } from '../threads/source-pool.ts'
 import { parseTableName } from '../mappings/table-name.ts'
 import {
   currentVersion, getVersion, setVersion, sourceVersion, takeSnapshot, versionNotFound, versionsIn
@@ -25,7 +25,7 @@ import { checkPromotion } from './promotion-checks.ts'
 
 export interface PromotionOptions {
   db: Kysely<Database>
-  sources: Sources
+  sources: SourcePool
   changes: MappingChanges
 }
 

@@ -10,7 +10,7 @@ import type { Statement } from '../../events/intent.ts'
 import { randomId } from '../../foundation/ids.ts'
 
 /** Lists the delivery log: what became events, what did not, and why. */
-export function createDeliveryLogs ({ db }: { db: Kysely<Database> }) {
+export function createMappingLog ({ db }: { db: Kysely<Database> }) {
   return {
     /** Lists entries, newest first. `message` may quote a row: it is null for callers who may not read the topic. */
     async list (
@@ -31,7 +31,7 @@ export function createDeliveryLogs ({ db }: { db: Kysely<Database> }) {
     }
   }
 }
-export type DeliveryLogs = ReturnType<typeof createDeliveryLogs>
+export type MappingLog = ReturnType<typeof createMappingLog>
 
 const toLog = (row: Selectable<DatabaseLogsTable>, isSeen: boolean): DatabaseLog => ({
   id: row.id,

@@ -8,7 +8,7 @@ import type { FailureCode } from '../decoding/chunk.ts'
 import type { ActiveMapping } from '../decoding/mapping-snapshot.ts'
 import type { ReaderParts } from './reader-parts.ts'
 
-export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' | 'log' | 'onMappingFailed'> {
+export interface PublicationMonitorOptions extends Pick<ReaderParts, 'pool' | 'metrics' | 'log' | 'onMappingFailed'> {
   scope: Scope
   connectionId: string
   publication: string
@@ -19,12 +19,12 @@ export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' |
  * publication, or dropped and created again, and changes committed to it meanwhile are lost. The loss is recorded
  * before the table is added again.
  */
-export class TableCare {
-  readonly #options: TableCareOptions
+export class PublicationMonitor {
+  readonly #options: PublicationMonitorOptions
   /** Tables whose absence was recorded and continues, so that each absence is recorded once. */
   readonly #told = new Set<string>()
 
-  constructor (options: TableCareOptions) {
+  constructor (options: PublicationMonitorOptions) {
     this.#options = options
   }
 

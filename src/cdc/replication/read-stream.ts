@@ -16,7 +16,7 @@ import { openStream, type ConnectionSettings } from '../source/open-stream.ts'
 import { readSessionMark } from '../source/slot-ownership.ts'
 import { passOver } from './pass-over.ts'
 import type { ReaderParts } from './reader-parts.ts'
-import type { TableCare } from './publication-monitor.ts'
+import type { PublicationMonitor } from './publication-monitor.ts'
 
 export interface StreamStatistics {
   serverLsn: string | null
@@ -37,7 +37,7 @@ export interface ReadOptions extends ReaderParts {
   scope: Scope
   lease: LeaseKey
   settings: ConnectionSettings
-  tableCare: TableCare
+  publicationMonitor: PublicationMonitor
   carefulUntil: bigint
   /** A transaction to skip before the stream starts. */
   undecodable: DecodingFailure | undefined
@@ -148,7 +148,9 @@ class StreamReading {
   }
 
   async #open (session: string): Promise<StreamState> {
-    const { settings, lease, states, db, log, tableCare, signal, onWaiting, undecodable, onPassedOver } = this.#options
+    const {
+      settings, lease, states, db, log, publicationMonitor, signal, onWaiting, undecodable, onPassedOver
+    } = this.#options
     const state = await openStream({
       client: this.#client,
       settings,
@@ -159,7 +161,7 @@ class StreamReading {
       signal,
       onWaiting,
       session,
-      careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
+      careForTables: isNew => publicationMonitor.look(this.#client, this.#mappings, isNew)
     })
     if (undecodable === undefined || signal.aborted) return state
     const next = await passOver({
@@ -273,7 +275,7 @@ class StreamReading {
    * Checks what the stream does not report: a dropped publication, retained WAL, tables missing from the publication.
    */
   async #care (): Promise<void> {
-    const { settings, lease, log, retainedBytesWarning, metrics, tableCare } = this.#options
+    const { settings, lease, log, retainedBytesWarning, metrics, publicationMonitor } = this.#options
     const { rows: [row] } = await this.#client.query<
       { retained: number, wal_status: string, server: string, publication_oid: number | null, sent: string | null }
     >(
@@ -299,7 +301,7 @@ class StreamReading {
       )
     }
     this.#isWarned = isAlarming
-    await tableCare.look(this.#client, this.#mappings, false)
+    await publicationMonitor.look(this.#client, this.#mappings, false)
     this.#report()
   }
 

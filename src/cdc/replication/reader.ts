@@ -11,7 +11,7 @@ import type { ConnectionSettings } from '../source/open-stream.ts'
 import { LeaseLostError, type LeaseKey } from '../source/stream-state.ts'
 import { readStream, type StreamStatistics } from './read-stream.ts'
 import type { ReaderParts } from './reader-parts.ts'
-import { TableCare } from './publication-monitor.ts'
+import { PublicationMonitor } from './publication-monitor.ts'
 
 const firstPauseMs = 200
 const pauseMaxMs = 5000
@@ -88,7 +88,7 @@ export class Reader {
 
   async #run (): Promise<void> {
     const { signal } = this.#stop
-    const tableCare = new TableCare({
+    const publicationMonitor = new PublicationMonitor({
       ...this.#parts,
       scope: this.scope,
       connectionId: this.lease.connectionId,
@@ -104,7 +104,7 @@ export class Reader {
           scope: this.scope,
           lease: this.lease,
           settings: this.#settings,
-          tableCare,
+          publicationMonitor,
           carefulUntil: this.#carefulUntil,
           undecodable: this.#undecodable?.isRepeated === true ? this.#undecodable.failure : undefined,
           onPassedOver: () => {

@@ -20,7 +20,7 @@ const giveUpAfterMs = 7 * 24 * 3_600_000
 type Connection = Selectable<CdcConnectionsTable>
 export type LeftoverRow = Selectable<CdcLeftoversTable>
 
-export interface LeftoversOptions {
+export interface SlotCleanupOptions {
   db: Kysely<Database>
   pool: pg.Pool
   encryption: Encryption
@@ -32,10 +32,10 @@ export interface LeftoversOptions {
 
 /**
  * Records what a connection created under settings that it is about to lose, in the same transaction, so that it is
- * dropped even if this process dies. Cleanup becomes due when a stream has started elsewhere, or with `leaveDue`; until
- * then the connection may return to its earlier settings.
+ * dropped even if this process dies. Cleanup becomes due when a stream has started elsewhere, or with
+ * `recordDueLeftovers`; until then the connection may return to its earlier settings.
  */
-export async function leave (
+export async function recordLeftovers (
   trx: Transaction<Database>, connection: Connection, forgets: { slot: boolean, publication: boolean }
 ): Promise<void> {
   const slot = forgets.slot && connection.owns_slot ? connection.slot : null
@@ -74,27 +74,27 @@ function furthest (
  * Records everything that a connection created as due for cleanup, in the transaction that deletes the connection. Pass
  * the current time as `triedAt` to drop it in the same request.
  */
-export async function leaveDue (
+export async function recordDueLeftovers (
   trx: Transaction<Database>, connection: Connection, triedAt = 0
 ): Promise<LeftoverRow[]> {
-  await leave(trx, connection, { slot: true, publication: true })
+  await recordLeftovers(trx, connection, { slot: true, publication: true })
   return await trx.updateTable('cdc_leftovers').set({ is_due: true, tried_at: triedAt }).where(
     'connection_id', '=', connection.id
   ).where('is_due', '=', false).returningAll().execute()
 }
 
-/** Calls `leaveDue` for all connections of an application. */
-export async function leaveConnectionsOf (trx: Transaction<Database>, applicationId: string): Promise<void> {
+/** Calls `recordDueLeftovers` for all connections of an application. */
+export async function recordLeftoversOf (trx: Transaction<Database>, applicationId: string): Promise<void> {
   const connections = await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId)
     .forUpdate().execute()
-  for (const connection of connections) await leaveDue(trx, connection)
+  for (const connection of connections) await recordDueLeftovers(trx, connection)
 }
 
 /**
  * Drops what connections left in databases. A leftover slot keeps its database from removing WAL, so attempts continue,
  * and the connection reports them.
  */
-export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }: LeftoversOptions) {
+export function createSlotCleanup ({ db, pool, encryption, threads, retryMs, log }: SlotCleanupOptions) {
   /** Claims the next due leftover for the duration of an attempt. */
   async function take (): Promise<LeftoverRow | undefined> {
     const now = Date.now()
@@ -192,7 +192,7 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     }
   }
 }
-export type Leftovers = ReturnType<typeof createLeftovers>
+export type SlotCleanup = ReturnType<typeof createSlotCleanup>
 
 interface Part {
   name: Leftover['name']

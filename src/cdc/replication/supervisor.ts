@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Component } from '../../../schemas/health.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
-import type { Leftovers } from './slot-cleanup.ts'
+import type { SlotCleanup } from './slot-cleanup.ts'
 import type { ConnectionRow, Leases } from './leases.ts'
 import { Reader } from './reader.ts'
 import type { ReaderParts } from './reader-parts.ts'
@@ -10,7 +10,7 @@ import type { ReaderParts } from './reader-parts.ts'
 export interface SupervisorOptions extends ReaderParts {
   leases: Leases
   encryption: Encryption
-  leftovers: Leftovers
+  slotCleanup: SlotCleanup
   /** The interval between checks of the connections; each check renews the leases. */
   intervalMs: number
   /** How long entries of the delivery log are kept. */
@@ -158,8 +158,8 @@ export class Supervisor {
    * hold their slots.
    */
   #tidy (): void {
-    const { leftovers, log } = this.#options
-    this.#tidying ??= Promise.all(this.#ending.values()).then(() => leftovers.dropDue(this.#stop.signal))
+    const { slotCleanup, log } = this.#options
+    this.#tidying ??= Promise.all(this.#ending.values()).then(() => slotCleanup.dropDue(this.#stop.signal))
       .catch(err => log.warn({ err }, 'cdc.tidy_failed')).finally(() => { this.#tidying = undefined })
   }
 

@@ -17,7 +17,7 @@ export interface Source {
 }
 
 /** Opens sessions in connected databases for requests; readers have their own. */
-export function createSources (
+export function createSourcePool (
   { db, encryption, threads }: { db: Kysely<Database>, encryption: Encryption, threads: SourceThreads }
 ) {
   async function find (scope: Scope): Promise<Source | undefined> {
@@ -83,4 +83,4 @@ export function createSources (
     run
   }
 }
-export type Sources = ReturnType<typeof createSources>
+export type SourcePool = ReturnType<typeof createSourcePool>

@@ -1,4 +1,4 @@
-import type { Activity } from '../../foundation/observability/live-stats.ts'
+import type { LiveStats } from '../../foundation/observability/live-stats.ts'
 import type { DeliveryRow } from '../../cdc/mappings/mapping-log.ts'
 import type { DeliveryObserver } from '../../delivery/delivery-observer.ts'
 import type { WriteObserver } from '../../events/write-observer.ts'
@@ -7,7 +7,7 @@ import type { TraceRecorder } from './recorder.ts'
 import type { SubscriptionRecords } from './subscription-records.ts'
 
 /** Observes the writer's batches, for traces and dashboards. */
-export const observeWrites = (recorder: TraceRecorder, activity: Activity): WriteObserver => ({
+export const observeWrites = (recorder: TraceRecorder, liveStats: LiveStats): WriteObserver => ({
   committed (batch) {
     const { events } = batch
     for (let from = 0; from < events.length;) {
@@ -18,16 +18,16 @@ export const observeWrites = (recorder: TraceRecorder, activity: Activity): Writ
         to < events.length && events[to]?.topic === topic && events[to]?.scope === scope &&
         events[to]?.source === source
       ) to++
-      const here = activity.scope(scope)
+      const here = liveStats.scope(scope)
       here.received.add(to - from)
       if (source === 'database') here.captured.add(to - from)
-      activity.topic(scope, topic).received.add(to - from)
+      liveStats.topic(scope, topic).received.add(to - from)
       from = to
     }
     recorder.committed(batch)
   },
   refused (refused) {
-    if (refused.refusal.code === 'SCHEMA_VIOLATED') activity.scope(refused.intent.scope).schemaViolations.add(1)
+    if (refused.refusal.code === 'SCHEMA_VIOLATED') liveStats.scope(refused.intent.scope).schemaViolations.add(1)
     recorder.refused(refused)
   }
 })
@@ -45,8 +45,8 @@ export const observeDelivery = (recorder: TraceRecorder, subscriptions: Subscrip
  * Observes row changes that a mapping could not turn into events. Failures of one kind in a transaction share a trace.
  */
 export const observeMappings =
-  (recorder: TraceRecorder, activity: Activity) => (scope: Scope, row: DeliveryRow): void => {
-    activity.scope(scope).mappingFailures.add(row.events)
+  (recorder: TraceRecorder, liveStats: LiveStats) => (scope: Scope, row: DeliveryRow): void => {
+    liveStats.scope(scope).mappingFailures.add(row.events)
     recorder.record({
       scope,
       topic: row.topic,

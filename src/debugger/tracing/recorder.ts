@@ -4,7 +4,7 @@ import type { LoggedEvent } from '../../events/envelope.ts'
 import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/write-observer.ts'
 import { newRun } from '../../foundation/ids.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
-import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
+import { BackgroundWriter } from '../../foundation/batching/background-writer.ts'
 import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
 import type { Sampling } from './sampling.ts'
 import type { RunRow, TraceStore } from './trace-store.ts'
@@ -43,7 +43,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   #dropped = new Map<string, Dropped>()
   /** Runs without a stored event because of the limit: their steps are ignored. */
   #withoutRoom = new Set<string>()
-  readonly #flush = new BackgroundFlush(() => this.#write())
+  readonly #flush = new BackgroundWriter(() => this.#write())
   readonly #listeners = new Set<(scopes: ReadonlySet<string>) => void>()
 
   constructor (options: TraceRecorderOptions) {

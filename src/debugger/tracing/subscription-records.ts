@@ -5,8 +5,8 @@ import type { DeliveryObserver } from '../../delivery/delivery-observer.ts'
 import type { ClientSubscription, EndReason, Subscriber } from '../../delivery/subscriber.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
-import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
-import { nodeGone } from './nodes.ts'
+import { BackgroundWriter } from '../../foundation/batching/background-writer.ts'
+import { nodeGone } from './node-heartbeat.ts'
 
 /** Limit of records that wait to be stored. Beyond it new ones are dropped and counted. */
 const pendingMax = 20_000
@@ -48,7 +48,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   readonly #options: SubscriptionRecordsOptions
   readonly #live = new Map<string, ClientSubscription>()
   #changed = new Map<string, Note>()
-  readonly #flush = new BackgroundFlush(() => this.#write())
+  readonly #flush = new BackgroundWriter(() => this.#write())
 
   constructor (options: SubscriptionRecordsOptions) {
     this.#options = options

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { dropExpiredPartitions } from '../../events/partitions.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
-import { nodeGone, nodeGoneAfterMs } from './nodes.ts'
+import { nodeGone, nodeGoneAfterMs } from './node-heartbeat.ts'
 import type { TraceStore } from './trace-store.ts'
 
 const sweepEveryMs = 10 * 60_000

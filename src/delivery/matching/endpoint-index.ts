@@ -1,5 +1,5 @@
 import type { EventDraft } from '../../events/envelope.ts'
-import { Matcher } from './subscription-index.ts'
+import { SubscriptionIndex } from './subscription-index.ts'
 import { parseFilter, type Filter } from './filter.ts'
 import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 import type { EventType } from '../../../schemas/events.ts'
@@ -42,16 +42,16 @@ export class Listening {
  * Indexes the active webhooks of one application by event type, and their filters like those of subscriptions. An
  * event's cost grows with the webhooks that match, not with those that exist.
  */
-export class EndpointMatch {
-  readonly #byType = new Map<string, Matcher<Listening>>()
+export class EndpointIndex {
+  readonly #byType = new Map<string, SubscriptionIndex<Listening>>()
 
   constructor (rows: readonly ListeningRow[]) {
     for (const row of rows) {
       const listening = new Listening(row)
       for (const type of listening.types) {
-        let matcher = this.#byType.get(type)
-        if (matcher === undefined) this.#byType.set(type, matcher = new Matcher())
-        matcher.add(listening)
+        let index = this.#byType.get(type)
+        if (index === undefined) this.#byType.set(type, index = new SubscriptionIndex())
+        index.add(listening)
       }
     }
   }

@@ -16,7 +16,7 @@ interface EqualityIndex<T> {
  * *distinct* sets of filtered paths, not with the subscriptions: ten thousand subscriptions that each filter by their
  * own `{sessionId: …}` cost one look-up.
  */
-export class Matcher<T extends Filtered> {
+export class SubscriptionIndex<T extends Filtered> {
   readonly #unfiltered = new Set<T>()
   readonly #indexes = new Map<string, EqualityIndex<T>>()
   /** Filters without an equality, by fingerprint. Each distinct one is evaluated once per event. */

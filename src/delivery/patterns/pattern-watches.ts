@@ -1,7 +1,7 @@
 import type { Listening } from '../../cluster/bus.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { EventLog, LogHead, TopicLog } from '../../events/log.ts'
-import { createGatherer } from '../../foundation/batching/batch-loader.ts'
+import { createBatchLoader } from '../../foundation/batching/batch-loader.ts'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 
 /** Topics of a scope that are remembered as announced. When the limit is reached, all are announced again. */
@@ -95,7 +95,7 @@ export class PatternWatches {
     this.#log = log
     this.#follow = follow
     this.#onChanged = onChanged
-    this.#list = createGatherer<Scope, ScopeLogs>({
+    this.#list = createBatchLoader<Scope, ScopeLogs>({
       nameOf: scopeKey,
       load: scopes => Promise.all(scopes.map(async scope => new ScopeLogs(await log.topics(scope))))
     })

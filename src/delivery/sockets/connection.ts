@@ -1,4 +1,4 @@
-import type { ScopeActivity } from '../../foundation/observability/live-stats.ts'
+import type { ScopeStats } from '../../foundation/observability/live-stats.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { isOfDocumentChannel, mayReadEvent } from '../../identity/access/reading.ts'
 import type { DeliveryLimits } from '../../config.ts'
@@ -7,10 +7,10 @@ import { LoggedEvent } from '../../events/envelope.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from '../../identity/auth/close-codes.ts'
-import { createLimit } from '../../foundation/limits/semaphore.ts'
+import { createSemaphore } from '../../foundation/limits/semaphore.ts'
 import { patternTopicBytes, subscriptionCost, type HeldBytes } from '../../foundation/limits/held-bytes.ts'
 import { missingMs, take } from '../../foundation/limits/pace.ts'
-import type { Seats } from '../../foundation/limits/quota.ts'
+import type { Quota } from '../../foundation/limits/quota.ts'
 import type { DeliveryObserver } from '../delivery-observer.ts'
 import type { ClientSubscription, EndReason, GivenUp, Recipient, ResyncReason, Subscriber } from '../subscriber.ts'
 import type { SharedMessage, Delivery, Transport } from './transport.ts'
@@ -36,7 +36,7 @@ export interface ConnectionParts {
   /** Observes their subscriptions. */
   deliveries: DeliveryObserver
   /** Counts their subscriptions by application. */
-  seats: Seats
+  quota: Quota
   /** Counts the bytes that subscriptions and members hold. */
   held: HeldBytes
 }
@@ -45,7 +45,7 @@ export interface ConnectionOptions {
   transport: Transport
   principal: Principal
   scope: Scope
-  activity: ScopeActivity
+  stats: ScopeStats
   parts: ConnectionParts
 }
 
@@ -66,7 +66,7 @@ export class Connection implements Subscriber {
   heldBytes = 0
   patternTopics = 0
   readonly #parts: ConnectionParts
-  readonly #activity: ScopeActivity
+  readonly #stats: ScopeStats
   /** Number of messages in the queue, and their approximate bytes. */
   #queuedMessages = 0
   #queuedMessageBytes = 0
@@ -79,15 +79,15 @@ export class Connection implements Subscriber {
   // Most connections are silent and receive only live events. The state that others need is created on demand.
   #queued: Queued[] | undefined
   #drainWaiters: (() => void)[] | undefined
-  #turns: ReturnType<typeof createLimit> | undefined
+  #turns: ReturnType<typeof createSemaphore> | undefined
   #onTaken: (() => void) | undefined
 
-  constructor ({ transport, principal, scope, activity, parts }: ConnectionOptions) {
+  constructor ({ transport, principal, scope, stats, parts }: ConnectionOptions) {
     this.transport = transport
     this.principal = principal
     this.scope = scope
     this.#parts = parts
-    this.#activity = activity
+    this.#stats = stats
   }
 
   /** The transport's id, which identifies the connection to others in its scope. */
@@ -107,7 +107,7 @@ export class Connection implements Subscriber {
     // `concat` allocates the exact length. An array literal with a spread would reserve room for sixteen more.
     this.subscriptions = this.subscriptions.concat(subscription)
     this.#parts.metrics.subscriptions.inc()
-    this.#parts.seats.take(this.scope.applicationId)
+    this.#parts.quota.take(this.scope.applicationId)
     this.hold(subscriptionCost(subscription.filter?.fingerprint))
     this.#parts.deliveries.began(subscription)
   }
@@ -121,7 +121,7 @@ export class Connection implements Subscriber {
     if (left.length === subscriptions.length) return
     this.subscriptions = left
     this.#parts.metrics.subscriptions.dec()
-    this.#parts.seats.leave(this.scope.applicationId)
+    this.#parts.quota.release(this.scope.applicationId)
     this.hold(-subscriptionCost(subscription.filter?.fingerprint))
     this.#parts.deliveries.ended(subscription, reason)
   }
@@ -199,7 +199,7 @@ export class Connection implements Subscriber {
     }
     if (events > 0) {
       this.#parts.metrics.eventsDelivered.inc(events)
-      this.#activity.delivered.add(events)
+      this.#stats.delivered.add(events)
     }
     // Built here, when all matches are known: a client may have a thousand subscriptions to one topic.
     for (const queued of run) {
@@ -221,7 +221,7 @@ export class Connection implements Subscriber {
    * buffer, so that live events have room.
    */
   drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void> {
-    this.#turns ??= createLimit(1)
+    this.#turns ??= createSemaphore(1)
     return this.#turns(async () => {
       const { socketBufferBytesMax, pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
       await this.#readyForPast()

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Activity } from '../../foundation/observability/live-stats.ts'
+import type { LiveStats } from '../../foundation/observability/live-stats.ts'
 import type { DeliveryLimits } from '../../config.ts'
 import { RateLimitError, ServiceUnavailableError } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
@@ -10,7 +10,7 @@ import { subscriptionCost, type HeldBytes } from '../../foundation/limits/held-b
 import type { DeliveryObserver } from '../delivery-observer.ts'
 import type { Filter } from '../matching/filter.ts'
 import type { Subscriber } from '../subscriber.ts'
-import { Seats } from '../../foundation/limits/quota.ts'
+import { Quota } from '../../foundation/limits/quota.ts'
 import { SocketBytes } from './socket-bytes.ts'
 
 const sweepMs = 1000
@@ -32,7 +32,7 @@ export interface ConnectionsOptions {
   observer: ConnectionsObserver
   /** Observes their subscriptions. */
   deliveries: DeliveryObserver
-  activity: Activity
+  liveStats: LiveStats
   held: HeldBytes
 }
 
@@ -40,9 +40,9 @@ export interface ConnectionsOptions {
  * Creates the registry of this node's open connections, across tenants. It closes all of them at a stop, and those with
  * an ended credential.
  */
-export function createConnections ({ limits, metrics, observer, deliveries, activity, held }: ConnectionsOptions) {
+export function createConnections ({ limits, metrics, observer, deliveries, liveStats, held }: ConnectionsOptions) {
   const all = new Set<Connection>()
-  const applications = new Seats(() => limits.connectionsPerApplicationMax)
+  const applications = new Quota(() => limits.connectionsPerApplicationMax)
   let isStopping = false
   const sweep = setInterval(() => {
     const ended = Date.now() - expiryGraceMs
@@ -79,15 +79,15 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     refreshed: connection => observer.refreshed(connection),
     closed (connection) {
       all.delete(connection)
-      applications.leave(connection.scope.applicationId)
+      applications.release(connection.scope.applicationId)
       metrics.connections.dec({ transport: connection.transport.kind })
-      activity.closed(connection.scope, connection.principal.id)
+      liveStats.closed(connection.scope, connection.principal.id)
       observer.closed(connection)
     }
   }
 
-  const seats = new Seats(() => limits.subscriptionsPerApplicationMax)
-  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, seats, held }
+  const quota = new Quota(() => limits.subscriptionsPerApplicationMax)
+  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, quota, held }
   held.shed = applicationId => {
     if (observer.endAbsence(applicationId)) return true
     let largest: Connection | undefined
@@ -135,7 +135,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
       if (subscriptions.length >= most) {
         throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection has reached its limit of ${most} subscriptions`)
       }
-      if (!seats.isFree(scope.applicationId)) {
+      if (!quota.isFree(scope.applicationId)) {
         throw new RateLimitError(
           'SUBSCRIPTION_LIMIT',
           `The application has reached its limit of ${mostOfAll} subscriptions at this node`
@@ -145,13 +145,13 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     },
     /** Opens a connection. The caller must call `closed` on it when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
-      const scopeActivity = activity.scope(link.scope)
+      const stats = liveStats.scope(link.scope)
       // Shares one scope object among all connections of the scope.
-      const connection = new Connection({ ...link, scope: scopeActivity.scope, activity: scopeActivity, parts })
+      const connection = new Connection({ ...link, scope: stats.scope, stats, parts })
       all.add(connection)
       applications.take(connection.scope.applicationId)
       metrics.connections.inc({ transport: connection.transport.kind })
-      activity.opened(connection.scope, connection.principal.id)
+      liveStats.opened(connection.scope, connection.principal.id)
       observer.opened(connection)
       return connection
     },

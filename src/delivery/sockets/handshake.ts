@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { credentialFromHeaders, type Authenticator } from '../../identity/auth/authenticate.ts'
+import { credentialFromHeaders, type Authenticator } from '../../identity/auth/authenticator.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import type { RefusalLimit } from '../../identity/auth/refusal-limit.ts'
 import type { ScopeResolver } from '../../identity/access/scope.ts'

@@ -1,4 +1,4 @@
-import type { Authenticator } from '../../identity/auth/authenticate.ts'
+import type { Authenticator } from '../../identity/auth/authenticator.ts'
 import { permissionsAt, reachesApplication } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { ForbiddenError } from '../../errors.ts'

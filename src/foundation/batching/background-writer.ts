@@ -5,7 +5,7 @@ const retryAfterMs = 1000
  * Stores collected items a few times per second, and less often while the store fails. One write runs at a time; items
  * that arrive meanwhile go into the next.
  */
-export class BackgroundFlush {
+export class BackgroundWriter {
   /** Set by the write: whether it failed to reach the store. */
   isFailing = false
   readonly #write: () => Promise<void>

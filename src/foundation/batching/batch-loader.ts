@@ -10,7 +10,7 @@ interface Lookup<K, V> {
   reject (error: unknown): void
 }
 
-export interface GatherOptions<K, V> {
+export interface BatchLoaderOptions<K, V> {
   /** Keys with the same name share one look-up. */
   nameOf (key: K): string
   /** Returns one value per key, in the order of the keys. */
@@ -22,7 +22,7 @@ export interface GatherOptions<K, V> {
  * result. There is no cache: a statement is sent after the look-ups that it serves were made, so each sees every write
  * acknowledged before. A thousand clients that connect at once cause a few queries instead of a thousand.
  */
-export function createGatherer<K, V> ({ nameOf, load }: GatherOptions<K, V>): (key: K) => Promise<V> {
+export function createBatchLoader<K, V> ({ nameOf, load }: BatchLoaderOptions<K, V>): (key: K) => Promise<V> {
   const waiting = new Map<string, Lookup<K, V>>()
   let inFlight = 0
   let isScheduled = false

@@ -8,7 +8,7 @@ const defaultWaitMs = 30_000
 interface Last { promise: Promise<void>, count: number }
 
 /** Runs the tasks of one key in order, and few tasks at once over all keys. Tasks that wait too long are rejected. */
-export class Turns {
+export class KeyedQueue {
   readonly #waitMs: number
   readonly #last = new Map<string, Last>()
   #running = 0

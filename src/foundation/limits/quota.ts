@@ -1,5 +1,5 @@
 /** Counts open items by owner, up to a limit for each owner. */
-export class Seats {
+export class Quota {
   readonly #taken = new Map<string, number>()
   readonly #max: () => number
 
@@ -17,7 +17,7 @@ export class Seats {
     this.#taken.set(owner, (this.#taken.get(owner) ?? 0) + 1)
   }
 
-  leave (owner: string): void {
+  release (owner: string): void {
     const left = (this.#taken.get(owner) ?? 0) - 1
     if (left > 0) this.#taken.set(owner, left)
     else this.#taken.delete(owner)

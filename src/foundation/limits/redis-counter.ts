@@ -31,7 +31,7 @@ export interface Count { count: number, leftMs: number }
  * Counts over all nodes, in windows that begin with the first count. A counter is lost when its window ends or when
  * Redis loses its memory.
  */
-export class SharedCounters {
+export class RedisCounter {
   readonly #redis: CountingRedis
   readonly #namespace: RedisNamespace
   #pausedUntil = 0

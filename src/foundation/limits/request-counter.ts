@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { SharedCounters } from './redis-counter.ts'
+import type { RedisCounter } from './redis-counter.ts'
 
 /** Keys that a node remembers. Above it, the least recently used key is forgotten. */
 const keysMax = 20_000
@@ -11,9 +11,9 @@ export interface Window { current: number, ttl: number }
  * The node always counts as well, so that no client gets more than the limit from one node while Redis is unreachable.
  * The interface is that of the stores of @fastify/rate-limit.
  */
-export function createRequestCounts (shared: SharedCounters | undefined) {
+export function createRequestCounter (shared: RedisCounter | undefined) {
   const windows = new LRUCache<string, { count: number, endsAt: number }>({ max: keysMax })
-  return class RequestCounts {
+  return class RequestCounter {
     readonly #name: string
 
     /** `routeInfo` names a route that has a limit of its own. */
@@ -39,7 +39,7 @@ export function createRequestCounts (shared: SharedCounters | undefined) {
     }
 
     child (route: { routeInfo?: { method?: string | string[], url?: string } }) {
-      return new RequestCounts(route)
+      return new RequestCounter(route)
     }
 
     #count (name: string, windowMs: number): Window {

@@ -1,5 +1,5 @@
 /** Returns a function that runs at most `max` tasks at once. Tasks wait in the order in which they came. */
-export function createLimit (max: number) {
+export function createSemaphore (max: number) {
   let running = 0
   const waiting: (() => void)[] = []
   return async <T>(work: () => Promise<T>): Promise<T> => {

@@ -1,5 +1,5 @@
 /** Limits the rate of one endpoint to the number per second that its webhook sets, with a burst of the same size. */
-export class RateLimit {
+export class TokenBucket {
   #perSecond: number | undefined
   #tokens = 0
   #at = 0

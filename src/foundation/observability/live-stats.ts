@@ -92,8 +92,8 @@ export function percentiles (windows: Iterable<LatencyWindow>, shares: readonly 
   })
 }
 
-/** Activity of one scope on this node. */
-export class ScopeActivity {
+/** Rates and latencies of one scope on this node. */
+export class ScopeStats {
   readonly scope: Scope
   /** Open sockets. */
   connections = 0
@@ -113,8 +113,8 @@ export class ScopeActivity {
   }
 }
 
-/** Activity of one topic on this node. */
-export class TopicActivity {
+/** Rates and latencies of one topic on this node. */
+export class TopicStats {
   readonly scope: Scope
   readonly topic: string
   /** Live feeds that use this entry. */
@@ -136,44 +136,44 @@ export class TopicActivity {
  * Recent activity on this node, by scope and by topic, for dashboards. It is kept in memory for a limited number of
  * scopes and topics; the least recently active are forgotten first.
  */
-export class Activity {
-  readonly #scopes = new Map<string, ScopeActivity>()
-  readonly #topics = new Map<string, TopicActivity>()
+export class LiveStats {
+  readonly #scopes = new Map<string, ScopeStats>()
+  readonly #topics = new Map<string, TopicStats>()
   readonly #lost = new Map<string, number>()
 
-  scope (scope: Scope): ScopeActivity {
+  scope (scope: Scope): ScopeStats {
     return touch(
-      this.#scopes, scopeKey(scope), scopesMax, () => new ScopeActivity(scope),
+      this.#scopes, scopeKey(scope), scopesMax, () => new ScopeStats(scope),
       ({ connections, feeds }) => connections > 0 || feeds > 0
     )
   }
 
-  topic (scope: Scope, topic: string): TopicActivity {
+  topic (scope: Scope, topic: string): TopicStats {
     return touch(
       this.#topics,
       `${scopeKey(scope)}/${topic}`,
       topicsMax,
-      () => new TopicActivity(scope, topic),
+      () => new TopicStats(scope, topic),
       ({ feeds }) => feeds > 0
     )
   }
 
-  scopes (isMeant: (scope: Scope) => boolean): ScopeActivity[] {
+  scopes (isMeant: (scope: Scope) => boolean): ScopeStats[] {
     return [...this.#scopes.values()].filter(({ scope }) => isMeant(scope))
   }
 
-  topics (isMeant: (scope: Scope) => boolean): TopicActivity[] {
+  topics (isMeant: (scope: Scope) => boolean): TopicStats[] {
     return [...this.#topics.values()].filter(({ scope }) => isMeant(scope))
   }
 
   /** Records that a socket has opened for a subject. */
   opened (scope: Scope, subject: string): void {
-    const activity = this.scope(scope)
-    activity.connections++
+    const stats = this.scope(scope)
+    stats.connections++
     const lostAt = this.#lost.get(subject)
     if (lostAt === undefined) return
     this.#lost.delete(subject)
-    if (Date.now() - lostAt <= reconnectWithinMs) activity.reconnects.add(1)
+    if (Date.now() - lostAt <= reconnectWithinMs) stats.reconnects.add(1)
   }
 
   closed (scope: Scope, subject: string): void {

@@ -15,7 +15,7 @@ export interface ApplicationLookup { has (id: string): boolean | Promise<boolean
 export type ScopeResolver = ReturnType<typeof createScopeResolver>
 
 /** Resolves `X-Application-Id` and `X-Environment`, or the equivalent fields of a handshake, to a scope. */
-export function createScopeResolver ({ presence }: { presence: ApplicationLookup }) {
+export function createScopeResolver ({ applications }: { applications: ApplicationLookup }) {
   /**
    * Returns the scope, synchronously for a token. Throws ValidationError `APPLICATION_REQUIRED` or
    * `ENVIRONMENT_INVALID`, ForbiddenError `APPLICATION_FORBIDDEN` or `ENVIRONMENT_FORBIDDEN`, NotFoundError
@@ -50,7 +50,7 @@ export function createScopeResolver ({ presence }: { presence: ApplicationLookup
     }
     if (!reachesApplication(principal, applicationId)) throw forbiddenApplication(applicationId)
     const scope = { applicationId, environment }
-    const exists = presence.has(applicationId)
+    const exists = applications.has(applicationId)
     return exists instanceof Promise ? exists.then(found => existing(scope, found)) : existing(scope, exists)
   }
 }

@@ -6,21 +6,21 @@ import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { applicationsWith, authorize, reachesApplication } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
-import type { Notices } from '../../cluster/invalidations.ts'
+import type { Invalidations } from '../../cluster/invalidations.ts'
 import { ConflictError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { takeWith } from '../people/roles.ts'
-import type { GraceTimes } from './grace-periods.ts'
-import type { ApplicationPresence } from '../auth/application-cache.ts'
+import type { GracePeriods } from './grace-periods.ts'
+import type { ApplicationCache } from '../auth/application-cache.ts'
 import type { OwnedData } from './owned-data.ts'
 import { removeApplication } from './removal.ts'
 
 export interface ApplicationsOptions {
   db: Kysely<Database>
-  presence: ApplicationPresence
-  graceTimes: GraceTimes
-  notices: Pick<Notices, 'tell'>
+  cache: ApplicationCache
+  gracePeriods: GracePeriods
+  invalidations: Pick<Invalidations, 'announce'>
   log: { warn (fields: object, message: string): void }
 }
 
@@ -30,12 +30,12 @@ export type Applications = ReturnType<typeof createApplications>
  * Lists and changes applications. A principal sees the applications that it has access to: a token its own, a session
  * those of its roles. Any other application is `APPLICATION_NOT_FOUND`, like one that does not exist.
  */
-export function createApplications ({ db, presence, graceTimes, notices, log }: ApplicationsOptions) {
+export function createApplications ({ db, cache, gracePeriods, invalidations, log }: ApplicationsOptions) {
   const deletedListeners: ((id: string) => void)[] = []
   const owned: OwnedData[] = []
 
   function gone (id: string): void {
-    presence.set(id, false)
+    cache.set(id, false)
     for (const listener of deletedListeners) listener(id)
   }
 
@@ -80,7 +80,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
         })
         return row
       })
-      presence.set(row.id, true)
+      cache.set(row.id, true)
       return toApplication(row)
     },
 
@@ -107,8 +107,8 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
         })
         return row
       })
-      graceTimes.set(id, row.presence_grace_ms)
-      if (presenceGraceMs !== undefined) notices.tell('grace', id)
+      gracePeriods.set(id, row.presence_grace_ms)
+      if (presenceGraceMs !== undefined) invalidations.announce('grace', id)
       return toApplication(row)
     },
 
@@ -141,7 +141,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
         )
       }
       gone(id)
-      notices.tell('application', id)
+      invalidations.announce('application', id)
     },
 
     /** Registers a kind of data that applications own. A deletion deletes the kinds in the order of registration. */

@@ -11,7 +11,7 @@ export const defaultGraceMs = 3000
  * Caches how long applications keep channel members after their connection has ended. Thousands of connections that end
  * together cause one query. A change on this node applies at once.
  */
-export class GraceTimes {
+export class GracePeriods {
   readonly #db: Kysely<Database>
   readonly #known = new LRUCache<string, Promise<number>>({ max: 10_000, ttl: believedMs })
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Scope } from '../../../schemas/scope.ts'
-import { credentialFromHeaders, type Authenticator } from './authenticate.ts'
+import { credentialFromHeaders, type Authenticator } from './authenticator.ts'
 import { authorize, isEntityOwning, type PermissionName } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
 import type { ScopeResolver } from '../access/scope.ts'

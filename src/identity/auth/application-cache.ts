@@ -10,7 +10,7 @@ const idForm = /^app_[A-Za-z0-9_-]{1,60}$/
  * Caches which applications exist, for every request. An answer is at most two seconds old, and never older than a
  * deletion on this node. Ids are random and never reused, so a negative answer is cached as well.
  */
-export class ApplicationPresence {
+export class ApplicationCache {
   readonly #db: Kysely<Database>
   readonly #known = new LRUCache<string, boolean>({ max: 10_000, ttl: believedMs })
   readonly #asked = new Map<string, Promise<boolean>>()

@@ -1,4 +1,4 @@
-import type { ApplicationPresence } from './application-cache.ts'
+import type { ApplicationCache } from './application-cache.ts'
 import type { HeldRole, Principal, SessionPrincipal } from '../access/principal.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { reachesApplication } from '../access/permissions.ts'
@@ -18,7 +18,7 @@ export interface CredentialHolder {
 }
 
 export interface CredentialWatchOptions<H extends CredentialHolder> {
-  presence: Pick<ApplicationPresence, 'living'>
+  applications: Pick<ApplicationCache, 'living'>
   keys: Pick<SigningKeys, 'isGood'>
   sessions: Pick<Sessions, 'living'>
   holders (): Iterable<H>
@@ -83,7 +83,7 @@ export class CredentialWatch<H extends CredentialHolder> {
   async #followApplications (open: H[]): Promise<void> {
     const living = new Set<string>()
     for (const ids of parts(open.map(({ scope }) => scope.applicationId))) {
-      for (const id of await this.#options.presence.living(ids)) living.add(id)
+      for (const id of await this.#options.applications.living(ids)) living.add(id)
     }
     for (const holder of open) if (!living.has(holder.scope.applicationId)) holder.close(closeCodes.APPLICATION_DELETED)
   }

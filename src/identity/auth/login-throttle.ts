@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Notices } from '../../cluster/invalidations.ts'
+import type { Invalidations } from '../../cluster/invalidations.ts'
 import { RateLimitError } from '../../errors.ts'
 
 /** The first delay; each further failure doubles it. */
@@ -20,7 +20,7 @@ export interface FailuresOptions {
   /** Names the failures in the message. Must be unique, because it identifies the counter to other nodes. */
   what: string
   /** Exchanges failures with other nodes. */
-  notices?: Notices | undefined
+  invalidations?: Invalidations | undefined
   now?: (() => number) | undefined
 }
 
@@ -38,7 +38,7 @@ export class Failures {
   constructor (options: FailuresOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
-    options.notices?.on('attempt', text => {
+    options.invalidations?.on('attempt', text => {
       const [what, outcome, key] = JSON.parse(text) as [string, 'failed' | 'succeeded', string]
       if (what === options.what) this.#note(outcome, key)
     })
@@ -63,7 +63,7 @@ export class Failures {
   }
 
   #tell (outcome: 'failed' | 'succeeded', key: string): void {
-    this.#options.notices?.tell('attempt', JSON.stringify([this.#options.what, outcome, key]))
+    this.#options.invalidations?.announce('attempt', JSON.stringify([this.#options.what, outcome, key]))
   }
 
   #note (outcome: 'failed' | 'succeeded', key: string): void {
@@ -88,7 +88,7 @@ const digest = (key: string): string => hash('sha256', key, 'base64url').slice(0
 interface Queue { waiting: number, last: Promise<unknown> }
 
 /** Runs work one after the other for each key. */
-class Turns {
+class AttemptQueue {
   readonly #queues = new Map<string, Queue>()
   readonly #what: string
 
@@ -114,10 +114,10 @@ type Attempt<T> = () => Promise<T | undefined>
 /** Receives whether the network is known. */
 type AccountAttempt<T> = (isKnown: boolean) => Promise<T | undefined>
 
-export interface LoginGateOptions {
+export interface LoginThrottleOptions {
   now?: (() => number) | undefined
   what?: string
-  notices?: Notices | undefined
+  invalidations?: Invalidations | undefined
   free?: number
   forgives?: FailuresOptions['forgives']
 }
@@ -126,21 +126,20 @@ export interface LoginGateOptions {
  * Slows down guessing by key. Attempts run one after the other, and after a few failures in a row each one doubles the
  * delay before the next.
  */
-export class LoginGate {
-  readonly #turns: Turns
+export class LoginThrottle {
+  readonly #queue: AttemptQueue
   readonly #failures: Failures
 
-  constructor (
-    { now, what = 'failed logins for this address', notices, free = 5, forgives = 'all' }: LoginGateOptions = {}
-  ) {
-    this.#turns = new Turns(what)
-    this.#failures = new Failures({ free, forgives, what, now, notices })
+  constructor (options: LoginThrottleOptions = {}) {
+    const { now, what = 'failed logins for this address', invalidations, free = 5, forgives = 'all' } = options
+    this.#queue = new AttemptQueue(what)
+    this.#failures = new Failures({ free, forgives, what, now, invalidations })
   }
 
   /** Runs an attempt, which returns undefined when it failed. Throws RateLimitError when it comes too soon. */
   async attempt<T> (key: string, attempt: Attempt<T>): Promise<T | undefined> {
     this.#failures.refuseEarly(key)
-    return await this.#turns.take(key, async () => {
+    return await this.#queue.take(key, async () => {
       this.#failures.refuseEarly(key)
       const result = await attempt()
       if (result === undefined) this.#failures.failed(key)
@@ -158,12 +157,12 @@ export interface Candidate {
   isKnown: () => Promise<boolean>
 }
 
-export interface AccountGateOptions {
+export interface AccountThrottleOptions {
   what: string
   /** Failures of all unknown networks together that cause no delay. */
   freeOfAccount: number
   now?: () => number
-  notices?: Notices | undefined
+  invalidations?: Invalidations | undefined
 }
 
 /**
@@ -171,14 +170,14 @@ export interface AccountGateOptions {
  * failures for an account. Networks that are new to the account also share a second count, which slows down guessing
  * from many networks; a network with an earlier login is exempt from it. Nodes count together.
  */
-export class AccountGate {
-  readonly #byNetwork: LoginGate
-  readonly #ofStrangers: LoginGate
+export class AccountThrottle {
+  readonly #byNetwork: LoginThrottle
+  readonly #ofStrangers: LoginThrottle
 
-  constructor ({ what, freeOfAccount, ...options }: AccountGateOptions) {
-    this.#byNetwork = new LoginGate({ ...options, what })
+  constructor ({ what, freeOfAccount, ...options }: AccountThrottleOptions) {
+    this.#byNetwork = new LoginThrottle({ ...options, what })
     // A success removes no failures here: logins of the owner must not allow a stranger more guesses.
-    this.#ofStrangers = new LoginGate({
+    this.#ofStrangers = new LoginThrottle({
       ...options,
       what: `${what} from new networks`,
       free: freeOfAccount,

@@ -3,13 +3,13 @@ import type { Database } from '../../../db/tables.ts'
 import type { LoginAnswer, LoginOutcome, User } from '../../../schemas/auth.ts'
 import { asUser, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import type { Notices } from '../../cluster/invalidations.ts'
+import type { Invalidations } from '../../cluster/invalidations.ts'
 import { PublicError, RateLimitError, UnauthorizedError } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { canonicalEmail } from './email-address.ts'
 import type { HashingShare } from './hashing-queue.ts'
 import { isKnownNetwork } from './known-networks.ts'
-import { AccountGate, Failures } from './login-throttle.ts'
+import { AccountThrottle, Failures } from './login-throttle.ts'
 import { loginNetworkOf, networkOf } from './network.ts'
 import { hashPassword, isOutdated, verifyPassword } from './passwords.ts'
 import type { RefusedLogins } from './refused-logins.ts'
@@ -29,7 +29,7 @@ export interface LoginOptions {
   secondFactor: SecondFactor
   refusedLogins: RefusedLogins
   metrics: Pick<Metrics, 'logins'>
-  notices: Notices
+  invalidations: Invalidations
 }
 
 /** A user, and the hash that their password matched. */
@@ -39,15 +39,17 @@ export type Login = ReturnType<typeof createLogin>
 
 /**
  * Opens sessions for a password, and a code if the user has a second factor. An unknown address gets the same response
- * as a wrong password, after the same time. Guessing is slowed down by account and network (`AccountGate`), and by
+ * as a wrong password, after the same time. Guessing is slowed down by account and network (`AccountThrottle`), and by
  * network. Open sessions are not affected.
  */
-export function createLogin ({ db, users, sessions, secondFactor, refusedLogins, metrics, notices }: LoginOptions) {
-  const accounts = new AccountGate({
-    what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, notices
+export function createLogin (
+  { db, users, sessions, secondFactor, refusedLogins, metrics, invalidations }: LoginOptions
+) {
+  const accounts = new AccountThrottle({
+    what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, invalidations
   })
   const networks = new Failures({
-    free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices
+    free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', invalidations
   })
 
   /**

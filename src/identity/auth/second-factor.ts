@@ -3,12 +3,12 @@ import type { Database } from '../../../db/tables.ts'
 import type { MfaSetup, RecoveryCodes, User } from '../../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import type { Notices } from '../../cluster/invalidations.ts'
+import type { Invalidations } from '../../cluster/invalidations.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { ConflictError, ForbiddenError, UnauthorizedError } from '../../errors.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import { isKnownNetwork } from './known-networks.ts'
-import { AccountGate } from './login-throttle.ts'
+import { AccountThrottle } from './login-throttle.ts'
 import { loginNetworkOf } from './network.ts'
 import { newOneTimeToken, oneTimeHash } from './one-time-tokens.ts'
 import { newRecoveryCodes, newSeed, plainRecoveryCode, qrDataUrl, seedUri, stepOf } from './totp.ts'
@@ -27,14 +27,14 @@ export type SecondFactor = ReturnType<typeof createSecondFactor>
  * refused once it or a later one has been accepted, and a recovery code is deleted when it is used.
  */
 export function createSecondFactor (
-  { db, encryption, issuer, notices }: {
+  { db, encryption, issuer, invalidations }: {
     db: Kysely<Database>
     encryption: Encryption
     issuer: string
-    notices: Notices
+    invalidations: Invalidations
   }
 ) {
-  const gate = new AccountGate({ what: 'wrong codes', freeOfAccount: freeFailuresOfAccount, notices })
+  const throttle = new AccountThrottle({ what: 'wrong codes', freeOfAccount: freeFailuresOfAccount, invalidations })
 
   /** Describes an attempt to show a code of a user, from an address. */
   const candidate = (userId: string, address: string | undefined) =>
@@ -44,7 +44,7 @@ export function createSecondFactor (
   async function use (userId: string, code: string, address: string | undefined): Promise<boolean> {
     const attempt = async () =>
       await useTotp(userId, code) || await useRecoveryCode(db, userId, code) ? true : undefined
-    return await gate.attempt(candidate(userId, address), attempt) === true
+    return await throttle.attempt(candidate(userId, address), attempt) === true
   }
 
   async function useTotp (userId: string, code: string): Promise<boolean> {
@@ -88,7 +88,7 @@ export function createSecondFactor (
       if (row === undefined || row.mfa_secret_sealed === null || row.mfa_confirmed_at !== null) {
         throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to confirm. Set one up first')
       }
-      const isRight = await gate.attempt(
+      const isRight = await throttle.attempt(
         candidate(userId, by.address ?? undefined), async () => await useTotp(userId, code) ? true : undefined
       )
       if (isRight !== true) throw wrongCode()

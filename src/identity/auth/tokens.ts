@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Claims } from '../../../schemas/auth.ts'
 import type { Environment } from '../../../schemas/scope.ts'
-import type { ApplicationPresence } from './application-cache.ts'
+import type { ApplicationCache } from './application-cache.ts'
 import { ValidationError } from '../../errors.ts'
 import { isPlainObject } from '../../foundation/json.ts'
 import { expiredToken, invalidCredential, readClaims } from './claims.ts'
@@ -24,7 +24,7 @@ export interface Jwt {
 export interface TokensOptions {
   jwt: Jwt
   keys: SigningKeys
-  presence: ApplicationPresence
+  applications: ApplicationCache
   issuer: string
   defaultTtlS: number
 }
@@ -56,7 +56,7 @@ export type Tokens = ReturnType<typeof createTokens>
  * Issues and verifies the platform's JWTs. A verified token is cached by its hash until it expires; revoking a key
  * clears the cache.
  */
-export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: TokensOptions) {
+export function createTokens ({ jwt, keys, applications, issuer, defaultTtlS }: TokensOptions) {
   const verified = new LRUCache<string, VerifiedToken>({ max: cachedTokensMax })
   keys.onRevoked(() => verified.clear())
 
@@ -105,7 +105,7 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
   }
 
   function ofLiveApplication (entry: VerifiedToken): VerifiedToken | Promise<VerifiedToken> {
-    const exists = presence.has(entry.claims.aud)
+    const exists = applications.has(entry.claims.aud)
     if (exists === true) return entry
     if (exists === false) throw invalidCredential('the application that its claim aud names does not exist')
     return exists.then(found => {

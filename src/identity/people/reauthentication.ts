@@ -1,9 +1,9 @@
 import type { Origin } from '../audit/origin.ts'
-import { LoginGate } from '../auth/login-throttle.ts'
+import { LoginThrottle } from '../auth/login-throttle.ts'
 import { verifyPassword } from '../auth/passwords.ts'
 import type { RefusedLogins } from '../auth/refused-logins.ts'
 import type { Users } from '../auth/users.ts'
-import type { Notices } from '../../cluster/invalidations.ts'
+import type { Invalidations } from '../../cluster/invalidations.ts'
 import { ForbiddenError, RateLimitError } from '../../errors.ts'
 import { hashingShareOfUser } from './hashing-share.ts'
 
@@ -11,9 +11,9 @@ export type Reauthentication = ReturnType<typeof createReauthentication>
 
 /** Checks the password of logged-in users again, so that an open session is not enough for a change of credentials. */
 export function createReauthentication (
-  { users, refusedLogins, notices }: { users: Users, refusedLogins: RefusedLogins, notices: Notices }
+  { users, refusedLogins, invalidations }: { users: Users, refusedLogins: RefusedLogins, invalidations: Invalidations }
 ) {
-  const passwordGate = new LoginGate({ what: 'wrong passwords', notices })
+  const passwordGate = new LoginThrottle({ what: 'wrong passwords', invalidations })
 
   /** Runs the check of a user's password or code, and records its refusal. */
   async function recordRefusal<T> (by: Origin, userId: string, check: () => Promise<T>): Promise<T> {

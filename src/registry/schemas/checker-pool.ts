@@ -7,7 +7,7 @@ import { CheckerTurns } from './checker-turns.ts'
 import type { PairVerdict } from '../json-schema/compatibility/compatibility.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 
-export interface SchemaCheckerOptions {
+export interface CheckerPoolOptions {
   threads?: number
   /** A check that takes longer is stopped with its thread. Includes the start of the thread. */
   timeoutMs?: number
@@ -19,7 +19,7 @@ export interface SchemaCheckerOptions {
  * Compares and compiles schemas. Both methods reject with ServiceUnavailableError `OVERLOADED` if too many jobs wait,
  * in total or of the application, or if a job hangs, and with SchemaError if a schema cannot be used.
  */
-export interface SchemaChecker {
+export interface CheckerPool {
   /**
    * Returns the verdicts in the order of the job. A long job returns fewer, so that other applications get their turn:
    * send the remaining pairs in another job.
@@ -42,7 +42,7 @@ const resourceLimits = { maxOldGenerationSizeMb: 512, stackSizeMb: 16 }
 const threadsByCores = (cores: number): number => cores === 1 ? 1 : Math.min(4, Math.max(2, cores - 1))
 
 /** Creates a checker that works in a pool of threads, off the event loop. Applications take turns. */
-export function createSchemaChecker (options: SchemaCheckerOptions = {}): SchemaChecker {
+export function createCheckerPool (options: CheckerPoolOptions = {}): CheckerPool {
   const { threads = threadsByCores(availableParallelism()), timeoutMs = defaultTimeoutMs, stepsMax } = options
   const turns = new CheckerTurns(threads)
   let pool: Piscina | undefined

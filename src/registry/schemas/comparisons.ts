@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../../errors.ts'
-import type { SchemaChecker } from './checker-pool.ts'
+import type { CheckerPool } from './checker-pool.ts'
 import type { CheckerJob } from './checker-task.ts'
 import {
   type CompatibilityMode, type CompatibilityPolicy, type Direction, directionsOf, GaveUp, type PairVerdict, sumUp,
@@ -22,7 +22,7 @@ export interface ComparisonInput {
 }
 
 export interface ComparisonsOptions {
-  checker: SchemaChecker
+  checker: CheckerPool
   /** Reads the schemas of versions as text, in any order. */
   load (scope: Scope, topic: string, versions: number[]): Promise<{ version: number, schema: string }[]>
   /** Limits the steps of all pairs of one request. */

@@ -15,7 +15,7 @@ const validatorsMax = 1000
  * Caches the compiled validators of schema versions, and checks payloads with them for the writer. A large schema is
  * compiled in slices, so that it does not block the event loop.
  */
-export class Validators implements PayloadCheck {
+export class ValidatorCache implements PayloadCheck {
   readonly #pool: pg.Pool
   readonly #metrics: Metrics
   readonly #compiled: LRUCache<string, Validator>

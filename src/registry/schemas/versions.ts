@@ -14,11 +14,11 @@ import { encodeJson } from '../../foundation/json.ts'
 import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
-import type { SchemaChecker } from './checker-pool.ts'
+import type { CheckerPool } from './checker-pool.ts'
 import type { CompatibilityMode, CompatibilityPolicy } from '../json-schema/compatibility/compatibility.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
-import type { Validators } from './validator-cache.ts'
+import type { ValidatorCache } from './validator-cache.ts'
 
 /** Limits the schemas of a page. In memory they can take twenty times as much. */
 const pageBytesMax = 1024 * 1024
@@ -30,8 +30,8 @@ const attemptsMax = 20
 
 export interface SchemaVersionsOptions {
   db: Kysely<Database>
-  checker: SchemaChecker
-  validators: Validators
+  checker: CheckerPool
+  validators: ValidatorCache
   /** Throws NotFoundError unless the topic is registered or one of the platform's own. */
   requireTopic (scope: Scope, topic: string): Promise<void>
 }

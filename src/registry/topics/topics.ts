@@ -8,7 +8,7 @@ import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../../errors.ts'
 import type { EventLog } from '../../events/log.ts'
-import { createGatherer } from '../../foundation/batching/batch-loader.ts'
+import { createBatchLoader } from '../../foundation/batching/batch-loader.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { existsByItself, isReserved } from './topic-names.ts'
 
@@ -23,7 +23,7 @@ export interface TopicsOptions {
 export function createTopics ({ db, log, schemaVersionExists = async () => false }: TopicsOptions) {
   const find = (scope: Scope, name: string) => ofScope(db, scope).where('name', '=', name).executeTakeFirst()
 
-  const isRegistered = createGatherer<{ scope: Scope, name: string }, boolean>({
+  const isRegistered = createBatchLoader<{ scope: Scope, name: string }, boolean>({
     nameOf: ({ scope, name }) => `${scopeKey(scope)}/${name}`,
     async load (topics) {
       const { rows } = await sql<{ ordinal: number }>`

@@ -4,15 +4,15 @@ import type { WebhookSettings } from '../../config.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { AddressGuard } from '../http/address-guard.ts'
-import { allot } from './fair-slots.ts'
+import { fairSlots } from './fair-slots.ts'
 import type { Deactivation } from './deactivation.ts'
 import { EndpointHealth, type SwitchedOff } from './endpoint-health.ts'
-import { deliveryId, Outlet, type Ended, type Leased } from './endpoint-worker.ts'
+import { deliveryId, EndpointWorker, type Ended, type Leased } from './endpoint-worker.ts'
 import type { BusyEndpoint, Claimed, DeliveredEvent, Queue, Result } from './queue.ts'
 import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
 import type { Attempt } from '../http/sender.ts'
 import type { Readers } from '../readers.ts'
-import { Settler } from './result-writer.ts'
+import { ResultWriter } from './result-writer.ts'
 
 /** How long requests in flight may continue at shutdown. A process has three seconds after a signal. */
 const drainMs = 1000
@@ -59,9 +59,9 @@ export interface DispatcherHealth { heartbeatAgeMs: number, oldestWaitingMs: num
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #schedule: RetrySchedule
-  readonly #settler: Settler
+  readonly #resultWriter: ResultWriter
   readonly #endpointHealth: EndpointHealth
-  readonly #outlets = new Map<string, Outlet>()
+  readonly #workers = new Map<string, EndpointWorker>()
   #running: Promise<void> | undefined
   #isStopping = false
   #isBrokenOff = false
@@ -90,7 +90,7 @@ export class Dispatcher {
       deactivateAfterMs: settings.deactivateAfterMs,
       givenUpAfterMs: this.#schedule.totalMs + settings.timeoutMs
     })
-    this.#settler = new Settler({
+    this.#resultWriter = new ResultWriter({
       queue: options.queue, log: options.log, onSettled: (result, isRecorded) => this.#settled(result, isRecorded)
     })
   }
@@ -107,19 +107,19 @@ export class Dispatcher {
 
   /** Call after a webhook is updated, disabled or deleted: sending to it pauses until its settings are reloaded. */
   changed (webhookId: string): void {
-    this.#outlets.get(webhookId)?.hold()
+    this.#workers.get(webhookId)?.hold()
     this.wake()
   }
 
   /** Call after an application is deleted: its deliveries that this node has leased are not sent any more. */
   applicationDeleted (applicationId: string): void {
-    for (const outlet of this.#outlets.values()) if (outlet.applicationId === applicationId) outlet.hold()
+    for (const worker of this.#workers.values()) if (worker.applicationId === applicationId) worker.hold()
     this.wake()
   }
 
   /** Returns the end of the pause that this node gives a failing endpoint; undefined while the circuit is closed. */
   pausedUntil (webhookId: string): number | undefined {
-    const circuit = this.#outlets.get(webhookId)?.circuit
+    const circuit = this.#workers.get(webhookId)?.circuit
     return circuit?.isOpen === true ? circuit.pausedUntil : undefined
   }
 
@@ -140,16 +140,16 @@ export class Dispatcher {
     this.#isStopping = true
     this.wake()
     await this.#running
-    for (const outlet of this.#outlets.values()) outlet.giveBack()
+    for (const worker of this.#workers.values()) worker.giveBack()
     const deadline = setTimeout(() => {
       this.#isBrokenOff = true
-      for (const outlet of this.#outlets.values()) outlet.breakOff()
+      for (const worker of this.#workers.values()) worker.breakOff()
     }, drainMs)
     while (this.#held > 0) await new Promise<void>(resolve => { this.#wakeUp = resolve })
     clearTimeout(deadline)
-    await this.#settler.close()
+    await this.#resultWriter.close()
     await this.#endpointHealth.close()
-    await Promise.all([...this.#outlets.values()].map(outlet => outlet.close()))
+    await Promise.all([...this.#workers.values()].map(worker => worker.close()))
   }
 
   async #run (): Promise<void> {
@@ -191,16 +191,16 @@ export class Dispatcher {
     const { settings } = this.#options
     // While a backlog is being sent, a full poll now and then is enough.
     if (!this.#isLookDue && this.#options.now() < this.#lookAt) {
-      const outlets = [...this.#outlets.values()].filter(outlet => outlet.mayHaveMore)
-      return await this.#claim(outlets, this.#options.now())
+      const workers = [...this.#workers.values()].filter(worker => worker.mayHaveMore)
+      return await this.#claim(workers, this.#options.now())
     }
     this.#isLookDue = false
     await this.#expand()
     const now = this.#options.now()
     this.#lookAt = now + Math.min(lookEveryMs, settings.pollMs)
     this.#nextDue = now + settings.pollMs
-    const outlets = await this.#busyOutlets(now)
-    await this.#claim(outlets, now)
+    const workers = await this.#busyWorkers(now)
+    await this.#claim(workers, now)
     await this.#houseKeep(now)
   }
 
@@ -210,11 +210,11 @@ export class Dispatcher {
     this.wake()
   }
 
-  /** Returns the outlets of active webhooks with deliveries that may be due, with their settings reloaded. */
-  async #busyOutlets (now: number): Promise<Outlet[]> {
+  /** Returns the workers of active webhooks with deliveries that may be due, with their settings reloaded. */
+  async #busyWorkers (now: number): Promise<EndpointWorker[]> {
     const { queue } = this.#options
-    const outlets: Outlet[] = []
-    const active = new Set<Outlet>()
+    const workers: EndpointWorker[] = []
+    const active = new Set<EndpointWorker>()
     const off: SwitchedOff[] = []
     let oldest: number | undefined
     for (let after = '', isMore = true; isMore;) {
@@ -228,10 +228,10 @@ export class Dispatcher {
           }
           continue
         }
-        const outlet = this.#outletOf(endpoint)
-        active.add(outlet)
+        const worker = this.#workerOf(endpoint)
+        active.add(worker)
         if (endpoint.next_at !== null && endpoint.next_at > now) this.#expect(endpoint.next_at)
-        if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) outlets.push(outlet)
+        if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) workers.push(worker)
         if (endpoint.next_at !== null && endpoint.next_at <= now) {
           oldest = Math.min(oldest ?? Infinity, endpoint.next_at)
         }
@@ -239,24 +239,24 @@ export class Dispatcher {
     }
     this.#oldestDue = oldest
     this.#off = off
-    for (const outlet of this.#outlets.values()) if (!active.has(outlet)) outlet.giveBack()
-    return outlets
+    for (const worker of this.#workers.values()) if (!active.has(worker)) worker.giveBack()
+    return workers
   }
 
-  async #claim (outlets: Outlet[], now: number): Promise<void> {
+  async #claim (workers: EndpointWorker[], now: number): Promise<void> {
     const { queue, settings, owner, metrics } = this.#options
     const free = settings.concurrencyMax - this.#held - this.#unsettled
-    const demands = outlets.map(of => ({ of, applicationId: of.applicationId, room: of.room(now), held: of.held }))
-    const slots = allot(demands, free, this.#heldByApplication(), this.#rotation++)
+    const demands = workers.map(of => ({ of, applicationId: of.applicationId, room: of.room(now), held: of.held }))
+    const slots = fairSlots(demands, free, this.#heldByApplication(), this.#rotation++)
     for (const { of, room } of demands) {
       if (room <= 0) this.#expect(of.roomAt(now))
-      // The outlet gets its turn when slots are free.
+      // The worker gets its turn when slots are free.
       else if (!slots.has(of)) of.mayHaveMore = true
     }
     if (slots.size === 0) return
     const leaseUntil = now + 2 * settings.timeoutMs + settings.leaseMarginMs
-    const wanted = [...slots].map(([outlet, count]) => ({
-      webhookId: outlet.id, slots: count, afterLane: outlet.afterLane
+    const wanted = [...slots].map(([worker, count]) => ({
+      webhookId: worker.id, slots: count, afterLane: worker.afterLane
     }))
     const { claimed, lanesEnd } = await queue.claim(wanted, { now, leaseUntil, owner })
     const interrupted = claimed[0]?.interrupted ?? 0
@@ -267,44 +267,44 @@ export class Dispatcher {
       if (own === undefined) byWebhook.set(one.webhook_id, [{ claimed: one, leaseUntil }])
       else own.push({ claimed: one, leaseUntil })
     }
-    for (const [outlet, count] of slots) {
-      const own = byWebhook.get(outlet.id) ?? []
-      const end = lanesEnd.get(outlet.id)
-      outlet.mayHaveMore = own.length >= count || end !== undefined
-      outlet.afterLane = end ?? ''
+    for (const [worker, count] of slots) {
+      const own = byWebhook.get(worker.id) ?? []
+      const end = lanesEnd.get(worker.id)
+      worker.mayHaveMore = own.length >= count || end !== undefined
+      worker.afterLane = end ?? ''
       // The remaining lanes must be read before the next poll.
       if (end !== undefined && own.length < count) this.#expect(this.#options.now() + 10)
-      outlet.take(own)
+      worker.take(own)
     }
     this.#measure()
   }
 
-  #outletOf (endpoint: BusyEndpoint): Outlet {
-    const known = this.#outlets.get(endpoint.id)
+  #workerOf (endpoint: BusyEndpoint): EndpointWorker {
+    const known = this.#workers.get(endpoint.id)
     if (known !== undefined) {
       known.refresh(endpoint)
       return known
     }
     const { settings, guard, encryption, readers } = this.#options
-    const outlet = new Outlet({
+    const worker = new EndpointWorker({
       endpoint,
       settings,
       guard,
       encryption,
       readers,
       now: this.#options.now,
-      onEnded: (outlet, ended) => this.#ended(outlet, ended),
+      onEnded: (worker, ended) => this.#ended(worker, ended),
       onReturned: claimed => { void this.#giveBack(claimed) },
       onResent: () => this.#options.metrics.webhookResends.inc()
     })
-    this.#outlets.set(endpoint.id, outlet)
-    return outlet
+    this.#workers.set(endpoint.id, worker)
+    return worker
   }
 
-  #ended (outlet: Outlet, { claimed, attempt, url, void: void_, isUndecided }: Ended): void {
+  #ended (worker: EndpointWorker, { claimed, attempt, url, void: void_, isUndecided }: Ended): void {
     const { metrics, settings, log } = this.#options
     const now = this.#options.now()
-    const isReplaced = url !== outlet.url
+    const isReplaced = url !== worker.url
     const isVoid = void_ !== undefined
     const isBrokenOff = this.#isBrokenOff && !attempt.success
     // A 410 deactivates the webhook, which gives up this delivery. If the URL was replaced meanwhile, the new
@@ -316,7 +316,7 @@ export class Dispatcher {
     const result = isNoTry
       ? this.#toResult(claimed, 'pending', soon, claimed.failures)
       : this.#resultOf(claimed, attempt.success, isVoid, notBefore, now)
-    if (!isNoTry && !isVoid && !isReplaced) this.#learn(outlet, attempt, now)
+    if (!isNoTry && !isVoid && !isReplaced) this.#learn(worker, attempt, now)
     metrics.webhookDeliveries.inc({
       status: isNoTry ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state
     })
@@ -349,7 +349,7 @@ export class Dispatcher {
       }`
       : attempt.error
     this.#unsettled++
-    this.#settler.record({
+    this.#resultWriter.record({
       ...result,
       success: attempt.success,
       statusCode: attempt.statusCode,
@@ -361,15 +361,15 @@ export class Dispatcher {
     if (this.#isStopping) this.#wakeUp()
   }
 
-  #learn (outlet: Outlet, attempt: Attempt, now: number): void {
-    if (attempt.success) outlet.circuit.succeeded()
+  #learn (worker: EndpointWorker, attempt: Attempt, now: number): void {
+    if (attempt.success) worker.circuit.succeeded()
     else {
-      outlet.circuit.failed(now)
+      worker.circuit.failed(now)
       if (attempt.statusCode === 429 || (attempt.statusCode === 503 && attempt.retryAfterMs !== undefined)) {
-        outlet.circuit.pause(now + Math.max(attempt.retryAfterMs ?? 0, this.#options.settings.circuitPauseMs))
+        worker.circuit.pause(now + Math.max(attempt.retryAfterMs ?? 0, this.#options.settings.circuitPauseMs))
       }
     }
-    this.#endpointHealth.note(outlet, attempt, now)
+    this.#endpointHealth.note(worker, attempt, now)
   }
 
   #resultOf (claimed: Claimed, isSuccess: boolean, isFinal: boolean, notBefore: number, now: number): Result {
@@ -408,7 +408,7 @@ export class Dispatcher {
     else if (result.state !== 'pending') this.#options.onOver([result.event])
     if (result.state === 'pending') this.#expect(result.nextAt)
     // A slot is free, and the next delivery of the lane may follow.
-    if (!this.#isStopping && this.#outlets.get(webhookId)?.mayHaveMore === true) this.#wakeForMore()
+    if (!this.#isStopping && this.#workers.get(webhookId)?.mayHaveMore === true) this.#wakeForMore()
   }
 
   #wakeForMore (): void {
@@ -420,12 +420,12 @@ export class Dispatcher {
     const { queue, metrics, settings, deactivation } = this.#options
     if (now - this.#givenUpAt >= Math.min(giveUpEveryMs, settings.pollMs)) {
       this.#givenUpAt = now
-      this.#endpointHealth.giveUp([...this.#outlets.values()], this.#off)
-      for (const outlet of this.#outlets.values()) {
-        // Keeps the outlet until a pause requested by the endpoint ends.
-        if (outlet.held === 0 && now - outlet.usedAt > settings.endpointIdleMs && now >= outlet.circuit.pausedUntil) {
-          this.#outlets.delete(outlet.id)
-          void outlet.close()
+      this.#endpointHealth.giveUp([...this.#workers.values()], this.#off)
+      for (const worker of this.#workers.values()) {
+        // Keeps the worker until a pause requested by the endpoint ends.
+        if (worker.held === 0 && now - worker.usedAt > settings.endpointIdleMs && now >= worker.circuit.pausedUntil) {
+          this.#workers.delete(worker.id)
+          void worker.close()
         }
       }
       await deactivation.tellRest()
@@ -458,14 +458,14 @@ export class Dispatcher {
 
   get #held (): number {
     let held = 0
-    for (const outlet of this.#outlets.values()) held += outlet.held
+    for (const worker of this.#workers.values()) held += worker.held
     return held
   }
 
   #heldByApplication (): Map<string, number> {
     const held = new Map<string, number>()
-    for (const outlet of this.#outlets.values()) {
-      held.set(outlet.applicationId, (held.get(outlet.applicationId) ?? 0) + outlet.held)
+    for (const worker of this.#workers.values()) {
+      held.set(worker.applicationId, (held.get(worker.applicationId) ?? 0) + worker.held)
     }
     return held
   }
@@ -473,9 +473,9 @@ export class Dispatcher {
   #measure (): void {
     let inFlight = 0
     let open = 0
-    for (const outlet of this.#outlets.values()) {
-      inFlight += outlet.inFlight
-      if (outlet.circuit.isOpen) open++
+    for (const worker of this.#workers.values()) {
+      inFlight += worker.inFlight
+      if (worker.circuit.isOpen) open++
     }
     this.#options.metrics.webhooksInFlight.set(inFlight)
     this.#options.metrics.webhookCircuitsOpen.set(open)

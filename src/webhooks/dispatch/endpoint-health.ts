@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Deactivation, DeactivationReason } from './deactivation.ts'
-import type { Outlet } from './endpoint-worker.ts'
+import type { EndpointWorker } from './endpoint-worker.ts'
 import type { Burial, DeliveredEvent, Queue } from './queue.ts'
 import type { Attempt } from '../http/sender.ts'
 
@@ -52,23 +52,23 @@ export class EndpointHealth {
   }
 
   /** Records the result of an attempt at the current URL. */
-  note (outlet: Outlet, { success, statusCode }: Attempt, now: number): void {
-    const { failingSince: since } = outlet
-    if (statusCode === 410) return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'gone'))
+  note (worker: EndpointWorker, { success, statusCode }: Attempt, now: number): void {
+    const { failingSince: since } = worker
+    if (statusCode === 410) return this.#inBackground(this.#options.deactivation.deactivate(worker, 'gone'))
     if (success) {
       if (since === null) return
-      outlet.failingSince = null
-      return this.#inBackground(this.#succeeds(outlet))
+      worker.failingSince = null
+      return this.#inBackground(this.#succeeds(worker))
     }
-    const lastAt = outlet.failedAt ?? since ?? now
+    const lastAt = worker.failedAt ?? since ?? now
     const isFirst = since === null || now - lastAt > this.#quietMs
     if (!isFirst && now - since > this.#options.deactivateAfterMs) {
-      return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'failing'))
+      return this.#inBackground(this.#options.deactivation.deactivate(worker, 'failing'))
     }
     if (!isFirst && now - lastAt < notedEveryMs) return
-    if (isFirst) outlet.failingSince = now
-    outlet.failedAt = now
-    this.#inBackground(this.#fails(outlet, now))
+    if (isFirst) worker.failingSince = now
+    worker.failedAt = now
+    this.#inBackground(this.#fails(worker, now))
   }
 
   /**
@@ -77,8 +77,8 @@ export class EndpointHealth {
    * have observed the outage for that long, because times without a request are no evidence. Runs in the background, a
    * part of each endpoint at a time, so that other deliveries do not wait.
    */
-  giveUp (outlets: readonly Outlet[], off: readonly SwitchedOff[]): void {
-    this.#burying ??= this.#buryAll(outlets, off).catch(this.#notNoted).finally(() => { this.#burying = undefined })
+  giveUp (workers: readonly EndpointWorker[], off: readonly SwitchedOff[]): void {
+    this.#burying ??= this.#buryAll(workers, off).catch(this.#notNoted).finally(() => { this.#burying = undefined })
   }
 
   /** Waits for the part in progress. */
@@ -87,14 +87,14 @@ export class EndpointHealth {
     await this.#burying
   }
 
-  async #buryAll (outlets: readonly Outlet[], off: readonly SwitchedOff[]): Promise<void> {
+  async #buryAll (workers: readonly EndpointWorker[], off: readonly SwitchedOff[]): Promise<void> {
     const { givenUpAfterMs, now } = this.#options
     for (let isMore = true; isMore;) {
       isMore = false
       for (const { id, deactivated_reason: reason } of off) {
         isMore = await this.#bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: null, reason: offTexts[reason] }) || isMore
       }
-      for (const { id, url, circuit, failingSince } of outlets) {
+      for (const { id, url, circuit, failingSince } of workers) {
         const dueBy = now() - givenUpAfterMs
         if (circuit.downMs <= givenUpAfterMs || failingSince === null || failingSince >= dueBy) continue
         isMore =
@@ -106,13 +106,13 @@ export class EndpointHealth {
     }
   }
 
-  async #succeeds ({ id, url }: Outlet): Promise<void> {
+  async #succeeds ({ id, url }: EndpointWorker): Promise<void> {
     await this.#options.db.updateTable('webhooks').set({ failing_since: null }).where('id', '=', id).where(
       'url', '=', url
     ).where('failing_since', 'is not', null).execute()
   }
 
-  async #fails ({ id, url }: Outlet, now: number): Promise<void> {
+  async #fails ({ id, url }: EndpointWorker, now: number): Promise<void> {
     const isFirst = sql`failing_since is null or coalesce(failed_at, failing_since) < ${now - this.#quietMs}`
     await this.#options.db.updateTable('webhooks').set({
       failing_since: sql`case when ${isFirst} then ${now} else failing_since end`,

@@ -4,7 +4,7 @@ import type { AddressGuard } from '../http/address-guard.ts'
 import { Circuit } from './circuit.ts'
 import type { BusyEndpoint, Claimed } from './queue.ts'
 import type { Readers } from '../readers.ts'
-import { RateLimit } from '../../foundation/limits/token-bucket.ts'
+import { TokenBucket } from '../../foundation/limits/token-bucket.ts'
 import { bodyOf, signatureHeaders } from '../request-body.ts'
 import { openKeys } from '../secrets.ts'
 import { Sender, type Attempt } from '../http/sender.ts'
@@ -31,14 +31,14 @@ export interface Ended {
   isUndecided: boolean
 }
 
-export interface OutletOptions {
+export interface EndpointWorkerOptions {
   endpoint: BusyEndpoint
   settings: WebhookSettings
   guard: AddressGuard
   encryption: Encryption
   readers: Readers
   now: () => number
-  onEnded (outlet: Outlet, ended: Ended): void
+  onEnded (worker: EndpointWorker, ended: Ended): void
   /** Receives leased deliveries that cannot be sent in time. */
   onReturned (claimed: Claimed[]): void
   /** Called when a request is sent again because a kept-alive connection had ended. */
@@ -46,12 +46,12 @@ export interface OutletOptions {
 }
 
 /** Sends the deliveries of one endpoint from this node: connections, circuit, queue, requests in flight. */
-export class Outlet {
+export class EndpointWorker {
   readonly id: string
   readonly applicationId: string
   circuit: Circuit
-  readonly #options: OutletOptions
-  readonly #rate = new RateLimit()
+  readonly #options: EndpointWorkerOptions
+  readonly #rate = new TokenBucket()
   #endpoint: BusyEndpoint
   #sender: Sender | undefined
   #waiting: Leased[] = []
@@ -69,7 +69,7 @@ export class Outlet {
   failingSince: number | null
   failedAt: number | null
 
-  constructor (options: OutletOptions) {
+  constructor (options: EndpointWorkerOptions) {
     const { endpoint, settings } = options
     this.#options = options
     this.#endpoint = endpoint

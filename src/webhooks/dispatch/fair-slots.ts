@@ -12,7 +12,7 @@ interface Queue<T> { held: number, waiting: Demand<T>[] }
  * an application nor an endpoint takes more than its share of the free slots. An endpoint's first slot counts half.
  * `rotation` moves the starting point, so that no application is always last.
  */
-export function allot<T> (
+export function fairSlots<T> (
   demands: readonly Demand<T>[], free: number, heldBy: ReadonlyMap<string, number>, rotation = 0
 ): Map<T, number> {
   const slots = new Map<T, number>()

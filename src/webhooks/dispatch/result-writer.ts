@@ -6,7 +6,7 @@ const togetherMax = 500
 /** Wait before the next try while the database is unavailable. */
 const pauseMs = 500
 
-export interface SettlerOptions {
+export interface ResultWriterOptions {
   queue: Queue
   log: { warn (fields: object, message: string): void }
   /** Receives each result once it is recorded, or once its lease turns out to be lost. */
@@ -17,13 +17,13 @@ export interface SettlerOptions {
  * Records results of attempts. Results that arrive while a statement runs share the next one. While the database is
  * unavailable they wait; their number never exceeds the number of concurrent requests.
  */
-export class Settler {
-  readonly #options: SettlerOptions
+export class ResultWriter {
+  readonly #options: ResultWriterOptions
   #waiting: Result[] = []
   #flushing: Promise<void> | undefined
   #isClosed = false
 
-  constructor (options: SettlerOptions) {
+  constructor (options: ResultWriterOptions) {
     this.#options = options
   }
 

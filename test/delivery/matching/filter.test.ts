@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { acceptFilter, passes, parseFilter, valueAt, type Filter } from '../../../src/delivery/matching/filter.ts'
-import { Matcher } from '../../../src/delivery/matching/subscription-index.ts'
+import { SubscriptionIndex } from '../../../src/delivery/matching/subscription-index.ts'
 import { LoggedEvent } from '../../../src/events/envelope.ts'
 
 const event = (payload: unknown) => new LoggedEvent({ applicationId: 'app_a', environment: 'development' }, {
@@ -9,9 +9,9 @@ const event = (payload: unknown) => new LoggedEvent({ applicationId: 'app_a', en
 }, { id: 'evt_1', offset: 1, epoch: 'e', timestamp: 1 })
 
 function matches (filter: Record<string, unknown> | undefined, payload: unknown): boolean {
-  const matcher = new Matcher<{ filter: Filter | undefined }>()
-  matcher.add({ filter: parseFilter(filter) })
-  return matcher.matching(event(payload)).length === 1
+  const index = new SubscriptionIndex<{ filter: Filter | undefined }>()
+  index.add({ filter: parseFilter(filter) })
+  return index.matching(event(payload)).length === 1
 }
 
 t.test('every key of a filter must match', async t => {
@@ -104,11 +104,11 @@ t.test('the index finds exactly the subscriptions whose filters match', async ()
   fc.assert(
     fc.property(fc.array(filter, { maxLength: 12 }), payload, fc.nat(), (filters, value, removed) => {
       const subscriptions = filters.map((one, id) => ({ id, filter: parseFilter(one) }))
-      const matcher = new Matcher<typeof subscriptions[number]>()
-      for (const subscription of subscriptions) matcher.add(subscription)
+      const index = new SubscriptionIndex<typeof subscriptions[number]>()
+      for (const subscription of subscriptions) index.add(subscription)
       const gone = subscriptions[removed % Math.max(1, subscriptions.length)]
-      if (gone !== undefined) matcher.remove(gone)
-      const found = matcher.matching(event(value)).map(({ id }) => id)
+      if (gone !== undefined) index.remove(gone)
+      const found = index.matching(event(value)).map(({ id }) => id)
       const seen = JSON.parse(JSON.stringify(value)) as unknown
       const expected = subscriptions.filter(one =>
         one !== gone && (one.filter === undefined || (
@@ -116,7 +116,7 @@ t.test('the index finds exactly the subscriptions whose filters match', async ()
           passes(one.filter.conditions, seen)
         ))
       )
-      return matcher.size === subscriptions.length - (gone === undefined ? 0 : 1) &&
+      return index.size === subscriptions.length - (gone === undefined ? 0 : 1) &&
         JSON.stringify(found.sort()) === JSON.stringify(expected.map(({ id }) => id).sort())
     }),
     { numRuns: 2000 }
@@ -124,13 +124,13 @@ t.test('the index finds exactly the subscriptions whose filters match', async ()
 })
 
 t.test('removing subscriptions leaves the index empty', async t => {
-  const matcher = new Matcher<{ filter: Filter | undefined }>()
+  const index = new SubscriptionIndex<{ filter: Filter | undefined }>()
   const subscriptions = [undefined, { a: 1 }, { a: 1, b: 2 }, { a: { gt: 1 } }].map(filter => ({
     filter: parseFilter(filter)
   }))
-  for (const one of subscriptions) matcher.add(one)
-  t.equal([...matcher.all()].length, 4)
-  for (const one of subscriptions) { matcher.remove(one); matcher.remove(one) }
-  t.equal(matcher.size, 0)
-  t.equal([...matcher.all()].length, 0)
+  for (const one of subscriptions) index.add(one)
+  t.equal([...index.all()].length, 4)
+  for (const one of subscriptions) { index.remove(one); index.remove(one) }
+  t.equal(index.size, 0)
+  t.equal([...index.all()].length, 0)
 })

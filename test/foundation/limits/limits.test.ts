@@ -3,7 +3,7 @@ import { connect as connectTcp } from 'node:net'
 import { io } from 'socket.io-client'
 import t from 'tap'
 import { UnauthorizedError } from '../../../src/errors.ts'
-import { Seats } from '../../../src/foundation/limits/quota.ts'
+import { Quota } from '../../../src/foundation/limits/quota.ts'
 import { createMetrics } from '../../../src/foundation/observability/metrics.ts'
 import { RefusalLimit } from '../../../src/identity/auth/refusal-limit.ts'
 import { build, listen } from '../../support/build.ts'
@@ -159,17 +159,17 @@ await t.test('the limit ends after a minute, and an IPv6 network counts as one a
   t.equal(weigh('2001:db8::1'), 401)
 })
 
-await t.test('released seats are forgotten', async t => {
-  const seats = new Seats(() => 2)
-  seats.take('a')
-  seats.take('a')
-  t.equal(seats.isFree('a'), false)
-  t.equal(seats.isFree('b'), true)
-  seats.leave('a')
-  t.equal(seats.isFree('a'), true)
-  seats.leave('a')
-  t.equal(seats.size, 0)
-  t.equal(new Seats(() => 0).isFree('a'), true, '0 is no limit')
+await t.test('released places are forgotten', async t => {
+  const quota = new Quota(() => 2)
+  quota.take('a')
+  quota.take('a')
+  t.equal(quota.isFree('a'), false)
+  t.equal(quota.isFree('b'), true)
+  quota.release('a')
+  t.equal(quota.isFree('a'), true)
+  quota.release('a')
+  t.equal(quota.size, 0)
+  t.equal(new Quota(() => 0).isFree('a'), true, '0 is no limit')
 })
 
 await t.test('a client that sends a head or a body too slowly is cut off', async t => {

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { createScopeResolver } from '../../../src/identity/access/scope.ts'
-import type { ApplicationPresence } from '../../../src/identity/auth/application-cache.ts'
+import type { ApplicationCache } from '../../../src/identity/auth/application-cache.ts'
 import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
 import { codeOf } from '../../support/refusal.ts'
 
 /** Applications a and b exist. */
-const presence = { has: async (id: string) => id === 'app_a' || id === 'app_b' } as unknown as ApplicationPresence
-const resolve = createScopeResolver({ presence })
+const applications = { has: async (id: string) => id === 'app_a' || id === 'app_b' } as unknown as ApplicationCache
+const resolve = createScopeResolver({ applications })
 
 t.test('a token has access to its own application', async t => {
   const token = tokenPrincipal(['admin'])

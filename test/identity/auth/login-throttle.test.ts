@@ -1,5 +1,5 @@
 import t from 'tap'
-import { AccountGate, LoginGate } from '../../../src/identity/auth/login-throttle.ts'
+import { AccountThrottle, LoginThrottle } from '../../../src/identity/auth/login-throttle.ts'
 import { codeOf } from '../../support/refusal.ts'
 
 const wrong = async () => undefined
@@ -7,31 +7,31 @@ const right = async () => 'in'
 
 t.test('after a few failures in a row, each failure lengthens the delay', async t => {
   let now = 1_000_000
-  const gate = new LoginGate({ now: () => now })
-  for (let i = 0; i < 5; i++) t.equal(await gate.attempt('a@example.com', wrong), undefined)
-  t.equal(await codeOf(() => gate.attempt('a@example.com', right)), 'RATE_LIMITED', 'although the password is right')
-  t.equal(await gate.attempt('b@example.com', right), 'in', 'other accounts are not delayed')
+  const throttle = new LoginThrottle({ now: () => now })
+  for (let i = 0; i < 5; i++) t.equal(await throttle.attempt('a@example.com', wrong), undefined)
+  t.equal(await codeOf(() => throttle.attempt('a@example.com', right)), 'RATE_LIMITED', 'even with the right password')
+  t.equal(await throttle.attempt('b@example.com', right), 'in', 'other accounts are not delayed')
   const waits: number[] = []
   for (let i = 0; i < 12; i++) {
     const before = now
-    while (await codeOf(() => gate.attempt('a@example.com', wrong)) !== undefined) now += 500
+    while (await codeOf(() => throttle.attempt('a@example.com', wrong)) !== undefined) now += 500
     waits.push(now - before)
   }
   t.same(waits.slice(0, 4), [1000, 2000, 4000, 8000])
   t.equal(waits.at(-1), 300_000, 'the delay is limited')
   now += 300_000
-  t.equal(await gate.attempt('a@example.com', right), 'in')
+  t.equal(await throttle.attempt('a@example.com', right), 'in')
   for (let i = 0; i < 5; i++) {
-    t.equal(await gate.attempt('a@example.com', wrong), undefined, 'a success clears the failures')
+    t.equal(await throttle.attempt('a@example.com', wrong), undefined, 'a success clears the failures')
   }
 })
 
 t.test('concurrent guesses are counted one by one', async t => {
-  const gate = new LoginGate()
+  const throttle = new LoginThrottle()
   let tried = 0
   const codes = await Promise.all(Array.from({ length: 20 }, () =>
     codeOf(() =>
-      gate.attempt('a', async () => {
+      throttle.attempt('a', async () => {
         tried++
         return undefined
       })
@@ -41,17 +41,17 @@ t.test('concurrent guesses are counted one by one', async t => {
 })
 
 t.test('concurrent right passwords succeed, and an internal error is not a failure', async t => {
-  const gate = new LoginGate()
-  t.same(await Promise.all(Array.from({ length: 20 }, () => gate.attempt('a', right))), Array(20).fill('in'))
-  for (let i = 0; i < 10; i++) await t.rejects(gate.attempt('a', async () => { throw new Error('database') }))
-  t.equal(await gate.attempt('a', right), 'in')
+  const throttle = new LoginThrottle()
+  t.same(await Promise.all(Array.from({ length: 20 }, () => throttle.attempt('a', right))), Array(20).fill('in'))
+  for (let i = 0; i < 10; i++) await t.rejects(throttle.attempt('a', async () => { throw new Error('database') }))
+  t.equal(await throttle.attempt('a', right), 'in')
 })
 
 t.test('an account is limited by network, and over all new networks together', async t => {
   let now = 1_000_000
-  const gate = new AccountGate({ what: 'tests', freeOfAccount: 20, now: () => now })
+  const throttle = new AccountThrottle({ what: 'tests', freeOfAccount: 20, now: () => now })
   const from = (network: string, isKnown: boolean, attempt: () => Promise<string | undefined>) =>
-    gate.attempt({ account: 'a@example.com', network, isKnown: async () => isKnown }, attempt)
+    throttle.attempt({ account: 'a@example.com', network, isKnown: async () => isKnown }, attempt)
   for (let i = 0; i < 5; i++) await from('stranger', false, wrong)
   t.equal(await codeOf(() => from('stranger', false, right)), 'RATE_LIMITED')
   t.equal(await from('elsewhere', false, right), 'in', 'other accounts are not delayed')
@@ -66,15 +66,15 @@ t.test('an account is limited by network, and over all new networks together', a
 })
 
 t.test('waiting attempts at an account do not block a known network', async t => {
-  const gate = new AccountGate({ what: 'tests', freeOfAccount: 1000 })
+  const throttle = new AccountThrottle({ what: 'tests', freeOfAccount: 1000 })
   let release = () => {}
   const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
   const candidate = (network: string, isKnown: boolean) => ({ account: 'a', network, isKnown: async () => isKnown })
   const flood = Array.from(
     { length: 60 },
-    (_, i) => codeOf(() => gate.attempt(candidate(`botnet ${i}`, false), () => held))
+    (_, i) => codeOf(() => throttle.attempt(candidate(`botnet ${i}`, false), () => held))
   )
-  t.equal(await gate.attempt(candidate('home', true), right), 'in')
+  t.equal(await throttle.attempt(candidate('home', true), right), 'in')
   release()
   t.equal((await Promise.all(flood)).filter(code => code === 'RATE_LIMITED').length, 10)
 })

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { createSchemaChecker, type SchemaChecker } from '../../../src/registry/schemas/checker-pool.ts'
+import { createCheckerPool, type CheckerPool } from '../../../src/registry/schemas/checker-pool.ts'
 import { CheckerTurns } from '../../../src/registry/schemas/checker-turns.ts'
 import type { JsonSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { pigeons } from '../json-schema/entangled.ts'
@@ -86,7 +86,7 @@ const pathologicalPairs: [name: string, writer: JsonSchema, reader: JsonSchema][
   }, { patternProperties: { '^.*': { maxLength: 30 } } }]
 ]
 
-const compare = (checker: SchemaChecker, writer: JsonSchema, reader: JsonSchema, applicationId?: string) =>
+const compare = (checker: CheckerPool, writer: JsonSchema, reader: JsonSchema, applicationId?: string) =>
   checker.compare({
     schema: JSON.stringify(reader), earlier: [{ version: 1, schema: JSON.stringify(writer), directions: ['backward'] }],
     policy: 'lenient'
@@ -96,9 +96,9 @@ const text = JSON.stringify({ type: 'string' })
 
 t.setTimeout(600_000)
 
-let checker: SchemaChecker
+let checker: CheckerPool
 t.before(async () => {
-  checker = createSchemaChecker()
+  checker = createCheckerPool()
   await compare(checker, true, {})
 })
 t.teardown(() => checker.close())
@@ -137,7 +137,7 @@ t.test('a pathological pair has a verdict or uses up its steps without blocking 
 })
 
 t.test('the verdict and its steps are the same in a fresh and in a used thread', async t => {
-  const fresh = createSchemaChecker({ threads: 1 })
+  const fresh = createCheckerPool({ threads: 1 })
   t.teardown(() => fresh.close())
   for (const [name, writer, reader] of pathologicalPairs.slice(3, 8).reverse()) {
     t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name)
@@ -155,7 +155,7 @@ t.test('a schema is compiled in a thread before the main thread compiles it', as
 })
 
 t.test('a job that hangs is ended with 503 and does not affect other jobs', async t => {
-  const impatient = createSchemaChecker({ threads: 2, timeoutMs: 15_000, stepsMax: 1e15 })
+  const impatient = createCheckerPool({ threads: 2, timeoutMs: 15_000, stepsMax: 1e15 })
   t.teardown(() => impatient.close())
   const endless = compare(impatient, pigeons(14), { minProperties: 500 }, 'first')
   const ended = t.rejects(endless, {
@@ -169,13 +169,13 @@ t.test('a job that hangs is ended with 503 and does not affect other jobs', asyn
 })
 
 t.test('closing the checker rejects running and waiting jobs', async t => {
-  const closing = createSchemaChecker({ threads: 1, stepsMax: 1e15 })
+  const closing = createCheckerPool({ threads: 1, stepsMax: 1e15 })
   const jobs: Promise<unknown>[] = [compare(closing, pigeons(14), { minProperties: 500 }), closing.compile(text)]
   await Promise.all([...jobs.map(job => t.rejects(job, /closed/)), closing.close()])
 })
 
 t.test('a pair that uses up its steps does not affect other pairs of its application', async t => {
-  const frugal = createSchemaChecker({ threads: 1, stepsMax: 50_000 })
+  const frugal = createCheckerPool({ threads: 1, stepsMax: 50_000 })
   t.teardown(() => frugal.close())
   t.equal(await changesOf(frugal, pigeons(14), { minProperties: 500 }), 'gave-up')
   t.match(await changesOf(frugal, { minimum: 1 }, { minimum: 2 }), [{ compatible: false, witness: 1 }])
@@ -223,7 +223,7 @@ t.test('applications take turns, and none uses all threads', async t => {
 })
 
 t.test('the waiting jobs of an application and of all applications are limited', async t => {
-  const busy = createSchemaChecker({ threads: 1 })
+  const busy = createCheckerPool({ threads: 1 })
   t.teardown(() => busy.close())
   const asked = (applicationId: string, count: number) =>
     list(count, () => busy.compile(text, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createSchemaChecker } from '../../../src/registry/schemas/checker-pool.ts'
+import { createCheckerPool } from '../../../src/registry/schemas/checker-pool.ts'
 import { Comparisons } from '../../../src/registry/schemas/comparisons.ts'
 import { build } from '../../support/build.ts'
 import { tenant, type Tenant } from '../../support/tenant.ts'
@@ -15,7 +15,7 @@ function comparisonsOf (
   t: { teardown(end: () => unknown): void }, versions: unknown[],
   { stepsMax, pairStepsMax }: { stepsMax?: number, pairStepsMax?: number } = {}
 ) {
-  const checker = createSchemaChecker(pairStepsMax === undefined ? {} : { stepsMax: pairStepsMax })
+  const checker = createCheckerPool(pairStepsMax === undefined ? {} : { stepsMax: pairStepsMax })
   t.teardown(() => checker.close())
   const texts = versions.map(schema => JSON.stringify(schema))
   const loaded: number[] = []

@@ -8,7 +8,7 @@ export const nodeGone = 'NODE_GONE'
 /** A node without a heartbeat for this long counts as dead. */
 export const nodeGoneAfterMs = 10_000
 
-export interface NodeBeatOptions {
+export interface NodeHeartbeatOptions {
   db: Kysely<Database>
   /** The name of this node. */
   id: string
@@ -18,14 +18,14 @@ export interface NodeBeatOptions {
 }
 
 /** Records this node's heartbeat. A dead node writes no more traces. */
-export class NodeBeat {
-  readonly #options: NodeBeatOptions
+export class NodeHeartbeat {
+  readonly #options: NodeHeartbeatOptions
   readonly #startedAt = Date.now()
   #seenAt = Date.now()
   #timer: NodeJS.Timeout | undefined
   #isFailing = false
 
-  constructor (options: NodeBeatOptions) {
+  constructor (options: NodeHeartbeatOptions) {
     this.#options = options
   }
 

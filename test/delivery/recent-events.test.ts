@@ -16,8 +16,8 @@ await t.test('the tails of all topics have a limit together, and dropped events 
   await listener.request('subscribe', { topic: '**' })
   for (const topic of topics) await shop.publish(topic, ...upTo(4).map(() => 'x'.repeat(250_000)))
   await listener.received(80, 30_000)
-  const { tails } = app.hub
-  t.ok(tails.bytes > 32 * 1024 * 1024 && tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes`)
+  const { recentEvents: recent } = app.hub
+  t.ok(recent.bytes > 32 * 1024 * 1024 && recent.bytes <= 64 * 1024 * 1024, `${recent.bytes} bytes`)
   const remembered = topics.filter(topic => app.hub.feedOf(shop.scope, topic)?.recent(0) !== undefined)
   t.same(remembered, topics.slice(-remembered.length), 'the oldest tails are dropped')
   for (const { name, connect } of transports) {
@@ -28,10 +28,10 @@ await t.test('the tails of all topics have a limit together, and dropped events 
     t.equal((await client.received(8)).length, 8)
     client.close()
   }
-  t.ok(tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes after reading the past`)
+  t.ok(recent.bytes <= 64 * 1024 * 1024, `${recent.bytes} bytes after reading the past`)
   listener.close()
   while (app.hub.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
-  t.equal(tails.bytes, 0, 'a topic without subscriptions has no tail')
+  t.equal(recent.bytes, 0, 'a topic without subscriptions has no tail')
 })
 
 await t.test('the diffs of documents count towards the limit', async t => {
@@ -41,6 +41,6 @@ await t.test('the diffs of documents count towards the limit', async t => {
   await shop.request('POST', '/api/sync/session/documents', { id: 'd', data: { text: 'short' } })
   await shop.request('PATCH', '/api/sync/session/documents/d/merge', { data: { text: 'x'.repeat(100_000) } })
   await client.received(1)
-  t.ok(app.hub.tails.bytes > 4 * 200_000, `${app.hub.tails.bytes} bytes`)
+  t.ok(app.hub.recentEvents.bytes > 4 * 200_000, `${app.hub.recentEvents.bytes} bytes`)
   client.close()
 })

@@ -16,7 +16,7 @@ import { existsByItself, isReserved, typeOfEventsOn } from '../registry/topics/t
 import type { Topics } from '../registry/topics/topics.ts'
 import type { Within } from '../webhooks/endpoint-rows.ts'
 import type { Asker } from './asker.ts'
-import { nodeGoneAfterMs } from './tracing/nodes.ts'
+import { nodeGoneAfterMs } from './tracing/node-heartbeat.ts'
 import type { SubscriptionRecords } from './tracing/subscription-records.ts'
 import { askFilter, askPermission, askTopic, type Asked } from './verdict.ts'
 
@@ -55,7 +55,7 @@ interface Judged {
 /** Predicts what would happen to an event, without storing or sending anything. */
 export function createRouter ({ db, hub, topics, schemas, records, webhooks, node }: RouterOptions) {
   /**
-   * Checks the subscriptions of this node: those in the matcher of the topic's feed, and pattern subscriptions that
+   * Checks the subscriptions of this node: those in the index of the topic's feed, and pattern subscriptions that
    * have not reached the topic yet.
    */
   function here (scope: Scope, topic: string, value: unknown): { matched: number, filtered: number, judged: Judged[] } {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAuthenticator, credentialFromHeaders } from '../../../src/identity/auth/authenticate.ts'
+import { createAuthenticator, credentialFromHeaders } from '../../../src/identity/auth/authenticator.ts'
 import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
 import { codeOf } from '../../support/refusal.ts'
 

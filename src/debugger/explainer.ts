@@ -1,15 +1,15 @@
 import type { ExplainAnswer, ExplainRequest } from '../../schemas/debugger.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
-import type { Authenticator } from '../identity/auth/authenticate.ts'
+import type { Authenticator } from '../identity/auth/authenticator.ts'
 import { permissionsAt, reachesApplication } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { PublicError } from '../errors.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import { invalid } from '../foundation/json.ts'
 import type { Asker } from './asker.ts'
-import { askPresence, wasThereFor } from './subscription-window.ts'
+import { askWindow, isInWindow } from './subscription-window.ts'
 import { askStored, findSubject, type Subject, type SubjectsOptions } from './subject.ts'
-import type { SubscriptionState, SubscriptionStates } from './subscription-history.ts'
+import type { SubscriptionState, SubscriptionHistory } from './subscription-history.ts'
 import { askFilter, askPermission, askTopic, verdictOf, type Asked, type Verdict } from './verdict.ts'
 
 /** Explains deliveries to webhooks. */
@@ -19,7 +19,7 @@ export interface WebhookExplainer {
 }
 
 export interface ExplainerOptions extends SubjectsOptions {
-  subscriptions: SubscriptionStates
+  subscriptions: SubscriptionHistory
   authenticator: Authenticator
   webhooks: WebhookExplainer
 }
@@ -61,7 +61,7 @@ export class Explainer {
       askEnvironment(asker.scope.environment, state.environment),
       askTopic(state.topic, logged.topic),
       askPermissionThen(logged, state),
-      ...askPresence(logged, subject.traced, state),
+      ...askWindow(logged, subject.traced, state),
       ...askFilter(state.filter, logged.value, !asker.maySee(logged.topic))
     ], `The event was sent to the socket of subscription ${state.id}`)
   }
@@ -107,7 +107,7 @@ export class Explainer {
 
 function askPermissionThen (event: LoggedEvent, state: SubscriptionState): Asked {
   const asked = askPermission(state.permitted, event.topic)
-  if (asked.holds || !wasThereFor(event, state)) return asked
+  if (asked.holds || !isInWindow(event, state)) return asked
   return {
     condition: 'permission', holds: true, message: `Subscribing to ${event.topic} was permitted when the event arrived`
   }

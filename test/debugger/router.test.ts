@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { judge, matches, parseFilter } from '../../src/delivery/matching/filter.ts'
-import { Matcher } from '../../src/delivery/matching/subscription-index.ts'
+import { SubscriptionIndex } from '../../src/delivery/matching/subscription-index.ts'
 import { build, listen } from '../support/build.ts'
 import { connectSocketIo, connectWs } from '../support/clients.ts'
 import { createDatabase } from '../support/database.ts'
@@ -9,7 +9,7 @@ import { tenant } from '../support/tenant.ts'
 
 /* Predictions come from the same matching that delivery uses. */
 
-t.test('the explanation of each filter condition agrees with the matcher', async t => {
+t.test('the explanation of each filter condition agrees with the index', async t => {
   const value = fc.constantFrom<unknown>(0, -0, 1, 2, '', '1', 'a', 'ab', true, false, null, [1], { a: 1 }, undefined)
   const path = fc.constantFrom('a', 'b', 'a.b', 'c.0')
   const scalar = fc.constantFrom<unknown>(0, 1, '1', 'a', true, null)
@@ -28,17 +28,17 @@ t.test('the explanation of each filter condition agrees with the matcher', async
     fc.assert(
       fc.property(fc.array(filter, { minLength: 1, maxLength: 8 }), payload, (filters, value) => {
         const subscriptions = filters.map(given => ({ filter: parseFilter(given) }))
-        const matcher = new Matcher<typeof subscriptions[number]>()
-        for (const one of subscriptions) matcher.add(one)
-        const matched = new Set<unknown>(matcher.matching({ value }))
-        const unmatched = new Set<unknown>(matcher.unmatched({ value }, 100))
+        const index = new SubscriptionIndex<typeof subscriptions[number]>()
+        for (const one of subscriptions) index.add(one)
+        const matched = new Set<unknown>(index.matching({ value }))
+        const unmatched = new Set<unknown>(index.unmatched({ value }, 100))
         for (const one of subscriptions) {
           if (matched.has(one) !== matches(one.filter, value)) {
-            throw new Error('the matcher and the whole filter differ')
+            throw new Error('the index and the whole filter differ')
           }
           if (
             matched.has(one) !== judge(one.filter, value).every(({ holds }) => holds)
-          ) { throw new Error('the matcher and the tests one by one differ') }
+          ) { throw new Error('the index and the tests one by one differ') }
           if (matched.has(one) === unmatched.has(one)) throw new Error('one is matched and unmatched, or neither')
         }
       }),

@@ -1,14 +1,14 @@
 import fp from 'fastify-plugin'
-import { createNotices, type Notices } from '../src/cluster/invalidations.ts'
+import { createInvalidations, type Invalidations } from '../src/cluster/invalidations.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Notifies other nodes of changes that they apply at once. With a single node, it does nothing. */
-    notices: Notices
+    invalidations: Invalidations
   }
 }
 
 /** Notifies the other nodes of changes that they would otherwise find by their periodic queries. */
 export default fp(async (app) => {
-  app.decorate('notices', createNotices(app.cluster?.peers, app.log))
-}, { name: 'notices', dependencies: ['bus'] })
+  app.decorate('invalidations', createInvalidations(app.cluster?.peers, app.log))
+}, { name: 'invalidations', dependencies: ['bus'] })
