@@ -1,5 +1,5 @@
 import type { GracePeriods } from '../identity/applications/grace-periods.ts'
-import type { DeliveryLimits } from '../config.ts'
+import type { DeliveryLimits } from '../config/delivery-limits.ts'
 import type { ResyncReason } from '../delivery/subscriber.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import type { ConnectionsObserver } from '../delivery/sockets/connections.ts'

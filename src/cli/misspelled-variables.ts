@@ -1,5 +1,5 @@
 import leven from 'leven'
-import { EnvironmentVariables } from '../config.ts'
+import { EnvironmentVariables } from '../config/environment-variables.ts'
 
 const known = Object.keys(EnvironmentVariables.properties)
 

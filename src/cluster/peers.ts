@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import type { ClusterSettings } from '../config.ts'
+import type { ClusterSettings } from '../config/cluster-settings.ts'
 import { randomId } from '../foundation/ids.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, Listening } from './bus.ts'

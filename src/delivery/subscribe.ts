@@ -1,5 +1,5 @@
 import { authorizeTopic } from '../identity/access/permissions.ts'
-import type { DeliveryLimits } from '../config.ts'
+import type { DeliveryLimits } from '../config/delivery-limits.ts'
 import type { EventLog } from '../events/log.ts'
 import { invalid } from '../foundation/json.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { eventSources, eventTypes, RealtimeEvent } from '../../schemas/events.ts'
 import { AuthRequest, returnModes, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'
-import { defaultDeliveryLimits } from '../../src/config.ts'
+import { defaultDeliveryLimits } from '../../src/config/delivery-limits.ts'
 import { parseFilter } from '../../src/delivery/matching/filter.ts'
 import { closeCodes } from '../../src/identity/auth/close-codes.ts'
 import { build } from '../support/build.ts'

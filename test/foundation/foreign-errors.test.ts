@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { defaultWebhookLimits } from '../../src/config.ts'
+import { defaultWebhookLimits } from '../../src/config/webhook-settings.ts'
 import { explainForeignError } from '../../src/foundation/foreign-errors.ts'
 import { createAddressGuard } from '../../src/webhooks/http/address-guard.ts'
 import { Sender } from '../../src/webhooks/http/sender.ts'

@@ -1,6 +1,6 @@
 import { permissionsAt } from '../../identity/access/permissions.ts'
 import { TopicPatterns } from '../../foundation/topic-pattern.ts'
-import type { DeliveryLimits } from '../../config.ts'
+import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import type { LogHead, TopicLog } from '../../events/log.ts'
 import { randomId } from '../../foundation/ids.ts'
 import type { ReturnMode } from '../../../schemas/realtime.ts'

@@ -1,7 +1,7 @@
 import { authorizeTopic, permissionsAt } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
-import type { DeliveryLimits } from '../../config.ts'
+import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { RateLimitError } from '../../errors.ts'
 import type { EventLog, LogPosition, TopicLog } from '../../events/log.ts'
 import { invalid } from '../../foundation/json.ts'

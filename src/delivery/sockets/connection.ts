@@ -1,7 +1,7 @@
 import type { ScopeStats } from '../../foundation/observability/live-stats.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { isOfDocumentChannel, mayReadEvent } from '../../identity/access/reading.ts'
-import type { DeliveryLimits } from '../../config.ts'
+import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { NotFoundError } from '../../errors.ts'
 import { LoggedEvent } from '../../events/envelope.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'

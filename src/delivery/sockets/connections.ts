@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LiveStats } from '../../foundation/observability/live-stats.ts'
-import type { DeliveryLimits } from '../../config.ts'
+import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { RateLimitError, ServiceUnavailableError } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'

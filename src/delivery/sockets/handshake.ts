@@ -3,7 +3,7 @@ import { credentialFromHeaders, type Authenticator } from '../../identity/auth/a
 import type { Principal } from '../../identity/access/principal.ts'
 import type { RefusalLimit } from '../../identity/auth/refusal-limit.ts'
 import type { ScopeResolver } from '../../identity/access/scope.ts'
-import type { DeliveryLimits } from '../../config.ts'
+import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { toPublicError, UnauthorizedError } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Connection } from './connection.ts'

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
-import type { DeliveryLimits } from '../../config.ts'
+import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { RateLimitError, ServiceUnavailableError, toPublicError, type PublicError } from '../../errors.ts'
 import { closeCodes, isPassing, reasonForRefusal } from '../../identity/auth/close-codes.ts'
 import type { Connection } from './connection.ts'

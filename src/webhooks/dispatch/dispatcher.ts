@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type { WebhookSettings } from '../../config.ts'
+import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { AddressGuard } from '../http/address-guard.ts'

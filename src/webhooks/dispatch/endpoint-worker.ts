@@ -1,5 +1,5 @@
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
-import type { WebhookSettings } from '../../config.ts'
+import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { AddressGuard } from '../http/address-guard.ts'
 import { Circuit } from './circuit.ts'
 import type { BusyEndpoint, Claimed } from './queue.ts'

@@ -1,5 +1,5 @@
 import { buildConnector, type Dispatcher } from 'undici'
-import type { WebhookSettings } from '../../config.ts'
+import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { headBytesMax } from './answer-heads.ts'

@@ -1,0 +1,10 @@
+/** How events are traced. Only the first two have variables; tests may set the others. */
+export interface TraceSettings {
+  retentionHours: number
+  /** The share of events that is traced unless the scope sets its own. */
+  sample: number
+  /** Events that wait to be stored, and as many steps of events. Above it, new ones are dropped and counted. */
+  pendingMax: number
+  /** Interval of heartbeats on an idle stream. */
+  heartbeatMs: number
+}
