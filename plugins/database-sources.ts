@@ -34,6 +34,7 @@ declare module 'fastify' {
       preview: PreviewMapping
       subscriptions: DatabaseSubscriptions
       logs: MappingLog
+      supervisor: Supervisor
     }
   }
 }
@@ -97,11 +98,11 @@ export default fp(async (app) => {
     status: createMappingStatus({ db, readProblems }),
     preview: createPreview({ db }),
     subscriptions: createDatabaseSubscriptions({ db, changes, readProblems }),
-    logs: createMappingLog({ db })
+    logs: createMappingLog({ db }),
+    supervisor
   })
   app.invalidations.on('sources', () => supervisor.look())
   app.health.add('cdc', async () => supervisor.health())
-  app.applications.onDeleted(() => supervisor.look())
   app.addHook('onReady', async () => supervisor.start())
   app.addHook('preClose', async () => {
     await supervisor.close()

@@ -12,8 +12,6 @@ import { TraceReader } from '../src/debugger/trace-reader.ts'
 import { TraceStreams } from '../src/debugger/trace-streams.ts'
 import { createWebhookTraces } from '../src/debugger/webhook-traces.ts'
 import { createWebhookVerdicts } from '../src/debugger/webhook-verdicts.ts'
-import { closeCodes } from '../src/identity/auth/close-codes.ts'
-import { CredentialWatch } from '../src/identity/auth/credential-watch.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -79,7 +77,7 @@ export default fp(async (app) => {
     router: createRouter({ db, hub, topics, schemas, records, webhooks, node }),
     explainer: new Explainer({
       log, reader, subscriptions: createSubscriptionHistory({ db, records, node }),
-      authenticator: app.auth.authenticator, webhooks
+      authenticator: app.authenticator, webhooks
     }),
     replays: createReplays({
       db,
@@ -97,43 +95,17 @@ export default fp(async (app) => {
     liveStats: app.liveStats, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
   }))
 
-  app.auth.sessions.onEnded(key =>
-    streams.closeWhere(
-      ({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED
-    )
-  )
-  app.auth.keys.onRevoked(keyId =>
-    streams.closeWhere(
-      ({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED
-    )
-  )
-  app.applications.onDeleted(id =>
-    streams.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED)
-  )
-  const watch = new CredentialWatch({
-    applications: app.applicationCache,
-    keys: app.auth.keys,
-    sessions: app.auth.sessions,
-    holders: () => streams.all(),
-    adopt: (stream, now) => streams.adopt(stream, now),
-    log: app.log
-  })
-  app.auth.sessions.onGrantsChanged(() => { void watch.check() })
   const listening = app.cluster?.bus.listen(replaysChannel, () => runner.wake())
-  app.addHook('onReady', async () => {
-    runner.start()
-    watch.start()
-  })
+  app.addHook('onReady', async () => runner.start())
   app.addHook('preClose', async () => {
     listening?.end()
-    watch.close()
     streams.closeAll()
     await runner.close()
   })
 }, {
   name: 'debugger',
   dependencies: [
-    'auth', 'bus', 'config', 'database', 'delivery', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing',
+    'bus', 'config', 'credentials', 'database', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing',
     'webhooks'
   ]
 })

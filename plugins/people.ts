@@ -26,8 +26,7 @@ declare module 'fastify' {
 
 /** Manages users, roles, invites and password resets, sends their mails, and reads the audit log. */
 export default fp(async (app) => {
-  const { db, log, config: { audit, http, mail } } = app
-  const { users, sessions, secondFactor, login, refusedLogins } = app.auth
+  const { db, log, users, sessions, secondFactor, login, refusedLogins, config: { audit, http, mail } } = app
   const baseUrl = () => {
     const address = app.server.address()
     return http.publicUrl ??
@@ -61,4 +60,4 @@ export default fp(async (app) => {
     await resets.close()
     await mailer.close()
   })
-}, { name: 'people', dependencies: ['auth', 'config', 'database', 'metrics', 'invalidations'] })
+}, { name: 'people', dependencies: ['accounts', 'config', 'credentials', 'database', 'metrics', 'invalidations'] })

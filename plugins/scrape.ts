@@ -14,13 +14,13 @@ declare module 'fastify' {
 
 /** Restricts the labels of metrics by the METRICS_TOKEN. */
 export default fp(async (app) => {
-  const { config: { metrics: { token }, isProduction }, instruments: { registry }, auth: { refusals } } = app
+  const { config: { metrics: { token }, isProduction }, instruments: { registry }, refusalLimit } = app
   const scrape = createScrape({ registry, token, isOpen: !isProduction })
   app.decorate('scrape', async (authorization, address) => {
     try {
       return await scrape(authorization)
     } catch (error) {
-      throw error instanceof UnauthorizedError ? refusals.weigh(address, error) : error
+      throw error instanceof UnauthorizedError ? refusalLimit.weigh(address, error) : error
     }
   })
-}, { name: 'scrape', dependencies: ['auth', 'config', 'metrics'] })
+}, { name: 'scrape', dependencies: ['config', 'credentials', 'metrics'] })

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { createApplications, type Applications } from '../src/identity/applications/applications.ts'
 import { GracePeriods } from '../src/identity/applications/grace-periods.ts'
+import { createScopeResolver, type ScopeResolver } from '../src/identity/access/scope.ts'
 import { ApplicationCache } from '../src/identity/auth/application-cache.ts'
 
 declare module 'fastify' {
@@ -8,18 +9,21 @@ declare module 'fastify' {
     applications: Applications
     /** Caches which applications exist. */
     applicationCache: ApplicationCache
+    /** Returns the scope that a principal selects. */
+    resolveScope: ScopeResolver
     /** How long applications keep channel members after their connection has ended. */
     gracePeriods: GracePeriods
   }
 }
 
-/** Manages applications. The `auth` plugin decides which scope a principal may use. */
+/** Manages applications, and resolves the scopes that requests and sockets select. */
 export default fp(async (app) => {
-  const cache = new ApplicationCache({ db: app.db })
-  const gracePeriods = new GracePeriods({ db: app.db })
-  app.decorate('applicationCache', cache)
-  app.decorate('gracePeriods', gracePeriods)
   const { db, invalidations, log } = app
+  const cache = new ApplicationCache({ db })
+  const gracePeriods = new GracePeriods({ db })
+  app.decorate('applicationCache', cache)
+  app.decorate('resolveScope', createScopeResolver({ applications: cache }))
+  app.decorate('gracePeriods', gracePeriods)
   const applications = createApplications({ db, cache, gracePeriods, invalidations, log })
   app.decorate('applications', applications)
   app.invalidations.on('application', id => applications.goneElsewhere(id))

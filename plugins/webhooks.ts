@@ -100,10 +100,6 @@ export default fp(async (app) => {
   const retention = createDeliveryRetention({ pool: ownPool, queue, deadKeptMs, now: app.clock.now, log })
   app.retention.beforeDrop(before => retention.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
-  app.applications.onDeleted(id => {
-    dispatcher.applicationDeleted(id)
-    void app.socketListeners.refresh(id).catch(() => {})
-  })
   app.health.add('webhook-dispatcher', async () => {
     const { heartbeatAgeMs, oldestWaitingMs, pending: depth } = dispatcher.health()
     return { status: heartbeatAgeMs < heartbeatMaxMs ? 'ok' : 'failed', heartbeatAgeMs, oldestWaitingMs, depth }

@@ -122,7 +122,7 @@ async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
     return
   }
   if (logger.level === 'silent') return
-  const { setup } = app.auth
+  const { setup } = app
   const setupToken = await setup.isRequired() ? setup.token : undefined
   logger.child({}, { level: 'info' }).info({
     version,

@@ -19,7 +19,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
         ...refusals(400, 401, 403, 404, 413, 415)
       }
     }
-  }, async (request) => app.auth.issueToken(request.principal, request.body, request.origin))
+  }, async (request) => app.issueToken(request.principal, request.body, request.origin))
 
   app.post('/verify', {
     config: { permission: 'public' },
@@ -32,7 +32,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: ref(TokenVerdict, 'The claims of the token.'), ...refusals(400, 401, 413, 415) }
     }
   }, async (request) => {
-    const { claims } = await app.auth.tokens.verify(request.body.token)
+    const { claims } = await app.tokens.verify(request.body.token)
     return { valid: true as const, claims }
   })
 }

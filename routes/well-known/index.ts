@@ -19,7 +19,7 @@ const wellKnown: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (_request, reply) => {
     reply.header('cache-control', 'public, max-age=60')
-    return app.auth.keys.jwks()
+    return app.signingKeys.jwks()
   })
 }
 export default wellKnown

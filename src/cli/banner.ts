@@ -27,7 +27,7 @@ export async function banner (app: FastifyInstance): Promise<string> {
     }`,
     ...(app.config.database.embedded ? [`  Demo database   ${demoDatabase(app.config.database)}`] : []),
     '',
-    ...(await app.auth.setup.isRequired() ? firstSteps(local, app) : [`  Log in          POST ${url}/api/auth/login`]),
+    ...(await app.setup.isRequired() ? firstSteps(local, app) : [`  Log in          POST ${url}/api/auth/login`]),
     ''
   ]
   return `${lines.join('\n')}\n`
@@ -43,8 +43,8 @@ function demoDatabase ({ url = '', dataDir }: Config['database']): string {
  * Uses the local address. Through a proxy, the first user needs the setup token, so the body has it if a proxy is
  * trusted.
  */
-function firstSteps (url: string, { auth, config }: FastifyInstance): string[] {
-  const { token } = auth.setup
+function firstSteps (url: string, { setup, config }: FastifyInstance): string[] {
+  const { token } = setup
   const user = {
     name: 'Ada',
     email: 'ada@example.com',

@@ -21,8 +21,8 @@ t.test('a revocation on one node takes effect on the other', {
   const nodes = await startNodes(t, redis, 2, { adapt: config => { config.webhooks.pollMs = 60_000 } })
   const [one, two] = nodes
   await acquainted(nodes)
-  two.app.credentialWatch.close()
-  two.app.auth.keys.close()
+  two.app.revocation.close()
+  two.app.signingKeys.close()
   const root = await person(one.app, 'super_admin')
   const revoked = { code: 4403, reason: 'CREDENTIAL_REVOKED' }
   const connect = async (token: string, applicationId?: string): Promise<Client[]> =>
@@ -56,7 +56,7 @@ t.test('a revocation on one node takes effect on the other', {
   await t.test('an application with its tokens and sockets', async t => {
     const { body: application } = await root.post('/api/applications', { name: 'Short-lived' })
     const token =
-      one.app.auth.tokens.mint({
+      one.app.tokens.mint({
         subject: 's', applicationId: application.id, permissions: ['admin'], environment: undefined,
         expiresInS: undefined
       }).token
@@ -92,9 +92,9 @@ t.test('a revocation on one node takes effect on the other', {
   await t.test('a signing key', async t => {
     const shop = await tenant(one.app)
     const sockets = await connect(shop.token())
-    const keyId = one.app.auth.keys.active?.id as string
+    const keyId = one.app.signingKeys.active?.id as string
     t.equal((await root.post(`/api/admin/keys/${keyId}/revoke`)).status, 200)
     for (const socket of sockets) t.match(await socket.closed, revoked)
-    t.not(two.app.auth.keys.active?.id, keyId, 'the other node signs with another key')
+    t.not(two.app.signingKeys.active?.id, keyId, 'the other node signs with another key')
   })
 })

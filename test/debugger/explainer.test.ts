@@ -379,7 +379,7 @@ await t.test('a token is explained by its permissions and its subscriptions', as
     cause: 'CREDENTIAL_INVALID', message: /expired/
   })
   const pinned =
-    app.auth.tokens.mint({
+    app.tokens.mint({
       subject: 'pinned', applicationId: shop.applicationId, permissions: ['subscribe'], environment: 'staging',
       expiresInS: undefined
     }).token

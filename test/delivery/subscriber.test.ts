@@ -96,7 +96,7 @@ const options: SubscribeOptions = {
 }
 
 async function collectorOf (shop: Tenant): Promise<Collector> {
-  return new Collector(shop.scope, await app.auth.authenticator.authenticate(`Bearer ${shop.token()}`))
+  return new Collector(shop.scope, await app.authenticator.authenticate(`Bearer ${shop.token()}`))
 }
 
 const reports: FlushReport[] = []

@@ -49,7 +49,7 @@ t.test('a node whose clock is ahead drops no events and ends no session', async 
   t.teardown(() => { Date.now = real })
   Date.now = () => real() + days
   await app.retention.sweep()
-  await app.auth.sessions.create(other.id, { address: undefined, userAgent: undefined })
+  await app.sessions.create(other.id, { address: undefined, userAgent: undefined })
   Date.now = real
   t.equal((await app.pool.query('select 1 from events where topic = $1', [topic])).rowCount, 1)
   t.equal((await ada.get('/api/applications')).status, 200)

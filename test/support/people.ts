@@ -24,7 +24,7 @@ export async function person (app: FastifyInstance, ...roles: RoleOf[]) {
       application_id: applicationId
     }).execute()
   }
-  const { token } = await app.auth.sessions.create(id, { address: '127.0.0.1', userAgent: 'tests' })
+  const { token } = await app.sessions.create(id, { address: '127.0.0.1', userAgent: 'tests' })
   return { id, email, token, ...requests(app, token) }
 }
 export type Person = Awaited<ReturnType<typeof person>>

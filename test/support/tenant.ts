@@ -15,7 +15,7 @@ export async function tenant (
     .execute()
 
   function token (granted = permissions, options: { subject?: string, expiresInS?: number } = {}): string {
-    return app.auth.tokens.mint({
+    return app.tokens.mint({
       subject: options.subject ?? 'tester',
       applicationId,
       permissions: granted,

@@ -69,7 +69,7 @@ await t.test('a shutdown releases unsent deliveries and aborts slow requests', a
         url: path,
         headers: {
           authorization: `Bearer ${
-            second.app.auth.tokens.mint({
+            second.app.tokens.mint({
               subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined,
               expiresInS: undefined
             }).token

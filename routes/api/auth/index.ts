@@ -29,7 +29,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
         'Returns whether the platform still has no super_admin. If so, create one with `POST /api/auth/setup`.',
       response: { 200: ref(SetupStatus, 'The setup status.'), ...refusals() }
     }
-  }, async () => ({ setupRequired: await app.auth.setup.isRequired() }))
+  }, async () => ({ setupRequired: await app.setup.isRequired() }))
 
   app.post('/setup', {
     config: { permission: 'public', rateLimit: loginLimit },
@@ -44,13 +44,13 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 201: ref(LoginAnswer), ...refusals(400, 403, 413, 415) }
     }
   }, async (request, reply) => {
-    const user = await app.auth.setup.run(request.body, {
+    const user = await app.setup.run(request.body, {
       socketAddress: request.raw.socket.remoteAddress,
       httpVersion: request.raw.httpVersion,
       headers: request.headers,
       origin: request.origin
     })
-    return reply.code(201).send(await app.auth.login.enterFirst(user, request.origin))
+    return reply.code(201).send(await app.login.enterFirst(user, request.origin))
   })
 
   app.post('/login', {
@@ -67,7 +67,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(Login),
       response: { 200: ref(LoginOutcome, 'A session, or a challenge for a code.'), ...refusals(400, 401, 413, 415) }
     }
-  }, async (request) => app.auth.login.login(request.body, request.origin))
+  }, async (request) => app.login.login(request.body, request.origin))
 
   app.post('/mfa/verify', {
     config: { permission: 'public', rateLimit: loginLimit },
@@ -81,7 +81,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(MfaVerify),
       response: { 200: ref(LoginAnswer), ...refusals(400, 401, 413, 415) }
     }
-  }, async (request) => app.auth.login.verifyCode(request.body, request.origin))
+  }, async (request) => app.login.verifyCode(request.body, request.origin))
 
   app.post('/forgot-password', {
     config: { permission: 'public', rateLimit: loginLimit },
@@ -154,7 +154,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Returns the sessions of the calling user, last used first. A token has no sessions.',
       response: { 200: Type.Array(ref(SessionInfo), { description: 'The open sessions.' }), ...refusals(401, 403) }
     }
-  }, async (request) => app.auth.ownSessions.list(request.principal))
+  }, async (request) => app.account.sessions(request.principal))
 
   app.delete('/sessions/:id', {
     config: { permission: 'authenticated' },
@@ -167,7 +167,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'The session has ended.' }, ...refusals(400, 401, 404) }
     }
   }, async (request, reply) => {
-    await app.auth.ownSessions.end(request.principal, request.params.id, request.origin)
+    await app.account.endSession(request.principal, request.params.id, request.origin)
     return reply.code(204).send(null)
   })
 
@@ -183,7 +183,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'The session has ended.' }, ...refusals(401, 403) }
     }
   }, async (request, reply) => {
-    await app.auth.ownSessions.logout(request.principal, request.origin)
+    await app.account.logout(request.principal, request.origin)
     return reply.code(204).send(null)
   })
 
@@ -197,6 +197,6 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
         'Returns the user and roles of a session, or the subject and application of a token, with their permissions.',
       response: { 200: ref(Me, 'The caller.'), ...refusals(401) }
     }
-  }, async (request) => app.auth.toMe(request.principal))
+  }, async (request) => app.account.me(request.principal))
 }
 export default auth

@@ -103,7 +103,7 @@ for (const { name, connect } of transports) {
 
 await t.test('a user sees and ends only their own sessions', async t => {
   const [ada, eve] = [await person(app, 'viewer'), await person(app, 'super_admin')]
-  const other = await app.auth.sessions.create(ada.id, { address: '203.0.113.7', userAgent: 'phone' })
+  const other = await app.sessions.create(ada.id, { address: '203.0.113.7', userAgent: 'phone' })
   const list = await ada.get('/api/auth/sessions')
   t.same(
     list.body.map(({ current, userAgent }: { current: boolean, userAgent: string }) =>

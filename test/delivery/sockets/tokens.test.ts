@@ -86,7 +86,7 @@ for (const { name, connect } of transports) {
       }).execute()
       const [one, two] = await Promise.all(
         [1, 2].map(() =>
-          app.auth.sessions.create(user?.id ?? '', { address: undefined, userAgent: undefined } as never)
+          app.sessions.create(user?.id ?? '', { address: undefined, userAgent: undefined } as never)
         )
       )
       const options = { applicationId: shop.applicationId }
@@ -108,11 +108,11 @@ for (const { name, connect } of transports) {
 
     await t.test('a revoked key closes the sockets of its tokens at once, and only theirs', async t => {
       const old = await connect(url, { token: shop.token() })
-      const revoked = app.auth.keys.active?.id ?? ''
+      const revoked = app.signingKeys.active?.id ?? ''
       await app.db.updateTable('signing_keys').set({
         active: false, deactivated_at: Date.now(), revoked_at: Date.now()
       }).where('id', '=', revoked).execute()
-      await app.auth.keys.ensure()
+      await app.signingKeys.ensure()
       t.match(await old.closed, { code: 4403, reason: 'CREDENTIAL_REVOKED' })
       const fresh = await connect(url, { token: shop.token() })
       t.match(await fresh.request('subscribe', { topic: 'ending.*' }), { ok: true })

@@ -116,7 +116,7 @@ async function sessionOf (
       application_id: applicationId
     }).execute()
   }
-  return (await app.auth.sessions.create(id, { address: undefined, userAgent: undefined })).token
+  return (await app.sessions.create(id, { address: undefined, userAgent: undefined })).token
 }
 
 async function ask ({ method, url, isStream }: typeof operations[number], headers: Record<string, string>) {

@@ -388,7 +388,7 @@ await t.test('a user with roles for another application only finds nothing', asy
     "insert into role_assignments (user_id, role_id, application_id) values ('usr_other', 'role_admin', $1)",
     [stranger.applicationId]
   )
-  const { token } = await app.auth.sessions.create('usr_other', { address: '127.0.0.1', userAgent: undefined })
+  const { token } = await app.sessions.create('usr_other', { address: '127.0.0.1', userAgent: undefined })
   for (const operation of operations) {
     if (operation.name === 'POST /api/auth/logout') continue
     for (const applicationId of [undefined, stranger.applicationId, victim.applicationId]) {
@@ -445,7 +445,7 @@ await t.test('another environment of the same application is isolated as well', 
     const said = `${victim.applicationId} ${tellsOfWebhooks.has(operation.name) ? webhook['id'] as string : ''}`
     t.equal(leak(operation, answer.text, said), undefined, `${operation.name} reveals nothing of development`)
     const pinned =
-      app.auth.tokens.mint({
+      app.tokens.mint({
         subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'staging',
         expiresInS: undefined
       }).token
@@ -461,7 +461,7 @@ const isShared = ({ name, url }: Asked) =>
 
 await t.test('a pinned token finds and changes nothing of another environment, on any route', async t => {
   const pinned =
-    app.auth.tokens.mint({
+    app.tokens.mint({
       subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'production',
       expiresInS: undefined
     }).token

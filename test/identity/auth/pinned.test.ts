@@ -14,7 +14,7 @@ const shop = await tenant(app)
 const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
   body?.code === undefined ? String(status) : `${status} ${body.code}`
 const tokenOf = (permissions: string[], environment?: Environment) =>
-  app.auth.tokens.mint({
+  app.tokens.mint({
     subject: 'tester', applicationId: shop.applicationId, permissions, environment, expiresInS: undefined
   }).token
 const asking = (permissions: string[], environment?: Environment) =>

@@ -19,7 +19,7 @@ function forged (header: unknown, claims: unknown, secret: Buffer | string): str
 }
 
 function activeKey (app: FastifyInstance) {
-  const key = app.auth.keys.active
+  const key = app.signingKeys.active
   if (key === undefined) throw new Error('no key')
   return key
 }
@@ -152,7 +152,7 @@ t.test('times may have a fraction, audiences may be lists of one, and a refusal 
     })
   }
   t.equal(
-    (await app.auth.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'in whole milliseconds'
+    (await app.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'in whole milliseconds'
   )
   t.equal(await overSocketIo(signed({ exp, aud: [applicationId] })), 'welcome')
   t.match(await overWs(signed({ exp, aud: [applicationId] })), '"authenticated"')
@@ -207,7 +207,7 @@ t.test('a token of a deleted application is 401, cached or not', async t => {
 t.test('a cached token is verified synchronously, until it expires or its key is revoked', async t => {
   const { app } = await build(t)
   const { applicationId } = await tenant(app)
-  const { tokens, keys } = app.auth
+  const { tokens, signingKeys: keys } = app
   const mint = (expiresInS: number) =>
     tokens.mint({ subject: 'me', applicationId, permissions: ['client'], environment: 'staging', expiresInS }).token
 
@@ -246,7 +246,7 @@ t.test('a token that would be too long to verify is not issued', async t => {
   const permissions = Array.from({ length: 100 }, (_, i) => `subscribe:${'long'.repeat(20)}.${i}`)
   t.equal(
     await codeOf(() =>
-      app.auth.tokens.mint({ subject: 'me', applicationId, permissions, environment: undefined, expiresInS: 60 })
+      app.tokens.mint({ subject: 'me', applicationId, permissions, environment: undefined, expiresInS: 60 })
     ),
     'VALIDATION_FAILED'
   )

@@ -215,7 +215,7 @@ await t.test('no response about an event reveals whether a filter matched it', a
   t.match(hot.find(({ topic }) => topic === 'pay.made'), { fanoutLatencyP95: null })
 
   const pinned =
-    app.auth.tokens.mint({
+    app.tokens.mint({
       subject: 'pinned', applicationId: bank.applicationId, permissions: ['admin'], environment: 'development',
       expiresInS: undefined
     }).token

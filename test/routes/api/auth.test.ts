@@ -30,7 +30,7 @@ t.test('setup creates the first super_admin, once', async t => {
   const again = await post(app, '/api/auth/setup', { ...ada, email: 'eve@example.com' })
   t.equal(again.statusCode, 403)
   t.match(again.json(), { error: 'ForbiddenError', code: 'SETUP_DONE' })
-  t.equal(app.auth.setup.token, undefined)
+  t.equal(app.setup.token, undefined)
   const me = await app.inject({ url: '/api/auth/me', headers: { authorization: answer.json().sessionToken } })
   t.match(me.json(), {
     kind: 'session', user: { email: 'Ada@example.com' }, roles: [{ name: 'super_admin', applicationId: null }]
@@ -69,11 +69,11 @@ t.test('setup from another machine requires the token that is printed at start',
     refused,
     'a page in a local browser'
   )
-  for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) {
+  for (const setupToken of ['', 'x', `${app.setup.token}x`]) {
     t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused)
   }
   t.equal(
-    (await attempt({ ...ada, setupToken: app.auth.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201
+    (await attempt({ ...ada, setupToken: app.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201
   )
 })
 
@@ -104,7 +104,7 @@ t.test('setup behind a configured proxy requires the token', async t => {
         string
       >[]
     ) t.equal((await post(app, '/api/auth/setup', ada, { headers })).statusCode, 403)
-    t.equal((await post(app, '/api/auth/setup', { ...ada, setupToken: app.auth.setup.token })).statusCode, 201)
+    t.equal((await post(app, '/api/auth/setup', { ...ada, setupToken: app.setup.token })).statusCode, 201)
   }
 })
 
@@ -146,7 +146,7 @@ t.test('a session logs in, authenticates in all three forms, and logs out', asyn
     t.notMatch(me.body, /sess_|argon2/)
   }
   const ended: string[] = []
-  app.auth.sessions.onEnded(key => ended.push(key))
+  app.sessions.onEnded(key => ended.push(key))
   t.equal(
     (await post(app, '/api/auth/logout', undefined, { headers: { authorization: sessionToken } })).statusCode, 204
   )

@@ -263,7 +263,7 @@ await t.test('promotion without a snapshot takes one, from any home environment'
     'the mapping never ran there'
   )
   const pinned =
-    app.auth.tokens.mint({
+    app.tokens.mint({
       subject: 'x', applicationId: shop.applicationId, permissions: ['admin'], environment: 'staging',
       expiresInS: undefined
     }).token

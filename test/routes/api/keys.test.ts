@@ -86,7 +86,7 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
         }
       }
       t.equal(await me(`${encoded({ alg: 'none', kid: created.body.keyId })}.${encoded(claims())}.`), 401)
-      const own = app.auth.keys.active?.signing as string
+      const own = app.signingKeys.active?.signing as string
       const forged = (header: object, payload: object) => {
         const input = `${encoded({ alg: algorithm, typ: 'JWT', kid: created.body.keyId, ...header })}.${
           encoded(payload)
@@ -150,7 +150,7 @@ await t.test('rotate: another key signs, and existing tokens stay valid', async 
   t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/rotate`)), '409 SIGNING_KEY_INACTIVE')
   t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/deactivate`)), '200', 'deactivated again')
   t.ok((await jwks()).text.includes(old.keyId), 'a key with valid tokens is in the key set')
-  await eventually(() => otherNode.auth.keys.active?.id === body.keyId)
+  await eventually(() => otherNode.signingKeys.active?.id === body.keyId)
 })
 
 await t.test('one key is always active, also after concurrent deactivations', async t => {
@@ -166,7 +166,7 @@ await t.test('one key is always active, also after concurrent deactivations', as
   t.equal(answers.filter(answer => outcome(answer) === '409 LAST_SIGNING_KEY').length, 1)
   const [last = '', ...others] = await active()
   t.same(others, [])
-  await app.auth.keys.refresh()
+  await app.signingKeys.refresh()
   const token = shop.token(['client'])
   t.equal((await root.post(`/api/admin/keys/${last}/revoke`)).status, 200)
   t.equal((await active()).length, 1, 'a replacement is created for the last one')

@@ -138,7 +138,7 @@ await t.test('the migration keeps accounts with equal canonical addresses apart'
       values ('usr_old', 'OLD@example.com', 'x', 'x', 9, 0)`
   )
   t.equal(
-    (await app.auth.users.findByEmail('old@example.com'))?.user.id, 'usr_old',
+    (await app.users.findByEmail('old@example.com'))?.user.id, 'usr_old',
     'a node of the previous version stores one as well'
   )
 })

@@ -75,7 +75,7 @@ await t.test('a session sees what its roles reach; a client token sees nothing',
     [shop.applicationId]
   )
   const session = async (userId: string) =>
-    (await app.auth.sessions.create(userId, { address: undefined, userAgent: undefined })).token
+    (await app.sessions.create(userId, { address: undefined, userAgent: undefined })).token
   const topics = async (userId: string, headers = {}) =>
     (await app.inject({
       method: 'GET', url: '/api/metrics/hot-topics', headers: { authorization: await session(userId), ...headers }

@@ -86,7 +86,7 @@ await t.test('users are listed in pages', async t => {
 
 await t.test('users change their password, administrators change those of others, and sessions end', async t => {
   const ada = await person(app, 'viewer')
-  const other = await app.auth.sessions.create(ada.id, { address: undefined, userAgent: undefined })
+  const other = await app.sessions.create(ada.id, { address: undefined, userAgent: undefined })
   const url = `/api/users/${ada.id}/change-password`
   t.equal(outcome(await ada.post(url, { newPassword: 'another long one' })), '403 PASSWORD_WRONG')
   t.equal(

@@ -163,7 +163,7 @@ await t.test('webhooks and deliveries of another application are 404', async t =
 
 await t.test('a token that is pinned to an environment has webhooks of that environment only', async t => {
   const token =
-    app.auth.tokens.mint({
+    app.tokens.mint({
       subject: 'pinned', applicationId: mine.applicationId, permissions: ['admin'], environment: 'staging',
       expiresInS: undefined
     }).token

@@ -37,7 +37,7 @@ t.test('a session issues a token with the requested claims', async t => {
   })
   t.equal(verdict.json().claims.exp * 1000, answer.json().expiresAt)
   const [header = ''] = answer.json().token.split('.')
-  t.match(JSON.parse(Buffer.from(header, 'base64url').toString()), { alg: 'HS256', kid: app.auth.keys.active?.id })
+  t.match(JSON.parse(Buffer.from(header, 'base64url').toString()), { alg: 'HS256', kid: app.signingKeys.active?.id })
 
   const plain = await mint(session)
   t.ok(Math.abs(plain.json().expiresAt - Date.now() - 3_600_000) < 5000, 'an hour by default')

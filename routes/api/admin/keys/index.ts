@@ -17,7 +17,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
         ...refusals(401, 403)
       }
     }
-  }, async (request) => app.auth.keyAdmin.list(request.principal))
+  }, async (request) => app.keyAdmin.list(request.principal))
 
   app.post('/', {
     config: { permission: 'keys:create' },
@@ -36,7 +36,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.auth.keyAdmin.create(request.principal, request.body, request.origin)
+    return app.keyAdmin.create(request.principal, request.body, request.origin)
   })
 
   app.post('/:id/deactivate', {
@@ -51,7 +51,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       params: KeyPath,
       response: { 200: ref(SigningKeyInfo, 'The key.'), ...refusals(400, 401, 403, 404, 409) }
     }
-  }, async (request) => app.auth.keyAdmin.deactivate(request.principal, request.params.id, request.origin))
+  }, async (request) => app.keyAdmin.deactivate(request.principal, request.params.id, request.origin))
 
   app.post('/:id/rotate', {
     config: { permission: 'keys:update' },
@@ -65,7 +65,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.auth.keyAdmin.rotate(request.principal, request.params.id, request.origin)
+    return app.keyAdmin.rotate(request.principal, request.params.id, request.origin)
   })
 
   app.post('/:id/revoke', {
@@ -82,6 +82,6 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
         200: ref(SigningKeyInfo, 'The revoked key. It is no longer listed.'), ...refusals(400, 401, 403, 404)
       }
     }
-  }, async (request) => app.auth.keyAdmin.revoke(request.principal, request.params.id, request.origin))
+  }, async (request) => app.keyAdmin.revoke(request.principal, request.params.id, request.origin))
 }
 export default keys

@@ -4,17 +4,22 @@ import { ForbiddenError, NotFoundError } from '../../errors.ts'
 import type { Principal, SessionPrincipal } from '../access/principal.ts'
 import type { Sessions } from './sessions.ts'
 
-export type OwnSessions = ReturnType<typeof createOwnSessions>
+export type Account = ReturnType<typeof createAccount>
 
-/** Lists and ends a user's own sessions. A token has none: it is valid until it expires or its key is revoked. */
-export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
+/**
+ * Describes a principal to itself, and lists and ends the sessions of its user. A token has no sessions: it is valid
+ * until it expires or its key is revoked.
+ */
+export function createAccount ({ sessions }: { sessions: Sessions }) {
   return {
+    me: toMe,
+
     /** Ends the session of the request. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
     async logout (principal: Principal, by: Origin): Promise<void> {
       await sessions.end(sessionOf(principal), by)
     },
 
-    async list (principal: Principal): Promise<SessionInfo[]> {
+    async sessions (principal: Principal): Promise<SessionInfo[]> {
       const { userId, sessionKey } = sessionOf(principal)
       return await sessions.list(userId, sessionKey)
     },
@@ -23,7 +28,7 @@ export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
      * Ends a session of the user, by its id. Throws NotFoundError `SESSION_NOT_FOUND`, also for another user's session
      * and for a token.
      */
-    async end (principal: Principal, id: string, by: Origin): Promise<void> {
+    async endSession (principal: Principal, id: string, by: Origin): Promise<void> {
       if (principal.kind === 'token') throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
       await sessions.endOne(sessionOf(principal).userId, id, by)
     }
@@ -37,8 +42,7 @@ function sessionOf (principal: Principal): SessionPrincipal {
   )
 }
 
-/** Describes a principal to themselves. */
-export function toMe (principal: Principal): Me {
+function toMe (principal: Principal): Me {
   const { kind, expiresAt } = principal
   if (principal.kind === 'token') {
     const { subject, applicationId, environment, permissions } = principal

@@ -1,0 +1,58 @@
+import fp from 'fastify-plugin'
+import { adopt } from '../src/delivery/sockets/refresh.ts'
+import { Revocation } from '../src/identity/auth/revocation.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    revocation: Revocation
+  }
+}
+
+/**
+ * Connects the ends of credentials, roles and applications with everything that outlives a request: sockets, trace
+ * streams, caches and readers. `signingKeys` and `applications` also report changes of other nodes; sessions and roles
+ * are announced here.
+ */
+export default fp(async (app) => {
+  const { applications, connections, invalidations, sessions, signingKeys } = app
+  const { debugger: { streams }, databaseSources: { supervisor }, eventWriter, socketListeners, webhooks } = app
+  const revocation = new Revocation({ applications: app.applicationCache, keys: signingKeys, sessions, log: app.log })
+  revocation.follow({ all: connections.all, closeWhere: connections.closeWhere, adopt })
+  revocation.follow({
+    all: () => streams.all(),
+    closeWhere: (isMeant, reason) => streams.closeWhere(isMeant, reason),
+    adopt: (stream, now) => streams.adopt(stream, now)
+  })
+  app.decorate('revocation', revocation)
+
+  sessions.onEnded(key => {
+    revocation.endSession(key)
+    invalidations.announce('session', key)
+  })
+  invalidations.on('session', key => revocation.endSession(key))
+
+  sessions.onGrantsChanged(() => {
+    void revocation.check()
+    invalidations.announce('grants')
+  })
+  invalidations.on('grants', () => revocation.check())
+
+  signingKeys.onRevoked(keyId => revocation.endKey(keyId))
+
+  applications.onDeleted(id => {
+    revocation.endApplication(id)
+    eventWriter.forgetApplication(id)
+    webhooks.dispatcher.applicationDeleted(id)
+    socketListeners.refresh(id).catch(() => {})
+    supervisor.look()
+  })
+
+  app.addHook('onReady', async () => revocation.start())
+  app.addHook('preClose', async () => revocation.close())
+}, {
+  name: 'revocation',
+  dependencies: [
+    'credentials', 'database-sources', 'debugger', 'delivery', 'events', 'invalidations', 'signing-keys', 'tenancy',
+    'webhook-routing', 'webhooks'
+  ]
+})
