@@ -13,7 +13,7 @@ import { eventually } from '../../support/waiting.ts'
  * one below and pass its ids to the path parameters of its section.
  */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 interface Operation {
   parameters?: { in: string, name: string, example?: unknown, schema: Schema }[]
