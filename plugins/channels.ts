@@ -14,7 +14,6 @@ import { createSocketEvents } from '../src/channels/socket-events.ts'
 import type { Listeners } from '../src/delivery/listeners.ts'
 import type { ConnectionsObserver } from '../src/delivery/sockets/connections.ts'
 import { HeldBytes } from '../src/foundation/limits/held-bytes.ts'
-import type { SocketRequest } from '../src/delivery/sockets/protocol.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,7 +29,7 @@ declare module 'fastify' {
       /** Must be called for every connection. */
       observer: ConnectionsObserver
       /** The channel requests of the socket protocol, by name. */
-      requests: Record<string, SocketRequest>
+      requests: ReturnType<typeof channelRequests>
     }
   }
 }

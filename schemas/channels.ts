@@ -11,33 +11,19 @@ export const ChannelName = Type.String({
   description: 'Printable characters. `doc:<service>:<id>` is the channel of the clients that view a document.',
   examples: ['chat:room1']
 })
-const EventName = Type.String({
+export const EventName = Type.String({
   minLength: 1, maxLength: 100, pattern: printable,
   description: 'The kind of message. Clients choose the names.', examples: ['typing']
 })
-const SocketId = Type.String({ minLength: 1, maxLength: 64, examples: ['conn_b3F0aGVyY29ubjEx'] })
-const Data = Type.Unknown({ description: 'Any JSON of at most 256 KiB and 64 levels.', examples: [{ draft: true }] })
-const State = Type.Unknown({ description: 'Any JSON of at most 4 KiB.', examples: [{ status: 'away' }] })
+export const SocketId = Type.String({
+  minLength: 1, maxLength: 64, description: 'The id of a connection.', examples: ['conn_b3F0aGVyY29ubjEx']
+})
+export const Data = Type.Unknown({
+  description: 'Any JSON of at most 256 KiB and 64 levels.', examples: [{ draft: true }]
+})
+export const State = Type.Unknown({ description: 'Any JSON of at most 4 KiB.', examples: [{ status: 'away' }] })
 
 export const stateBytesMax = 4096
-
-/* The fields of the socket requests, the same over Socket.IO and `/ws`. */
-export const JoinRequest = Type.Object({
-  channel: ChannelName, state: Type.Optional(State), previousSocketId: Type.Optional(SocketId)
-}, { additionalProperties: false })
-export type JoinRequest = Static<typeof JoinRequest>
-export const LeaveRequest = Type.Object({ channel: ChannelName }, { additionalProperties: false })
-export type LeaveRequest = Static<typeof LeaveRequest>
-export const PublishRequest = Type.Object({ channel: ChannelName, event: EventName, data: Data }, {
-  additionalProperties: false
-})
-export type PublishRequest = Static<typeof PublishRequest>
-export const DirectRequest = Type.Object({ socketId: SocketId, event: EventName, data: Data }, {
-  additionalProperties: false
-})
-export type DirectRequest = Static<typeof DirectRequest>
-export const PresenceRequest = Type.Object({ channel: ChannelName, state: State }, { additionalProperties: false })
-export type PresenceRequest = Static<typeof PresenceRequest>
 
 export const ChannelMember = Type.Object({
   socketId: Type.String({
@@ -79,9 +65,3 @@ export const BroadcastAnswer = Type.Object({
 export type BroadcastAnswer = Static<typeof BroadcastAnswer>
 
 export const ChannelPath = Type.Object({ channel: ChannelName })
-
-export const Sender = Type.Object({ socketId: Nullable(Type.String()), userId: Type.String() })
-/** The sender of a message. `socketId` is null for a message sent by REST. */
-export type Sender = Static<typeof Sender>
-
-export type PresenceAction = 'join' | 'leave' | 'update'

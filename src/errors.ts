@@ -1,3 +1,5 @@
+import type { ErrorBody } from '../schemas/common.ts'
+
 /**
  * Every error code that the API can return. Codes are stable. Each sentence documents its code: docs/ERRORS.md is
  * generated from this table.
@@ -137,7 +139,7 @@ export abstract class PublicError extends Error {
   }
 
   /** Returns the wire form, which REST and sockets share. */
-  toBody () {
+  toBody (): ErrorBody {
     return { error: this.name, message: this.message, code: this.code, ...(this.details && { details: this.details }) }
   }
 }
@@ -168,7 +170,7 @@ abstract class PassingError extends PublicError {
     this.retryAfterMs = options.retryAfterMs
   }
 
-  override toBody () {
+  override toBody (): ErrorBody {
     return { ...super.toBody(), ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }) }
   }
 }

@@ -1,4 +1,5 @@
-import type { ChannelMember, PresenceAction } from '../../schemas/channels.ts'
+import type { JoinAnswer, PresenceAction } from '../../schemas/channel-requests.ts'
+import type { ChannelMember } from '../../schemas/channels.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import { PreparedAnswer } from '../delivery/sockets/prepared-answer.ts'
@@ -35,7 +36,7 @@ export class Channel {
   readonly #away = new Set<Member>()
   /** Number of connected members by other node. */
   readonly #connectedAt = new Map<string, number>()
-  #joined: PreparedAnswer | undefined
+  #joined: PreparedAnswer<JoinAnswer> | undefined
 
   constructor (scope: Scope, name: string) {
     this.scope = scope
@@ -59,7 +60,7 @@ export class Channel {
   }
 
   /** The answer to `join`: the name and the members. Cached until a member or a state changes. */
-  get joined (): PreparedAnswer {
+  get joined (): PreparedAnswer<JoinAnswer> {
     this.#joined ??= joinedAnswer(this)
     return this.#joined
   }
@@ -128,7 +129,7 @@ export class Channel {
 const joinedMembersMax = 1000
 const joinedLengthMax = 512 * 1024
 
-function joinedAnswer ({ name, members }: Channel): PreparedAnswer {
+function joinedAnswer ({ name, members }: Channel): PreparedAnswer<JoinAnswer> {
   const texts: string[] = []
   let length = 0
   for (const member of members.values()) {
@@ -137,8 +138,11 @@ function joinedAnswer ({ name, members }: Channel): PreparedAnswer {
     if (texts.length >= joinedMembersMax || length > joinedLengthMax) break
     texts.push(text)
   }
-  const more = texts.length < members.size ? `,"truncated":true,"memberCount":${members.size}` : ''
-  return new PreparedAnswer(`"channel":${JSON.stringify(name)},"members":[${texts.join()}]${more}`)
+  return new PreparedAnswer<JoinAnswer>({
+    channel: JSON.stringify(name),
+    members: `[${texts.join()}]`,
+    ...(texts.length < members.size && { truncated: 'true', memberCount: String(members.size) })
+  })
 }
 
 export const toMember = ({ socketId, userId, joinedAt, state }: Member): ChannelMember => ({

@@ -1,5 +1,5 @@
 import type { SharedRecords } from '../cluster/shared-records.ts'
-import type { PresenceAction } from '../../schemas/channels.ts'
+import type { PresenceAction } from '../../schemas/channel-requests.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Channel, Member } from './channel.ts'
 

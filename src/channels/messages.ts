@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Broadcast, BroadcastAnswer, DirectRequest, PublishRequest, Sender } from '../../schemas/channels.ts'
+import type { DirectRequest, PublishRequest, Sender } from '../../schemas/channel-requests.ts'
+import type { Broadcast, BroadcastAnswer } from '../../schemas/channels.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { type Principal, subjectOf } from '../identity/access/principal.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'

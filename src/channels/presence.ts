@@ -1,6 +1,6 @@
 import type { GracePeriods } from '../identity/applications/grace-periods.ts'
+import type { ChannelResync } from '../../schemas/socket-messages.ts'
 import type { DeliveryLimits } from '../config/delivery-limits.ts'
-import type { ResyncReason } from '../delivery/subscriber.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import type { ConnectionsObserver } from '../delivery/sockets/connections.ts'
 import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
@@ -53,7 +53,7 @@ export class Presence implements ConnectionsObserver {
    * Makes the connection a member and answers with the members. A connection that is a member already gets the members
    * again; a new state is announced. Throws RateLimitError `CHANNEL_LIMIT`.
    */
-  join (connection: Connection, name: string, { state, previousSocketId }: Return, respond: Respond): void {
+  join (connection: Connection, name: string, { state, previousSocketId }: Return, respond: Respond<'join'>): void {
     const { directory, limits } = this.#options
     // Messages from before the answer are sent before it.
     connection.flush()
@@ -76,7 +76,7 @@ export class Presence implements ConnectionsObserver {
   }
 
   /** Throws ConflictError `NOT_A_MEMBER`. */
-  leave (connection: Connection, name: string, respond: Respond): void {
+  leave (connection: Connection, name: string, respond: Respond<'leave'>): void {
     const { channel, member } = this.#membership(connection, name)
     this.#options.directory.leave(connection, channel)
     this.#remove(channel, member)
@@ -86,7 +86,7 @@ export class Presence implements ConnectionsObserver {
   }
 
   /** Throws ConflictError `NOT_A_MEMBER`. */
-  update (connection: Connection, name: string, state: State, respond: Respond): void {
+  update (connection: Connection, name: string, state: State, respond: Respond<'presence'>): void {
     const { channel, member } = this.#membership(connection, name)
     this.#requireRoom(connection, state.text.length, member.state)
     this.#setState(channel, member, state)
@@ -313,6 +313,8 @@ function moveCount ({ connection, state }: Member, to: Connection | undefined): 
   if (connection !== undefined) connection.heldBytes -= bytes
   if (to !== undefined) to.heldBytes += bytes
 }
+
+type ResyncReason = Pick<ChannelResync, 'code' | 'message'>
 
 /** Optional fields of `join`: a new state, and the connection that the member had before. */
 interface Return { state: State | undefined, previousSocketId: string | undefined }

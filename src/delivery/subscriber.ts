@@ -1,8 +1,8 @@
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import type { SubscriptionResync } from '../../schemas/socket-messages.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Principal } from '../identity/access/principal.ts'
-import type { LabelsOf } from '../foundation/observability/metric-labels.ts'
 import type { Filter } from './matching/filter.ts'
 
 /**
@@ -84,4 +84,4 @@ export interface Span { epoch: string, after: number, until?: number }
 export type EndReason = 'UNSUBSCRIBED' | 'DISCONNECTED' | (string & {})
 
 /** The reason why a subscription could not continue without a gap. */
-export interface ResyncReason { code: LabelsOf<'realtime_resyncs_total'>['code'], message: string }
+export type ResyncReason = Pick<SubscriptionResync, 'code' | 'message'>

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { HandshakeAuth } from '../../../schemas/socket-messages.ts'
 import { credentialFromHeaders, type Authenticator } from '../../identity/auth/authenticator.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import type { RefusalLimit } from '../../identity/auth/refusal-limit.ts'
@@ -11,12 +12,8 @@ import type { Connections } from './connections.ts'
 import { Pace, type PacedClient } from '../../foundation/limits/pace.ts'
 import type { Transport } from './transport.ts'
 
-/** Fields that a client may send when it connects. They take precedence over its headers. */
-export interface Greeting {
-  token?: unknown
-  applicationId?: unknown
-  environment?: unknown
-}
+/** Fields that a client may send when it connects, of any type. They take precedence over its headers. */
+export type Greeting = { readonly [Field in keyof HandshakeAuth]?: unknown }
 
 export interface HandshakeOptions {
   authenticator: Authenticator

@@ -1,34 +1,38 @@
-import type { Static, TSchema } from '@sinclair/typebox'
+import {
+  socketRequests, type AnswerFields, type RequestFields, type RequestName
+} from '../../../schemas/socket-protocol.ts'
 import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../../errors.ts'
 import { invalid } from '../../foundation/json.ts'
 import { exactValidator, toDetail } from '../../foundation/http/validation.ts'
 import { stringFormats } from '../../registry/json-schema/formats.ts'
 import type { Connection } from './connection.ts'
+import type { PreparedAnswer } from './prepared-answer.ts'
 
-/**
- * Sends the answer to a request, an object or a PreparedAnswer, in the turn in which it is called. Call it before
- * starting what the request starts.
- */
-export type Respond = (answer: object) => void
+/** Sends the answer to a request in the turn in which it is called. Call it before starting what the request starts. */
+export type Respond<N extends RequestName> = (answer: AnswerFields<N> | PreparedAnswer<AnswerFields<N>>) => void
 
-/** A request that a client can make. */
-export interface SocketRequest {
-  /** The type of the answering frame over `/ws`. Over Socket.IO, an acknowledgement answers. */
-  readonly answer: string
-  handle (connection: Connection, fields: unknown, respond: Respond): Promise<void> | void
+/** Encodes and sends the answer to any request: an object or a PreparedAnswer. */
+export type SendAnswer = (answer: object) => void
+
+/** The handling of one request of the protocol. */
+export interface SocketRequest<N extends RequestName> {
+  readonly name: N
+  handle (connection: Connection, fields: unknown, send: SendAnswer): Promise<void> | void
 }
 
+/** Some requests of the protocol, by name. */
+export type SocketRequests<N extends RequestName = RequestName> = { readonly [Name in N]: SocketRequest<Name> }
+
 /** Creates a request whose fields are validated first. Throws ValidationError that names the first wrong field. */
-export function socketRequest<T extends TSchema> (
-  answer: string,
-  schema: T,
-  handle: (connection: Connection, fields: Static<T>, respond: Respond) => Promise<void> | void
-): SocketRequest {
-  const validate = ajv.compile<Static<T>>(schema)
+export function socketRequest<N extends RequestName> (
+  name: N,
+  handle: (connection: Connection, fields: RequestFields<N>, respond: Respond<N>) => Promise<void> | void
+): SocketRequest<N> {
+  const validate = ajv.compile<RequestFields<N>>(socketRequests[name].fields)
   return {
-    answer,
-    handle (connection, fields, respond) {
-      if (validate(fields)) return handle(connection, fields, respond)
+    name,
+    handle (connection, fields, send) {
+      if (validate(fields)) return handle(connection, fields, send)
       const detail = toDetail(validate.errors ?? [])
       throw new ValidationError(
         'VALIDATION_FAILED',
@@ -59,7 +63,7 @@ const overloadedRetryS = 5
 const slowRetryMs = 1000
 
 export interface ProtocolOptions {
-  requests: Record<string, SocketRequest>
+  requests: SocketRequests
   /** Returns whether the server is short of memory. */
   isOverloaded: () => boolean
   logger: { error (fields: object, message: string): void }
@@ -70,20 +74,19 @@ export interface ProtocolOptions {
  * and encodes the answer.
  */
 export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOptions) {
-  const find = (name: string) => Object.hasOwn(requests, name) ? requests[name] : undefined
+  const isRequest = (name: string): name is RequestName => Object.hasOwn(requests, name)
   const names: readonly string[] = Object.keys(requests)
   return {
     /** The names of all requests. */
     names,
 
     /** Returns the type of the frame that answers a request. */
-    answerTo: (name: string): string => find(name)?.answer ?? name,
+    answerTo: (name: string): string => isRequest(name) ? socketRequests[name].frame : name,
 
     /** Handles one request. Rejects with a PublicError for any failure; the connection stays open. */
-    async handle (connection: Connection, name: string, fields: unknown, respond: Respond): Promise<void> {
+    async handle (connection: Connection, name: string, fields: unknown, send: SendAnswer): Promise<void> {
       try {
-        const request = find(name)
-        if (request === undefined) {
+        if (!isRequest(name)) {
           throw new ValidationError(
             'FRAME_INVALID',
             `Unknown request: ${String(name).slice(0, 100)}. Use one of ${names.join(', ')}`
@@ -101,7 +104,7 @@ export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOpti
           })
         }
         requireFewFields(fields)
-        await request.handle(connection, fields, respond)
+        await requests[name].handle(connection, fields, send)
       } catch (error) {
         const refusal = toPublicError(error)
         if (refusal.status === 500) {

@@ -2,7 +2,6 @@ import type { Authenticator } from '../../identity/auth/authenticator.ts'
 import { permissionsAt, reachesApplication } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { ForbiddenError } from '../../errors.ts'
-import { AuthRequest } from '../../../schemas/realtime.ts'
 import { PatternSubscription } from '../patterns/pattern-subscription.ts'
 import type { ResyncReason } from '../subscriber.ts'
 import type { Connection } from './connection.ts'
@@ -13,8 +12,8 @@ import { socketRequest, type SocketRequest } from './protocol.ts'
  * subscriptions that the fresh credential does not cover with `resync`. Removes uncovered topics from patterns and
  * lists them in the answer, which is sent once patterns include newly covered topics.
  */
-export const refreshRequest = (authenticator: Authenticator): SocketRequest =>
-  socketRequest('authenticated', AuthRequest, async (connection, { token }, respond) => {
+export const refreshRequest = (authenticator: Authenticator): SocketRequest<'auth'> =>
+  socketRequest('auth', async (connection, { token }, respond) => {
     const principal = await authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
     if (principal.id !== connection.principal.id || !reaches(principal, connection)) {
       throw new ForbiddenError(

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
+import type { ServerMessage, ServerMessageName } from '../../../schemas/socket-protocol.ts'
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
@@ -77,13 +78,13 @@ export class SocketIoTransport implements Transport {
     this.#queueFrames(encodeFrames(run, socketIoWrapping), onTaken)
   }
 
-  sendMessage (name: string, body: object): void {
+  sendMessage<N extends ServerMessageName>(name: N, body: ServerMessage<N>): void {
     this.#socket.emit(name, body)
   }
 
   close (reason: CloseReason): void {
     const { conn } = this.#socket
-    this.#socket.emit('closing', reason)
+    this.sendMessage('closing', reason)
     if (reason.reconnect) return closeLink(conn, reason, this.#closeTimeoutMs)
     this.#socket.disconnect(true)
     // Engine.IO waits until the client has read everything.

@@ -1,16 +1,15 @@
-import { SubscribeRequest, UnsubscribeRequest } from '../../../schemas/realtime.ts'
 import { isPattern, subscribePattern } from '../patterns/subscribe-pattern.ts'
 import { subscribe, type SubscribeOptions } from '../subscribe.ts'
-import { socketRequest, type SocketRequest } from './protocol.ts'
+import { socketRequest, type SocketRequests } from './protocol.ts'
 
 /** `subscribe` and `unsubscribe`. */
-export function subscriptionRequests (options: SubscribeOptions): Record<'subscribe' | 'unsubscribe', SocketRequest> {
+export function subscriptionRequests (options: SubscribeOptions): SocketRequests<'subscribe' | 'unsubscribe'> {
   return {
-    subscribe: socketRequest('subscribed', SubscribeRequest, async (connection, request, respond) => {
+    subscribe: socketRequest('subscribe', async (connection, request, respond) => {
       options.requireRoom(connection, undefined)
       await (isPattern(request.topic) ? subscribePattern : subscribe)(options, connection, request, respond)
     }),
-    unsubscribe: socketRequest('unsubscribed', UnsubscribeRequest, (connection, { subscriptionId }, respond) => {
+    unsubscribe: socketRequest('unsubscribe', (connection, { subscriptionId }, respond) => {
       connection.subscription(subscriptionId).end()
       // Messages and events queued earlier are sent before the answer.
       connection.flush()

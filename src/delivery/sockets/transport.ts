@@ -1,5 +1,6 @@
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { ReturnMode } from '../../../schemas/realtime.ts'
+import type { ServerMessage, ServerMessageName } from '../../../schemas/socket-protocol.ts'
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
 
 /** One event or one channel message on its way to one socket. */
@@ -29,8 +30,8 @@ export interface Transport {
   ending (subscriptionIds: readonly string[]): string
   /** Sends a run of events, in one write where the link allows it. Calls `onTaken` when the kernel has taken them. */
   sendEvents (run: readonly Delivery[], onTaken: () => void): void
-  /** Sends a message that is not an event: `resync`, `closing`. */
-  sendMessage (name: string, body: object): void
+  /** Sends a message that is not an event. */
+  sendMessage<N extends ServerMessageName>(name: N, body: ServerMessage<N>): void
   /** Closes with a reason. Cuts off a peer that does not answer in time. */
   close (reason: CloseReason): void
   /** Ends the link at once, without a close frame. */

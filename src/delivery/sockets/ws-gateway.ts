@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { WebSocket, type RawData } from 'ws'
+import type { Authenticated } from '../../../schemas/realtime.ts'
 import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../../errors.ts'
 import { requireExactNumbers } from '../../foundation/exact-numbers.ts'
 import { isPlainObject, parseJson } from '../../foundation/json.ts'
@@ -226,11 +227,10 @@ class WsClient implements PacedClient {
       this.#options.opened?.(this.#connection)
       limitMessages(this.#webSocket, this.#options.handshake.limits.frameBytesMax)
       this.#arrival = undefined
-      this.#send('authenticated', {
-        socketId: this.#connection.id,
-        ...identity.scope,
-        expiresAt: identity.principal.expiresAt
-      }, id)
+      const answer: Authenticated = {
+        socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt
+      }
+      this.#send('authenticated', answer, id)
     } catch (error) {
       this.#options.handshake.refused(error, this.#address)
       this.#refuse(error, id)

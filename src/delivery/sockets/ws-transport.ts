@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
+import type { ServerMessage, ServerMessageName } from '../../../schemas/socket-protocol.ts'
 import { randomId } from '../../foundation/ids.ts'
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -35,7 +36,7 @@ export class WsTransport implements Transport {
     if (this.#webSocket.readyState === this.#webSocket.OPEN) frames.write(this.#socket, run, onTaken)
   }
 
-  sendMessage (name: string, body: object): void {
+  sendMessage<N extends ServerMessageName>(name: N, body: ServerMessage<N>): void {
     this.send({ type: name, ...body })
   }
 

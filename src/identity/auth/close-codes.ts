@@ -1,3 +1,4 @@
+import type { Closing } from '../../../schemas/socket-messages.ts'
 import { RateLimitError, type PublicError } from '../../errors.ts'
 
 /**
@@ -35,7 +36,7 @@ export const closeCodes = {
    * Reconnect later.
    */
   RATE_LIMITED: { code: 4429, reason: 'RATE_LIMITED', reconnect: true }
-} as const
+} as const satisfies Record<string, Closing>
 
 export type CloseReason = typeof closeCodes[keyof typeof closeCodes]
 

@@ -1,8 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest } from '../../../schemas/channels.ts'
-import { AuthRequest, SubscribeRequest, UnsubscribeRequest } from '../../../schemas/realtime.ts'
+import { socketRequests } from '../../../schemas/socket-protocol.ts'
 import { errorCodes } from '../../../src/errors.ts'
 import { build, listen } from '../../support/build.ts'
 import { transports } from '../../support/clients.ts'
@@ -61,16 +60,9 @@ const value = (depth = 0): unknown =>
         )
       )
   )()
-const requests: Record<string, object> = {
-  subscribe: SubscribeRequest,
-  unsubscribe: UnsubscribeRequest,
-  auth: AuthRequest,
-  join: JoinRequest,
-  leave: LeaveRequest,
-  publish: PublishRequest,
-  direct: DirectRequest,
-  presence: PresenceRequest
-}
+const requests: Record<string, object> = Object.fromEntries(
+  Object.entries(socketRequests).map(([name, { fields }]) => [name, fields])
+)
 const names = [
   ...Object.keys(requests),
   'ping',
