@@ -53,7 +53,7 @@ export const ErrorBody = Type.Object({
     description: 'What was wrong, with the value.', examples: ['Topic not found: session.status']
   }),
   code: Type.String({ description: 'A stable code; see docs/ERRORS.md.', examples: ['TOPIC_NOT_FOUND'] }),
-  details: Type.Optional(Type.Array(ErrorDetail)),
+  details: Type.Optional(Type.Array(ErrorDetail, { description: 'The problems, each with its place.' })),
   retryAfterMs: Type.Optional(
     Type.Integer({
       minimum: 0, description: 'Milliseconds to wait before a retry. Absent if waiting does not help.', examples: [1000]

@@ -11,8 +11,8 @@ export const eventSources = ['database', 'sync', 'socket', 'api'] as const
 export type EventSource = typeof eventSources[number]
 
 export const RealtimeEvent = Type.Object({
-  id: Type.String({ examples: ['evt_b3F0aGVyZXZlbnQx'] }),
-  topic: Type.String({ examples: ['session.status'] }),
+  id: Type.String({ description: 'Identifies the event.', examples: ['evt_b3F0aGVyZXZlbnQx'] }),
+  topic: Type.String({ description: 'The topic of the event.', examples: ['session.status'] }),
   offset: Type.Integer({
     minimum: 1, description: "Position in the topic's log: 1, 2, 3, without gaps, in commit order.", examples: [42]
   }),
@@ -20,9 +20,11 @@ export const RealtimeEvent = Type.Object({
     description: 'Identifies one life of the log. Offsets of different epochs cannot be compared.',
     examples: ['k3J9sQ2x']
   }),
-  type: Enum('EventType', eventTypes, { examples: ['topic.event'] }),
-  source: Enum('EventSource', eventSources, { examples: ['api'] }),
-  applicationId: Type.String({ examples: ['app_abc123'] }),
+  type: Enum('EventType', eventTypes, { description: 'The kind of the event.', examples: ['topic.event'] }),
+  source: Enum('EventSource', eventSources, {
+    description: 'The origin of the event: a row change, a document, a socket, or a publisher.', examples: ['api']
+  }),
+  applicationId: Type.String({ description: 'The application of the event.', examples: ['app_abc123'] }),
   environment: EnvironmentName,
   timestamp: EpochMs('When the event was written.'),
   schemaVersion: Nullable(Type.Integer(), {

@@ -4,7 +4,7 @@ import { Enum, ErrorBody } from './common.ts'
 import { RealtimeEvent } from './events.ts'
 import { SubscriptionId } from './realtime.ts'
 
-/* Messages that the server sends over sockets without a request, and refusals. */
+/* Messages that the server sends over sockets without a request, and the handshake of Socket.IO. */
 
 const event = {
   id: 'evt_b3F0aGVyZXZlbnQx',
@@ -76,12 +76,14 @@ export const ChannelResync = Type.Object({
 })
 export type ChannelResync = Static<typeof ChannelResync>
 
+export const CloseReason = Enum('CloseReason', [
+  'SHUTTING_DOWN', 'TRY_AGAIN_LATER', 'UNAUTHENTICATED', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_REVOKED', 'SLOW_CONSUMER',
+  'APPLICATION_DELETED', 'RATE_LIMITED'
+], { description: 'The reason of the close.', examples: ['CREDENTIAL_EXPIRED'] })
+
 export const Closing = Type.Object({
   code: Type.Integer({ description: 'The close code, as over `/ws`.', examples: [4402] }),
-  reason: Enum('CloseReason', [
-    'SHUTTING_DOWN', 'TRY_AGAIN_LATER', 'UNAUTHENTICATED', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_REVOKED', 'SLOW_CONSUMER',
-    'APPLICATION_DELETED', 'RATE_LIMITED'
-  ], { description: 'The reason of the close.', examples: ['CREDENTIAL_EXPIRED'] }),
+  reason: CloseReason,
   reconnect: Type.Boolean({
     description: 'Whether the client may reconnect with the same credential.', examples: [false]
   })
@@ -91,21 +93,6 @@ export const Closing = Type.Object({
   examples: [{ code: 4402, reason: 'CREDENTIAL_EXPIRED', reconnect: false }]
 })
 export type Closing = Static<typeof Closing>
-
-/** An example of a refused request. */
-const refusal = {
-  error: 'NotFoundError', message: 'Topic not found: order.placed', code: 'TOPIC_NOT_FOUND'
-}
-
-export const Refusal = Type.Object({ ok: Type.Literal(false), ...ErrorBody.properties }, {
-  $id: 'Refusal',
-  description: 'A refused request.',
-  examples: [{ ok: false, ...refusal }]
-})
-
-export const ErrorFrame = Type.Object(ErrorBody.properties, {
-  $id: 'RefusedRequest', description: 'A refused request or frame.', examples: [refusal]
-})
 
 export const HandshakeAuth = Type.Object({
   token: Type.Optional(

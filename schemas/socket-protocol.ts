@@ -26,7 +26,9 @@ interface RequestSchemas {
 /** The requests of an authenticated client, by name. */
 export const socketRequests = {
   subscribe: {
-    fields: SubscribeRequest, answer: Type.Union([SubscribeAnswer, SubscribePatternAnswer]), frame: 'subscribed'
+    fields: SubscribeRequest,
+    answer: Type.Union([SubscribeAnswer, SubscribePatternAnswer], { description: 'The subscription has begun.' }),
+    frame: 'subscribed'
   },
   unsubscribe: { fields: UnsubscribeRequest, answer: UnsubscribeAnswer, frame: 'unsubscribed' },
   auth: { fields: AuthRequest, answer: AuthAnswer, frame: 'authenticated' },
@@ -46,7 +48,9 @@ export const serverMessages = {
   event: SocketEvent,
   message: ChannelMessage,
   presence: PresenceMessage,
-  resync: Type.Union([SubscriptionResync, ChannelResync]),
+  resync: Type.Union([SubscriptionResync, ChannelResync], {
+    description: 'A subscription, or a membership in a channel, has ended because messages would be missing.'
+  }),
   closing: Closing
 } as const satisfies Record<string, TSchema>
 

@@ -1,9 +1,11 @@
 import t from 'tap'
 import { eventSources, eventTypes, RealtimeEvent } from '../../schemas/events.ts'
-import { AuthRequest, returnModes, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'
+import { returnModes } from '../../schemas/realtime.ts'
+import { socketRequests } from '../../schemas/socket-protocol.ts'
 import { defaultDeliveryLimits } from '../../src/config/delivery-limits.ts'
+import { createAsyncApiDocument } from '../../src/delivery/asyncapi/document.ts'
 import { parseFilter } from '../../src/delivery/matching/filter.ts'
-import { closeCodes } from '../../src/identity/auth/close-codes.ts'
+import { closeCodes, closeDescriptions } from '../../src/identity/auth/close-codes.ts'
 import { build } from '../support/build.ts'
 import { read } from '../support/repository.ts'
 import { generatedPart, table } from './generated.ts'
@@ -13,11 +15,14 @@ const text = read('docs/PROTOCOL.md')
 t.test('docs/PROTOCOL.md has every close code', async t => {
   const rows = Object.values(closeCodes).map((
     { code, reason, reconnect }
-  ) => [String(code), `\`${reason}\``, ...reconnect ? ['yes', 'transport close'] : ['no', 'io server disconnect']])
+  ) => [
+    String(code), `\`${reason}\``, closeDescriptions[reason],
+    ...reconnect ? ['yes', 'transport close'] : ['no', 'io server disconnect']
+  ])
   const { found, wanted } = generatedPart(
     'docs/PROTOCOL.md',
     'close-codes',
-    table(['`code`', '`reason`', '`reconnect`', 'socket.io-client sees'], rows)
+    table(['`code`', '`reason`', 'when', '`reconnect`', 'socket.io-client sees'], rows)
   )
   t.equal(found, wanted, 'run the test with UPDATE_DOCS=1 to update it')
 })
@@ -26,8 +31,13 @@ t.test('docs/PROTOCOL.md has every request with every field', async t => {
   const { app } = await build(t)
   const described = [...text.matchAll(/^### `(\w+)`$/gm)].map(([, name = '']) => name)
   t.same(described.sort(), [...app.protocol.names].sort())
-  for (const schema of [SubscribeRequest, UnsubscribeRequest, AuthRequest]) {
-    for (const field of Object.keys(schema.properties)) t.match(text, `\`${field}\``, `${schema.$id ?? ''}.${field}`)
+  const { socketIo, webSocket } = createAsyncApiDocument().channels
+  t.same(described, Object.keys(socketRequests).sort(), 'the AsyncAPI document is made from the same table')
+  for (const [name, { fields }] of Object.entries(socketRequests)) {
+    for (const field of Object.keys(fields.properties)) t.match(text, `\`${field}\``, `${name}.${field}`)
+  }
+  for (const { name } of [...Object.values(socketIo.messages), ...Object.values(webSocket.messages)]) {
+    t.match(text, new RegExp(`\\b${name}\\b`), name)
   }
 })
 

@@ -74,7 +74,7 @@ function navigation (guides: readonly string[]): string {
     .map(([name, text]) => `<a href="/docs/${name}">${text}</a>`)
   return `<header class="top"><a class="name" href="/docs">${title}</a><nav>${
     links.join('')
-  }<a href="/openapi.json">openapi.json</a></nav></header>`
+  }<a href="/openapi.json">openapi.json</a><a href="/asyncapi.json">asyncapi.json</a></nav></header>`
 }
 
 const htmlPage = (name: string, body: string) =>

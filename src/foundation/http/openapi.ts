@@ -20,8 +20,8 @@ export const openapiInfo = {
       'cannot hold (1524831183200260097), numbers out of range (1e400), fractions with more digits than a double ' +
         'has. Send such numbers as strings.',
       '',
-      'OpenAPI does not cover sockets: see the [socket protocol](/docs/PROTOCOL.md). All codes of refusals are in ' +
-        '[Errors](/docs/ERRORS.md).'
+      'OpenAPI does not cover sockets: see the [socket protocol](/docs/PROTOCOL.md), and its AsyncAPI document ' +
+        '`/asyncapi.json`. All codes of refusals are in [Errors](/docs/ERRORS.md).'
     ].join('\n'),
     version,
     license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' }

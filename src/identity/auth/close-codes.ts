@@ -8,37 +8,39 @@ import { RateLimitError, type PublicError } from '../../errors.ts'
  * server disconnect" and stays disconnected.
  */
 export const closeCodes = {
-  /**
-   * The server stops or restarts. The client reconnects, to another node if there is one (1012 is IANA's "Service
-   * Restart").
-   */
+  /** 1012 is IANA's "Service Restart". */
   RESTART: { code: 1012, reason: 'SHUTTING_DOWN', reconnect: true },
-  /**
-   * The credential could not be checked because the database is unavailable. The client reconnects shortly (1013 is
-   * IANA's "Try Again Later").
-   */
+  /** 1013 is IANA's "Try Again Later". */
   TRY_AGAIN_LATER: { code: 1013, reason: 'TRY_AGAIN_LATER', reconnect: true },
-  /** The client sent no credential in time, or an invalid one. Reconnect with a valid one. */
   UNAUTHENTICATED: { code: 4401, reason: 'UNAUTHENTICATED', reconnect: false },
-  /** The token or session has expired. Reconnect with a new one. */
   CREDENTIAL_EXPIRED: { code: 4402, reason: 'CREDENTIAL_EXPIRED', reconnect: false },
-  /** The signing key was revoked, or the session was ended. */
   CREDENTIAL_REVOKED: { code: 4403, reason: 'CREDENTIAL_REVOKED', reconnect: false },
-  /**
-   * The client reads more slowly than its events arrive, and did not catch up in time. Reconnect, and subscribe with
-   * `after`.
-   */
   SLOW_CONSUMER: { code: 4408, reason: 'SLOW_CONSUMER', reconnect: true },
-  /** The application was deleted. */
   APPLICATION_DELETED: { code: 4410, reason: 'APPLICATION_DELETED', reconnect: false },
-  /**
-   * The client kept sending too fast after a refusal, or there are too many connections or refused credentials.
-   * Reconnect later.
-   */
   RATE_LIMITED: { code: 4429, reason: 'RATE_LIMITED', reconnect: true }
 } as const satisfies Record<string, Closing>
 
 export type CloseReason = typeof closeCodes[keyof typeof closeCodes]
+
+/** When a socket is closed with each reason. docs/PROTOCOL.md and the AsyncAPI document are generated from this. */
+export const closeDescriptions: Record<Closing['reason'], string> = {
+  SHUTTING_DOWN:
+    'The server stops or restarts. A node that stops, if there are others, closes its sockets over 3 s; the others ' +
+      'take over.',
+  TRY_AGAIN_LATER:
+    'The server cannot check the credential now, for example because its database is unavailable, or needs the ' +
+      'memory that the socket holds.',
+  UNAUTHENTICATED: 'The client sent no credential in time, or a bad one.',
+  CREDENTIAL_EXPIRED: 'The token or session has expired.',
+  CREDENTIAL_REVOKED:
+    'The signing key was revoked, the session ended, or the user has no role left in the application.',
+  SLOW_CONSUMER:
+    'The client reads more slowly than its messages arrive, and did not catch up in time. Subscribe again with ' +
+      '`after`.',
+  APPLICATION_DELETED: 'The application was deleted.',
+  RATE_LIMITED:
+    'The client kept sending too fast after a refusal, or there are too many connections or refused credentials.'
+}
 
 /** Returns the close reason for a refused handshake. */
 export function reasonForRefusal (refusal: PublicError): CloseReason {

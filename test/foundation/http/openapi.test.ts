@@ -425,6 +425,7 @@ await t.test('responses of the server match the document', async t => {
   await answers(200, 'DELETE', '/api/topics/{name}', { name })
   await answers(200, 'GET', '/health', {})
   await answers(200, 'GET', '/health/ready', {})
+  await answers(200, 'GET', '/asyncapi.json', {})
   await answers(200, 'GET', '/api/metrics/prometheus', {})
   await answers(409, 'DELETE', '/api/applications/{id}', { id: applicationId })
   await answers(204, 'DELETE', '/api/applications/{id}', { id: applicationId }, { query: '?force=true' })
@@ -453,17 +454,23 @@ await t.test('it passes Redocly\'s rules', async t => {
   t.notMatch(stderr + stdout, /\b(?:error|warning) /)
 })
 
-t.test('the document is serialised once and has an entity tag', async t => {
+t.test('the AsyncAPI document that is served is the committed one', async t => {
+  t.strictSame((await app.inject('/asyncapi.json')).json(), JSON.parse(await committedFile('docs/asyncapi.json')))
+})
+
+t.test('the OpenAPI and AsyncAPI documents are serialised once and have entity tags', async t => {
   const { app } = await build(t)
-  const first = await app.inject('/openapi.json')
-  const { etag } = first.headers
-  t.match(etag, /^"[\w-]{20,}"$/)
-  t.equal((await app.inject('/openapi.json')).headers.etag, etag)
-  for (const tag of [String(etag), `W/${String(etag)}`, `"other", ${String(etag)}`, '*']) {
-    const again = await app.inject({ url: '/openapi.json', headers: { 'if-none-match': tag } })
-    t.match([again.statusCode, again.body, again.headers.etag], [304, '', etag], tag)
+  for (const url of ['/openapi.json', '/asyncapi.json']) {
+    const first = await app.inject(url)
+    const { etag } = first.headers
+    t.match(etag, /^"[\w-]{20,}"$/)
+    t.equal((await app.inject(url)).headers.etag, etag)
+    for (const tag of [String(etag), `W/${String(etag)}`, `"other", ${String(etag)}`, '*']) {
+      const again = await app.inject({ url, headers: { 'if-none-match': tag } })
+      t.match([again.statusCode, again.body, again.headers.etag], [304, '', etag], tag)
+    }
+    t.equal((await app.inject({ url, headers: { 'if-none-match': '"other"' } })).statusCode, 200)
   }
-  t.equal((await app.inject({ url: '/openapi.json', headers: { 'if-none-match': '"other"' } })).statusCode, 200)
 })
 
 t.test('the pages have entity tags, and are compressed if the client accepts it', async t => {

@@ -115,7 +115,7 @@ t.test('every route except public ones refuses a request without a credential', 
   const open = new Set([
     '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup',
     '/api/auth/login', '/auth/verify', '/api/auth/mfa/verify', '/api/auth/forgot-password', '/api/auth/reset-password',
-    '/api/auth/accept-invite', '/.well-known/jwks.json'
+    '/api/auth/accept-invite', '/.well-known/jwks.json', '/asyncapi.json'
   ])
   const { paths } = app.swagger() as { paths: Record<string, Record<string, unknown>> }
   let guarded = 0
