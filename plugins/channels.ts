@@ -41,26 +41,26 @@ export default fp(async (app) => {
   const held = new HeldBytes({ limits: app.config.delivery, metrics })
   app.decorate('heldBytes', held)
   const queue = new MessageQueue()
-  const elsewhere = cluster && new ListeningNodes({ records: cluster.records, hub })
-  if (elsewhere !== undefined) hub.shareInterest(elsewhere)
+  const elsewhere = new ListeningNodes({ records: cluster.records, hub })
+  hub.shareInterest(elsewhere)
   const listeners: Listeners = {
     hasListeners: (scope, topic) =>
       hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) ||
-      elsewhere?.hasListeners(scope, topic) === true
+      elsewhere.hasListeners(scope, topic)
   }
   const events = createSocketEvents({ writer, listeners, log: app.log })
-  const shared = cluster && createMemberRecords(cluster.records)
-  const remote = cluster && createRemoteSockets({ ...cluster, directory, queue })
+  const shared = createMemberRecords(cluster.records)
+  const remote = createRemoteSockets({ ...cluster, directory, queue })
   const presence = new Presence({
     directory, queue, events, gracePeriods, limits: app.config.delivery, metrics, shared, held
   })
   const remoteMembers = new RemoteMembers({ directory, queue, events, gracePeriods, presence, held })
-  held.shedElsewhere = applicationId => cluster?.peers.tellAll('shed', applicationId)
-  cluster?.peers.on('shed', (_from, applicationId) => {
+  held.shedElsewhere = applicationId => cluster.peers.tellAll('shed', applicationId)
+  cluster.peers.on('shed', (_from, applicationId) => {
     held.shed(applicationId)
     return undefined
   })
-  cluster?.records.observe(memberPrefix, remoteMembers)
+  cluster.records.observe(memberPrefix, remoteMembers)
   const census = createCensus({ directory, remote })
   const messages = createMessages({ directory, queue, events, writer, metrics, remote })
   app.decorate('channels', {
@@ -76,5 +76,6 @@ export default fp(async (app) => {
     remoteMembers.close()
   })
 }, {
-  name: 'channels', dependencies: ['bus', 'config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing']
+  name: 'channels',
+  dependencies: ['cluster', 'config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing']
 })

@@ -87,7 +87,7 @@ export default fp(async (app) => {
       requireActiveWebhook: (scope, webhookId, within) => deliveries.requireActive(scope, webhookId, within),
       onCreated: () => {
         runner.wake()
-        app.cluster?.bus.publish(replaysChannel, 'created')
+        app.cluster.bus.publish(replaysChannel, 'created')
       }
     })
   })
@@ -95,17 +95,17 @@ export default fp(async (app) => {
     liveStats: app.liveStats, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
   }))
 
-  const listening = app.cluster?.bus.listen(replaysChannel, () => runner.wake())
+  const listening = app.cluster.bus.listen(replaysChannel, () => runner.wake())
   app.addHook('onReady', async () => runner.start())
   app.addHook('preClose', async () => {
-    listening?.end()
+    listening.end()
     streams.closeAll()
     await runner.close()
   })
 }, {
   name: 'debugger',
   dependencies: [
-    'bus', 'config', 'credentials', 'database', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing',
+    'cluster', 'config', 'credentials', 'database', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing',
     'webhooks'
   ]
 })

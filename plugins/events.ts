@@ -26,7 +26,7 @@ export default fp(async (app) => {
     observer: app.tracing.writes,
     onCommitted (events) {
       hub.publish(events)
-      app.cluster?.relay.send(events)
+      app.cluster.relay.send(events)
     }
   })
   app.decorate('eventWriter', writer)
@@ -43,6 +43,6 @@ export default fp(async (app) => {
 }, {
   name: 'events',
   dependencies: [
-    'bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'tracing', 'webhook-routing'
+    'cluster', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'tracing', 'webhook-routing'
   ]
 })

@@ -17,7 +17,7 @@ export default fp(async (app) => {
   const eventLog = createEventLog({ pool: app.pool, epochOf })
   const hub = new Hub({
     log: eventLog,
-    relay: app.cluster?.relay,
+    relay: app.cluster.relay,
     metrics: app.instruments,
     observer: app.tracing.deliveries,
     liveStats: app.liveStats,
@@ -28,4 +28,4 @@ export default fp(async (app) => {
   app.decorate('hub', hub)
   app.addHook('onReady', async () => hub.start())
   app.addHook('onClose', async () => hub.stop())
-}, { name: 'hub', dependencies: ['bus', 'database', 'metrics', 'tracing'] })
+}, { name: 'hub', dependencies: ['cluster', 'database', 'metrics', 'tracing'] })

@@ -10,5 +10,5 @@ declare module 'fastify' {
 
 /** Notifies the other nodes of changes that they would otherwise find by their periodic queries. */
 export default fp(async (app) => {
-  app.decorate('invalidations', createInvalidations(app.cluster?.peers, app.log))
-}, { name: 'invalidations', dependencies: ['bus'] })
+  app.decorate('invalidations', createInvalidations(app.cluster.peers, app.log))
+}, { name: 'invalidations', dependencies: ['cluster'] })

@@ -27,7 +27,7 @@ export default fp(async (app) => {
   )
   app.decorate('moveAway', async () => {
     const { cluster, connections, config: { cluster: { moveMs }, shutdownTimeoutMs } } = app
-    if (cluster === undefined || cluster.peers.count === 0) return
+    if (cluster.peers.count === 0) return
     isMoving = true
     // `close` ends idle connections; the others end after their next response.
     app.server.close()
@@ -39,4 +39,4 @@ export default fp(async (app) => {
     deadline = setTimeout(() => app.clientLinks.cutAll(), drainMs)
   })
   app.addHook('onClose', async () => clearTimeout(deadline))
-}, { name: 'shutdown', dependencies: ['bus', 'config', 'connection-limits', 'delivery', 'health'] })
+}, { name: 'shutdown', dependencies: ['cluster', 'config', 'connection-limits', 'delivery', 'health'] })

@@ -12,14 +12,14 @@ import type { Reached, RemoteSockets } from './remote-sockets.ts'
 export type Counted<T> = PageOf<T> & { missing: number }
 
 /** Creates the view of channels, members and connections of all nodes, for REST. */
-export function createCensus ({ directory, remote }: { directory: Directory, remote: RemoteSockets | undefined }) {
+export function createCensus ({ directory, remote }: { directory: Directory, remote: RemoteSockets }) {
   return {
     mayKnow: mayReadChannel,
 
     /** Lists the channels that the principal may see. Document channels need `sync:read`. */
     channels: (principal: Principal, scope: Scope, query: PageQuery): Counted<ChannelSummary> => ({
       ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)),
-      missing: remote?.incomplete ?? 0
+      missing: remote.incomplete
     }),
 
     /** Lists the members of a channel that a client names. Throws ForbiddenError `PERMISSION_DENIED`. */
@@ -30,11 +30,11 @@ export function createCensus ({ directory, remote }: { directory: Directory, rem
 
     members: (scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> => ({
       ...directory.members(scope, name, query),
-      missing: remote?.incomplete ?? 0
+      missing: remote.incomplete
     }),
 
     async connections (scope: Scope): Promise<Reached> {
-      const elsewhere = await remote?.connections(scope) ?? { count: 0, missing: 0 }
+      const elsewhere = await remote.connections(scope)
       return { count: directory.connectionCount(scope) + elsewhere.count, missing: elsewhere.missing }
     }
   }

@@ -1,4 +1,4 @@
-import type { SharedRecords } from '../cluster/shared-records.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import type { Hub, InterestSharer } from '../delivery/hub.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Listeners } from '../delivery/listeners.ts'
@@ -12,7 +12,7 @@ const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}\n${t
  * on any node. A subscription is acknowledged once the other nodes have received this.
  */
 export class ListeningNodes implements Listeners, InterestSharer {
-  readonly #records: SharedRecords
+  readonly #records: Cluster['records']
   readonly #hub: Hub
   /** Keys of this node. */
   readonly #own = new Set<string>()
@@ -23,7 +23,7 @@ export class ListeningNodes implements Listeners, InterestSharer {
   /** Running announcements to the other nodes, by scope key. */
   readonly #spreading = new Map<string, Promise<unknown>>()
 
-  constructor ({ records, hub }: { records: SharedRecords, hub: Hub }) {
+  constructor ({ records, hub }: { records: Cluster['records'], hub: Hub }) {
     this.#records = records
     this.#hub = hub
     records.observe(prefix, {

@@ -1,4 +1,4 @@
-import type { SharedRecords } from '../cluster/shared-records.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import type { PresenceAction } from '../../schemas/channel-requests.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Channel, Member } from './channel.ts'
@@ -19,7 +19,7 @@ export interface MemberRecord {
 }
 
 /** Shares this node's members with other nodes as records. No part of a key can contain a line break. */
-export function createMemberRecords (records: SharedRecords) {
+export function createMemberRecords (records: Cluster['records']) {
   const keyOf = ({ scope, name }: Channel, socketId: string) =>
     `${memberPrefix}${scopeKey(scope)}\n${name}\n${socketId}`
   return {

@@ -22,7 +22,7 @@ export interface MessagesOptions {
   writer: Writer
   metrics: Metrics
   /** The sockets of other nodes. */
-  remote?: RemoteSockets | undefined
+  remote: RemoteSockets
 }
 
 /** The number of sockets that accepted a message; a promise only if other nodes are involved. */
@@ -84,7 +84,7 @@ export function createMessages ({ directory, queue, events, writer, metrics, rem
         metrics.channelMessages.inc({ kind })
         const channel = directory.channel(scope, name)
         const message = toMessage(fields)
-        const elsewhere = remote?.toChannel(scope, name, message.body)
+        const elsewhere = remote.toChannel(scope, name, message.body)
         const count = channel === undefined ? 0 : queue.sendToMembers(channel.members.values(), message, but)
         return elsewhere === undefined
           ? { count, missing: 0 }
@@ -144,7 +144,7 @@ export function createMessages ({ directory, queue, events, writer, metrics, rem
       // again.
       const nonce = randomUUID()
       const isWanted = events.wantsMessages(scope)
-      const elsewhere = await remote?.reach(scope, request.channel) ?? { count: 0, missing: 0 }
+      const elsewhere = await remote.reach(scope, request.channel)
       const stored = await writer.submit({
         scope,
         topics: isWanted ? [messageTopic] : [],
@@ -165,7 +165,6 @@ export function createMessages ({ directory, queue, events, writer, metrics, rem
   function wayElsewhere (
     scope: Scope, socketId: string
   ): { before: Promise<unknown>, send: (message: SharedMessage) => Taken } {
-    if (remote === undefined) throw notFound(socketId)
     let node = ''
     const before = remote.locate(scope, socketId).then(found => {
       if (found === undefined) throw notFound(socketId)

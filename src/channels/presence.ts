@@ -25,7 +25,7 @@ export interface PresenceOptions {
   /** Counts the bytes of members, together with those of subscriptions. */
   held: HeldBytes
   /** Shares this node's members with other nodes. */
-  shared?: MemberRecords | undefined
+  shared: MemberRecords
 }
 
 const noState: State = { value: null, text: 'null' }
@@ -137,7 +137,7 @@ export class Presence implements ConnectionsObserver {
     if (member.connection !== undefined) this.#supersede(channel, member.connection)
     channel.remove(member)
     this.#forget(channel, member)
-    this.#options.shared?.remove(channel, member.socketId, 'moved')
+    this.#options.shared.remove(channel, member.socketId, 'moved')
   }
 
   /** Records the members again as joined. The other nodes had declared this node gone and recorded that they left. */
@@ -222,7 +222,7 @@ export class Presence implements ConnectionsObserver {
       if (member !== undefined) {
         moveCount(member, undefined)
         channel.sendAway(member, absence)
-        shared?.put(channel, member, 'away')
+        shared.put(channel, member, 'away')
       }
       return member === undefined ? [] : [{ channel, member }]
     })
@@ -297,8 +297,8 @@ export class Presence implements ConnectionsObserver {
     const { action, member, previousSocketId } = change
     const body = presenceBody(name, change)
     metrics.channelMessages.inc({ kind: 'presence' })
-    if (action === 'leave') shared?.remove(channel, member.socketId, 'leave')
-    else shared?.put(channel, member, action, previousSocketId)
+    if (action === 'leave') shared.remove(channel, member.socketId, 'leave')
+    else shared.put(channel, member, action, previousSocketId)
     events.presence(scope, name, body)
     queue.sendToMembers(members.values(), presenceMessage(body), but)
   }

@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Peers } from '../cluster/peers.ts'
-import type { SharedRecords } from '../cluster/shared-records.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Directory } from './directory.ts'
@@ -13,9 +12,7 @@ const notThere = 'none'
 /** A count, and the number of nodes that did not report theirs in time. */
 export interface Reached { count: number, missing: number }
 
-export interface RemoteSocketsOptions {
-  peers: Peers
-  records: SharedRecords
+export interface RemoteSocketsOptions extends Pick<Cluster, 'peers' | 'records'> {
   directory: Directory
   queue: MessageQueue
 }

@@ -1,4 +1,4 @@
-import type { Peers } from './peers.ts'
+import type { Cluster } from './cluster.ts'
 
 /** Changes that other nodes would otherwise find by their periodic queries. */
 export type InvalidationKind =
@@ -19,10 +19,10 @@ export interface Invalidations {
  * query.
  */
 export function createInvalidations (
-  peers: Peers | undefined, log: { warn(fields: object, message: string): void }
+  peers: Cluster['peers'], log: { warn(fields: object, message: string): void }
 ): Invalidations {
   const listeners = new Map<string, ((id: string) => unknown)[]>()
-  peers?.on('invalidation', (_from, body) => {
+  peers.on('invalidation', (_from, body) => {
     const [kind = '', id = ''] = body.split('\n')
     for (const listener of listeners.get(kind) ?? []) {
       new Promise(resolve => resolve(listener(id))).catch((err: unknown) =>
@@ -32,7 +32,7 @@ export function createInvalidations (
     return undefined
   })
   return {
-    announce: (kind, id = '') => peers?.tellAll('invalidation', `${kind}\n${id}`),
+    announce: (kind, id = '') => peers.tellAll('invalidation', `${kind}\n${id}`),
     on (kind, listener) {
       listeners.set(kind, [...listeners.get(kind) ?? [], listener])
     }

@@ -16,11 +16,31 @@ export interface EventRelayOptions {
   log: { warn (fields: object, message: string): void }
 }
 
+/** Carries committed events between nodes. */
+export interface EventRelay {
+  /** Sends the events that this node has committed. Events of a topic are in offset order. */
+  send (events: readonly LoggedEvent[]): void
+  /** Calls the listener when the bus works again after an outage, during which messages may have been lost. */
+  onRestored (listener: () => void): void
+  /**
+   * Receives a topic's events from other nodes, in the order in which the bus delivers them. Returns undefined if there
+   * can be no other nodes.
+   */
+  follow (scope: Scope, topic: string, onEvents: (events: LoggedEvent[]) => void): Listening | undefined
+  /** Receives the first event of each new log of the scope from other nodes, as `follow` does. */
+  followBeginnings (scope: Scope, onEvents: (events: LoggedEvent[]) => void): Listening | undefined
+}
+
+/** The relay of a single process. */
+export const localRelay: EventRelay = {
+  send () {}, onRestored () {}, follow: () => undefined, followBeginnings: () => undefined
+}
+
 /**
  * Carries committed events between nodes, only to the nodes that follow their topic. Each topic has a bus channel. Each
  * scope has one for the first event of every log, through which patterns find new topics.
  */
-export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
+export function createEventRelay ({ bus, records, log }: EventRelayOptions): EventRelay {
   /** Counts this node's followers of each topic; `others` has the other nodes that follow it. */
   const own = new Map<string, number>()
   const others = new Map<string, Set<string>>()
@@ -68,8 +88,7 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
   }
 
   return {
-    /** Sends the events that this node has committed. Events of a topic are in offset order. */
-    send (events: readonly LoggedEvent[]): void {
+    send (events) {
       for (const run of runsOf(events)) {
         const [first] = run
         if (first === undefined) continue
@@ -82,25 +101,21 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
       }
     },
 
-    /** Calls the listener when the bus works again after an outage, during which messages may have been lost. */
-    onRestored: (listener: () => void): void => bus.onRestored(listener),
+    onRestored: listener => bus.onRestored(listener),
 
-    /** Receives a topic's events from other nodes, in the order in which the bus delivers them. */
-    follow: (scope: Scope, topic: string, onEvents: (events: LoggedEvent[]) => void): Listening =>
+    follow: (scope, topic, onEvents) =>
       announce(
         keyOf(scope, topic),
         listen(topicChannel(scope, topic), message => onEvents(decodeEvents(scope, topic, message)))
       ),
 
-    /** Receives the first event of each new log of the scope from other nodes. */
-    followBeginnings: (scope: Scope, onEvents: (events: LoggedEvent[]) => void): Listening =>
+    followBeginnings: (scope, onEvents) =>
       listen(scopeChannel(scope), message => {
         const end = message.indexOf('\n')
         onEvents(decodeEvents(scope, message.slice(0, end), message.slice(end + 1)))
       })
   }
 }
-export type EventRelay = ReturnType<typeof createEventRelay>
 
 const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}/${topic}`
 const topicChannel = (scope: Scope, topic: string) => `events:${scopeKey(scope)}/${topic}`

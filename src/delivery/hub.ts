@@ -23,8 +23,8 @@ const fillRetryMs = 250
 
 export interface HubOptions {
   log: EventLog
-  /** Brings events of other nodes at once. Without it, the poll finds them. */
-  relay?: EventRelay | undefined
+  /** Brings events of other nodes at once. Those that it does not bring are found by the poll. */
+  relay: EventRelay
   metrics: Metrics
   observer: DeliveryObserver
   liveStats: LiveStats
@@ -70,10 +70,10 @@ export class Hub implements SubscriptionHost {
     this.#pending = new PendingDeliveries(options)
     this.watches = new PatternWatches({
       log,
-      follow: scope => relay?.followBeginnings(scope, events => this.publish(events)),
+      follow: scope => relay.followBeginnings(scope, events => this.publish(events)),
       onChanged: scope => this.#interest?.changed(scope)
     })
-    relay?.onRestored(() => { void this.compareHeads() })
+    relay.onRestored(() => { void this.compareHeads() })
   }
 
   start (): void {
@@ -268,7 +268,7 @@ export class Hub implements SubscriptionHost {
     })
     this.#feeds.set(key, feed)
     this.#interest?.changed(scope)
-    const following = this.#options.relay?.follow(scope, topic, events => this.publish(events))
+    const following = this.#options.relay.follow(scope, topic, events => this.publish(events))
     if (following !== undefined) {
       this.#followings.set(key, following)
       void following.live.then(() => this.#joins(feed))

@@ -93,8 +93,8 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
   })
 
   await t.test('each deployment has its own nodes, rate limits and invalidations', async t => {
-    t.equal(production.cluster?.peers.count, 1, 'production has two nodes')
-    t.equal(staging.cluster?.peers.count, 1, 'staging has two nodes, whatever the number of the Redis database')
+    t.equal(production.cluster.peers.count, 1, 'production has two nodes')
+    t.equal(staging.cluster.peers.count, 1, 'staging has two nodes, whatever the number of the Redis database')
     const statuses = await Promise.all(
       upTo(20).map(() => staging.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } }))
     )
@@ -138,8 +138,8 @@ t.test('every name begins with REDIS_PREFIX, which keeps clones of a database ap
     )
   )
   if (blue === undefined || green === undefined) throw new Error('no nodes')
-  t.equal(blue.app.cluster?.peers.count, 0)
-  t.equal(green.app.cluster?.peers.count, 0)
+  t.equal(blue.app.cluster.peers.count, 0)
+  t.equal(green.app.cluster.peers.count, 0)
   const client = new Redis(redis.url)
   t.teardown(() => client.disconnect())
   const names = await client.pubsub('CHANNELS') as string[]

@@ -79,10 +79,10 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
     const token = shop.token(['admin'], { subject: 'c' })
     t.equal(await passed(token, 20), 20, 'ten on each')
     await redis.kill()
-    await eventually(() => nodes.every(({ app }) => app.cluster?.bus.health().isConnected === false))
+    await eventually(() => nodes.every(({ app }) => app.cluster.bus.health().isConnected === false))
     t.equal(await passed(token, 60), 40, 'twenty more on each')
     await redis.start()
-    await eventually(() => nodes.every(({ app }) => app.cluster?.bus.health().isConnected === true))
+    await eventually(() => nodes.every(({ app }) => app.cluster.bus.health().isConnected === true))
     // Together again.
     await eventually(async () => await passed(shop.token(['admin'], { subject: `probe${Math.random()}` }), 40) === 30)
   })

@@ -33,6 +33,6 @@ export async function startNodes (
 /** Resolves when each node has all records of the others. */
 export async function acquainted (nodes: readonly { app: FastifyInstance }[], count = nodes.length): Promise<void> {
   const isDone = () =>
-    nodes.every(({ app }) => app.cluster?.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)
+    nodes.every(({ app }) => app.cluster.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)
   while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
 }

@@ -57,7 +57,7 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     )
     const told = watchers.map(watcher => presenceOf(watcher).length)
     await redis.kill()
-    await until(() => nodes.every(({ app }) => !app.cluster?.bus.health().isConnected), 'the nodes to notice')
+    await until(() => nodes.every(({ app }) => !app.cluster.bus.health().isConnected), 'the nodes to notice')
     const comes = await connect(one.url, shop, 'comes')
     await join(comes, 'room', { state: 'new' })
     await ask(stays, 'presence', { channel: 'room', state: 'changed' })

@@ -1,14 +1,15 @@
 import fp from 'fastify-plugin'
-import type { Bus } from '../src/cluster/bus.ts'
-import { createEventRelay, type EventRelay } from '../src/delivery/event-relay.ts'
+import type { Cluster } from '../src/cluster/cluster.ts'
+import { localCluster } from '../src/cluster/local-cluster.ts'
 import { Peers } from '../src/cluster/peers.ts'
 import { RedisBus } from '../src/cluster/redis-bus.ts'
 import { SharedRecords } from '../src/cluster/shared-records.ts'
+import { createEventRelay, localRelay, type EventRelay } from '../src/delivery/event-relay.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Communication with other nodes; undefined with a single node. */
-    cluster: { bus: Bus, peers: Peers, records: SharedRecords, relay: EventRelay } | undefined
+    /** Communication with other nodes. Does nothing without Redis. */
+    cluster: Cluster & { relay: EventRelay }
   }
 }
 
@@ -19,7 +20,7 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { redis, config: { cluster: settings }, health, instruments: metrics, log } = app
   if (redis === undefined) {
-    app.decorate('cluster', undefined)
+    app.decorate('cluster', { ...localCluster, relay: localRelay })
     return
   }
   const bus = new RedisBus({ ...redis, metrics, log })
@@ -43,4 +44,4 @@ export default fp(async (app) => {
     peers.leave()
     await bus.close()
   })
-}, { name: 'bus', dependencies: ['config', 'health', 'metrics', 'redis'] })
+}, { name: 'cluster', dependencies: ['config', 'health', 'metrics', 'redis'] })
