@@ -51,7 +51,8 @@ export default fp(async (app) => {
   const node = randomId('node')
   const store = new TraceStore({ pool, node })
   const sampling = new Sampling({ db, defaultShare: config.traces.sample, log })
-  const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax: config.traces.pendingMax })
+  const { pendingMax, readersWaitMs } = config.traces
+  const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax, readersWaitMs })
   const subscriptions = new SubscriptionRecords({ pool, node, metrics, log })
   const liveStats = new LiveStats()
   app.decorate('liveStats', liveStats)

@@ -112,7 +112,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },
     traces: {
       retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000,
-      heartbeatMs: 15_000
+      heartbeatMs: 15_000, readersWaitMs: 1000
     },
     metrics: { token: parsed.METRICS_TOKEN },
     auth: {

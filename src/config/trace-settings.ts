@@ -7,4 +7,6 @@ export interface TraceSettings {
   pendingMax: number
   /** Interval of heartbeats on an idle stream. */
   heartbeatMs: number
+  /** How long a reader of traces waits for the latest ones to be stored. */
+  readersWaitMs: number
 }

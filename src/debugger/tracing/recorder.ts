@@ -13,8 +13,6 @@ import { rejectionBytes, TraceBacklog, type Unstored, type UnstoredChunk } from 
 
 /** Memory limit for waiting rejections. Everything else that waits takes a few bytes per event. */
 const refusedBytesMax = 32 * 1024 * 1024
-/** How long a reader of traces waits for the latest ones. */
-const readersWaitMs = 1000
 
 export interface TraceRecorderOptions {
   store: TraceStore
@@ -23,6 +21,8 @@ export interface TraceRecorderOptions {
   log: { warn (fields: object, message: string): void }
   /** Limit of events that wait to be stored, and of steps. Beyond it new ones are dropped and counted. */
   pendingMax: number
+  /** How long a reader of traces waits for the latest ones to be stored. */
+  readersWaitMs: number
 }
 
 /**
@@ -128,10 +128,10 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     await this.#flush.now()
   }
 
-  /** Works as `flush`, but waits only a limited time when the store cannot keep up. */
+  /** Works as `flush`, but waits for `readersWaitMs` at most. */
   async flushSoon (): Promise<void> {
     let timer: NodeJS.Timeout | undefined
-    const enough = new Promise<void>(resolve => { timer = setTimeout(resolve, readersWaitMs) })
+    const enough = new Promise<void>(resolve => { timer = setTimeout(resolve, this.#options.readersWaitMs) })
     await Promise.race([this.flush(), enough])
     clearTimeout(timer)
   }

@@ -5,7 +5,8 @@ import { tenant } from '../../support/tenant.ts'
 
 /* Every outcome of an event is recorded. */
 
-const { app } = await build(t)
+// A reader waits for the latest traces, however slow the database is.
+const { app } = await build(t, { adapt: config => { config.traces.readersWaitMs = 60_000 } })
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
@@ -270,7 +271,11 @@ await t.test('a blocked trace store delays no event, and no trace is missing aft
   const client = await connectWs(url, { token: shop.token() })
   await client.request('subscribe', { topic })
   const store = await app.pool.connect()
-  await store.query('begin; lock table event_traces, event_trace_parts, trace_subscriptions in access exclusive mode')
+  // The server must not end this transaction, however long the requests take.
+  await store.query(`
+    begin;
+    set local idle_in_transaction_session_timeout = 0;
+    lock table event_traces, event_trace_parts, trace_subscriptions in access exclusive mode`)
   // Each request is acknowledged before the next one, and all of them before the store continues.
   for (const n of upTo(100)) await shop.publish(topic, n)
   await shop.publish(topic, ...upTo(1900))
