@@ -1,7 +1,7 @@
 import { fuelKeyword } from './validation/fuel.ts'
 import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
-import { childrenOf, type Keywords, type NodeOrder, type SchemaNode, reachable } from './schema-node.ts'
+import { type Keywords, reachable, type SchemaNode } from './schema-node.ts'
 
 const plainKeywords = [
   'enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength',
@@ -70,18 +70,4 @@ function object<T> (map: Map<string, T>, toJson: (value: T) => Json): JsonObject
   const result: JsonObject = {}
   for (const [key, value] of map) setOwn(result, key, toJson(value))
   return result
-}
-
-/**
- * Returns the maximum number of subschema evaluations for one level of a payload, or Infinity for a recursive schema,
- * with which the work may grow at every level.
- */
-export function evaluationCost ({ order }: NodeOrder): number {
-  const costs = new Map<SchemaNode, number>()
-  let cost = 0
-  for (const next of order) {
-    cost = childrenOf(next).reduce((sum, child) => sum + (costs.get(child) ?? Infinity), 1)
-    costs.set(next, cost)
-  }
-  return cost
 }

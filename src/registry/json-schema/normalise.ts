@@ -1,10 +1,11 @@
 import { CompileWork, finish } from './validation/compile-work.ts'
 import { keywordShapes } from './dialect.ts'
-import { Lowering } from './evaluated.ts'
+import { refuseEndlessReferences } from './endless-references.ts'
 import { has, isObject, type Json, type JsonSchema } from './json.ts'
 import { type RawSchema, SchemaDocument } from './schema-document.ts'
 import { SchemaError } from './schema-error.ts'
-import { inPlace, type Keywords, node, reaching, type SchemaNode } from './schema-node.ts'
+import { type Keywords, node, reaching, type SchemaNode } from './schema-node.ts'
+import { Lowering } from './unevaluated.ts'
 
 /** Reads a schema into its internal form. Throws SchemaError with the reason if it cannot be used. */
 export function normalise (schema: JsonSchema): SchemaNode {
@@ -23,12 +24,6 @@ export function * normalising (schema: JsonSchema, work: CompileWork): Generator
   }
   return root
 }
-
-/**
- * Limits the depth of schemas that apply to the same value. Each takes a part of the stack when a payload is checked,
- * and the stack of the main thread is small.
- */
-const inPlaceDepthMax = 2_000
 
 /** Keywords that have the same meaning in every dialect and are copied unchanged. */
 const plainKeywords = [
@@ -196,47 +191,4 @@ class Reader {
 
 function both (a: SchemaNode | undefined, b: SchemaNode): SchemaNode {
   return a === undefined ? b : node({ allOf: [a, b] }, b.pointer)
-}
-
-/**
- * Throws SchemaError if validation would not end, because a schema applies itself to the same value, or would overflow
- * the stack, because too many schemas apply to the same value one after the other.
- */
-function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Generator<void, void> {
-  const depths = new Map<SchemaNode, number>()
-  for (const start of reaching(root)) {
-    if (depths.has(start)) continue
-    const path = [start]
-    const onPath = new Set(path)
-    const stack = [inPlace(start)]
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      if (work.spend(1)) yield
-      const { value, done: ended } = top.next()
-      if (ended === true) {
-        stack.pop()
-        const last = path.pop()
-        if (last === undefined) break
-        onPath.delete(last)
-        depths.set(last, depthOf(last, depths))
-      } else if (onPath.has(value)) {
-        throw new SchemaError('the schema applies itself to the same value without end', value.pointer)
-      } else if (!depths.has(value)) {
-        path.push(value)
-        onPath.add(value)
-        stack.push(inPlace(value))
-      }
-    }
-  }
-}
-
-function depthOf (schema: SchemaNode, depths: ReadonlyMap<SchemaNode, number>): number {
-  let depth = 1
-  for (const next of inPlace(schema)) depth = Math.max(depth, 1 + (depths.get(next) ?? 0))
-  if (depth > inPlaceDepthMax) {
-    throw new SchemaError(
-      `too many schemas refer to each other for the same value: at most ${inPlaceDepthMax} may follow one another`,
-      schema.pointer
-    )
-  }
-  return depth
 }

@@ -39,7 +39,7 @@ export interface Keywords {
   minContains?: number
   maxContains?: number
   unevaluatedItems?: SchemaNode
-  /** `unevaluatedItems` as plain keywords; see `evaluated.ts`. */
+  /** `unevaluatedItems` as plain keywords; see `unevaluated.ts`. */
   unevaluatedItemsRule?: SchemaNode
   minProperties?: number
   maxProperties?: number

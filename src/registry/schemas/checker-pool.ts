@@ -4,7 +4,7 @@ import { Piscina } from 'piscina'
 import { ServiceUnavailableError } from '../../errors.ts'
 import type { CheckerJob, CheckerReply, CheckerTask } from './checker-task.ts'
 import { CheckerTurns } from './checker-turns.ts'
-import type { PairVerdict } from '../json-schema/compatibility/compatibility.ts'
+import type { PairVerdict } from '../json-schema/compatibility/comparison-job.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 
 export interface CheckerPoolOptions {

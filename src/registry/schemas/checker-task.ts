@@ -1,4 +1,4 @@
-import type { CompatibilityPolicy, Direction } from '../json-schema/compatibility/compatibility.ts'
+import type { CompatibilityPolicy, Direction } from '../json-schema/compatibility/compatibility-mode.ts'
 
 /** Schemas are JSON text: parsing it in the thread is faster than copying thousands of objects to the thread. */
 export interface CheckerJob {

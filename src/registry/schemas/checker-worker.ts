@@ -1,5 +1,5 @@
 import type { CheckerReply, CheckerTask } from './checker-task.ts'
-import { comparePairs } from '../json-schema/compatibility/compatibility.ts'
+import { comparePairs } from '../json-schema/compatibility/comparison-job.ts'
 import type { JsonSchema } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import { compileValidator } from '../json-schema/validation/validators.ts'

@@ -4,10 +4,11 @@ import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../../errors.ts'
 import type { CheckerPool } from './checker-pool.ts'
 import type { CheckerJob } from './checker-task.ts'
+import { type PairVerdict, sumUp } from '../json-schema/compatibility/comparison-job.ts'
+import { GaveUp, type Verdict } from '../json-schema/compatibility/compatibility.ts'
 import {
-  type CompatibilityMode, type CompatibilityPolicy, type Direction, directionsOf, GaveUp, type PairVerdict, sumUp,
-  type Verdict
-} from '../json-schema/compatibility/compatibility.ts'
+  type CompatibilityMode, type CompatibilityPolicy, type Direction, directionsOf
+} from '../json-schema/compatibility/compatibility-mode.ts'
 
 /** An earlier version, and the length of its schema's text. */
 export interface EarlierVersion { version: number, bytes: number }

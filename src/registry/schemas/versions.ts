@@ -15,7 +15,7 @@ import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
 import type { CheckerPool } from './checker-pool.ts'
-import type { CompatibilityMode, CompatibilityPolicy } from '../json-schema/compatibility/compatibility.ts'
+import type { CompatibilityMode, CompatibilityPolicy } from '../json-schema/compatibility/compatibility-mode.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import type { ValidatorCache } from './validator-cache.ts'

@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import {
-  compareSchemas, type CompatibilityPolicy, type JsonSchema
-} from '../../../src/registry/json-schema/compatibility/compatibility.ts'
+import { compareSchemas, type JsonSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
+import type { CompatibilityPolicy } from '../../../src/registry/json-schema/compatibility/compatibility-mode.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
 import { root } from '../../support/repository.ts'
 

@@ -1,6 +1,5 @@
-import {
-  compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema
-} from '../../../src/registry/json-schema/compatibility/compatibility.ts'
+import { compareSchemas, GaveUp, writerSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
+import type { CompatibilityPolicy } from '../../../src/registry/json-schema/compatibility/compatibility-mode.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
 import { Random } from '../../support/random.ts'
 import { randomDocument } from './attack.ts'

@@ -73,7 +73,7 @@ export class Comparison {
     for (const difference of differences.found) {
       if (refused < changesMax && this.#judge(difference) === false) refused++
     }
-    for (const [path, rule, message] of differences.dropped) {
+    for (const { path, rule, message } of differences.removals) {
       this.#note({ path, rule, compatible: true, message, direction: 'backward' })
     }
   }

@@ -2,6 +2,7 @@ import { describeChange, kebab, sentence } from './describe-change.ts'
 import { type Formula, type Formulas, maskOf } from './formula.ts'
 import { pointerTo } from '../json.ts'
 import { demandOf, hasKey, otherKeys, unevaluated } from './schema-formula.ts'
+import { type Removal, removalsBetween } from './removals.ts'
 import { type Keywords, node, pointerOf, type SchemaNode } from '../schema-node.ts'
 
 /**
@@ -23,17 +24,20 @@ export interface Difference {
 /** Converts "the value at this place is in the set" to "the document has such a place". */
 type Place = (inside: Formula) => Formula
 
+/** Limits the differences. Beyond them, a schema is compared as a whole, without a walk through its keywords. */
 const differencesMax = 2_000
 /** Limits the properties that are listed one by one because the reader no longer names them. */
 const removedPropertiesMax = 200
 
-/** Walks two schemas side by side, down to the keywords that differ. */
+/**
+ * Walks two schemas side by side, down to the keywords that differ. A difference in recursion, where the walk meets the
+ * same pair again, is one difference of the whole schema.
+ */
 export class Differences {
   readonly #formulas: Formulas
   readonly #open = new Set<string>()
   readonly found: Difference[] = []
-  /** Keywords and properties that the reader no longer has: `[path, rule, message]`. */
-  readonly dropped: [string, string, string][] = []
+  readonly removals: Removal[] = []
 
   constructor (formulas: Formulas) {
     this.#formulas = formulas
@@ -45,10 +49,13 @@ export class Differences {
     const key = `${this.#formulas.schema(writer).id} ${whole.id}`
     const sides = { writer, reader, writers: conjuncts(writer), place }
     if (typeof reader.keywords === 'boolean' || this.#open.has(key) || this.found.length > differencesMax) {
-      this.#add(
-        sides, 'not', whole, reader.pointer, 'schema-changed',
-        sentence(reader.keywords === false ? 'no value is allowed here' : 'the schema changed here')
-      )
+      this.#add(sides, {
+        word: 'not',
+        demand: whole,
+        path: reader.pointer,
+        rule: 'schema-changed',
+        message: sentence(reader.keywords === false ? 'no value is allowed here' : 'the schema changed here')
+      })
       return
     }
     this.#open.add(key)
@@ -70,7 +77,7 @@ export class Differences {
         default: this.#keyword(sides, word, demandOf(word, keywords, this.#formulas))
       }
     }
-    this.#listDropped(sides, keywords)
+    if (this.removals.length <= differencesMax) this.removals.push(...removalsBetween(sides.writer, sides.reader))
   }
 
   #keyword (sides: Sides, word: keyof Keywords, demand: Formula): void {
@@ -79,15 +86,13 @@ export class Differences {
       sides.writers.some(writer => demandOf(word, writer.keywords, this.#formulas) === demand)
     ) return
     const before = sides.writers.find(writer => writer.keywords[word] !== undefined)
-    const message = describeChange(word, before, sides.reader)
-    this.#add(
-      sides,
+    this.#add(sides, {
       word,
       demand,
-      pointerOf(sides.reader, word),
-      `${kebab(word)}-${before === undefined ? 'added' : 'changed'}`,
-      message
-    )
+      path: pointerOf(sides.reader, word),
+      rule: `${kebab(word)}-${before === undefined ? 'added' : 'changed'}`,
+      message: describeChange(word, before, sides.reader)
+    })
   }
 
   #unevaluated (sides: Sides, word: 'unevaluatedItems' | 'unevaluatedProperties', keywords: Keywords): void {
@@ -104,16 +109,14 @@ export class Differences {
       const before = firstOf(sides, writer => writer.properties?.get(name))
       if (before !== undefined) this.walk(before, schema, inside => sides.place(this.#withKey(key, inside)))
       else {
-        const path = pointerTo(pointerOf(sides.reader, 'properties'), name)
-        this.#add(
-          sides,
-          'properties',
-          this.#formulas.everyKey(key, this.#formulas.schema(schema)),
-          path,
-          'property-added',
-          `The property ${JSON.stringify(name)} is now declared. ` +
+        this.#add(sides, {
+          word: 'properties',
+          demand: this.#formulas.everyKey(key, this.#formulas.schema(schema)),
+          path: pointerTo(pointerOf(sides.reader, 'properties'), name),
+          rule: 'property-added',
+          message: `The property ${JSON.stringify(name)} is now declared. ` +
             'Values that were sent under this name before may be invalid.'
-        )
+        })
       }
     }
   }
@@ -124,15 +127,13 @@ export class Differences {
       const before = firstOf(sides, writer => writer.patternProperties?.get(source))
       if (before !== undefined) this.walk(before, schema, inside => sides.place(this.#withKey(keys, inside)))
       else {
-        const path = pointerTo(pointerOf(sides.reader, 'patternProperties'), source)
-        this.#add(
-          sides,
-          'patternProperties',
-          this.#formulas.everyKey(keys, this.#formulas.schema(schema)),
-          path,
-          'pattern-property-added',
-          `Properties whose names match ${JSON.stringify(source)} must now satisfy a schema.`
-        )
+        this.#add(sides, {
+          word: 'patternProperties',
+          demand: this.#formulas.everyKey(keys, this.#formulas.schema(schema)),
+          path: pointerTo(pointerOf(sides.reader, 'patternProperties'), source),
+          rule: 'pattern-property-added',
+          message: `Properties whose names match ${JSON.stringify(source)} must now satisfy a schema.`
+        })
       }
     }
   }
@@ -158,14 +159,13 @@ export class Differences {
         inside => sides.place(this.#withKey(formulas.all([others, common]), inside))
       )
     }
-    this.#add(
-      sides,
-      'additionalProperties',
-      formulas.everyKey(left, schema),
-      pointerOf(sides.reader, 'additionalProperties'),
-      `additional-properties-${before === undefined ? 'added' : 'changed'}`,
-      describeChange('additionalProperties', before, sides.reader)
-    )
+    this.#add(sides, {
+      word: 'additionalProperties',
+      demand: formulas.everyKey(left, schema),
+      path: pointerOf(sides.reader, 'additionalProperties'),
+      rule: `additional-properties-${before === undefined ? 'added' : 'changed'}`,
+      message: describeChange('additionalProperties', before, sides.reader)
+    })
   }
 
   /**
@@ -181,14 +181,13 @@ export class Differences {
     )
     const unmatched = [...keywords.patternProperties?.keys() ?? []].map(source => formulas.pattern(source, true))
     for (const [name, writer] of removed) {
-      this.#add(
-        sides,
-        'additionalProperties',
-        formulas.everyKey(formulas.all([formulas.in([name]), ...unmatched]), schema),
-        pointerTo(pointerOf(writer, 'properties'), name),
-        'property-removed',
-        `The property ${JSON.stringify(name)} is no longer declared. "additionalProperties" applies to it.`
-      )
+      this.#add(sides, {
+        word: 'additionalProperties',
+        demand: formulas.everyKey(formulas.all([formulas.in([name]), ...unmatched]), schema),
+        path: pointerTo(pointerOf(writer, 'properties'), name),
+        rule: 'property-removed',
+        message: `The property ${JSON.stringify(name)} is no longer declared. "additionalProperties" applies to it.`
+      })
     }
     return [...removed.keys()]
   }
@@ -226,17 +225,16 @@ export class Differences {
 
   #required (sides: Sides, name: string): void {
     if (sides.writers.some(writer => writer.keywords.required?.includes(name) === true)) return
-    this.#add(
-      sides,
-      'required',
-      hasKey(name, this.#formulas),
-      pointerOf(sides.reader, 'required'),
-      'required-added',
-      `The property ${JSON.stringify(name)} is now required.`
-    )
+    this.#add(sides, {
+      word: 'required',
+      demand: hasKey(name, this.#formulas),
+      path: pointerOf(sides.reader, 'required'),
+      rule: 'required-added',
+      message: `The property ${JSON.stringify(name)} is now required.`
+    })
   }
 
-  #add (sides: Sides, word: keyof Keywords, demand: Formula, path: string, rule: string, message: string): void {
+  #add (sides: Sides, { word, demand, path, rule, message }: Demand): void {
     const broken = this.#formulas.not(demand)
     if (broken === this.#formulas.false) return
     this.found.push({
@@ -244,37 +242,16 @@ export class Differences {
       local: [this.#formulas.schema(sides.writer), broken]
     })
   }
-
-  #listDropped ({ writer, reader }: Sides, keywords: Keywords): void {
-    if (typeof writer.keywords === 'boolean' || this.dropped.length > differencesMax) return
-    for (const word of Object.keys(writer.keywords) as (keyof Keywords)[]) {
-      if (keywords[word] === undefined && !word.endsWith('Rule')) {
-        this.dropped.push([pointerOf(writer, word), `${kebab(word)}-removed`, describeChange(word, writer, reader)])
-      }
-    }
-    for (const name of writer.keywords.properties?.keys() ?? []) {
-      if (keywords.properties?.has(name) === true || keywords.additionalProperties !== undefined) continue
-      this.dropped.push([
-        pointerTo(pointerOf(writer, 'properties'), name),
-        'property-removed',
-        `The property ${JSON.stringify(name)} is no longer declared.`
-      ])
-    }
-    for (const name of writer.keywords.required ?? []) {
-      if (keywords.required?.includes(name) !== true && keywords.required !== undefined) {
-        this.dropped.push([
-          pointerOf(writer, 'required'),
-          'required-removed',
-          `The property ${JSON.stringify(name)} is no longer required.`
-        ])
-      }
-    }
-  }
 }
 
 const objectMask = maskOf('object')
 const arrayMask = maskOf('array')
+/** A demand of the reader on the values at a place, with its description. */
+type Demand = Pick<Difference, 'path' | 'rule' | 'message' | 'word'> & { readonly demand: Formula }
+
 type Conjunct = SchemaNode & { readonly keywords: Keywords }
+
+/** The two schemas for a place. `writers` are the writer's schema and all that it requires unconditionally. */
 interface Sides {
   readonly writer: SchemaNode
   readonly reader: SchemaNode

@@ -1,5 +1,5 @@
 import { areDisjoint } from './disjoint.ts'
-import { seenRoughly } from '../evaluated.ts'
+import { seenRoughly } from '../evaluated-members.ts'
 import { numberFormats, stringFormats } from '../formats.ts'
 import { type Formula, type Formulas, maskOf, type Of } from './formula.ts'
 import { canonical, type JsonType } from '../json.ts'

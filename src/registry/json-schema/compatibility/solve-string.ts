@@ -1,7 +1,7 @@
 import { formatPatterns, formatSamples, isPartOf, stringFormats } from '../formats.ts'
 import type { Literal } from './formula.ts'
 import { type Language, LanguageLimit } from '../regex/pattern-language.ts'
-import { parsePattern } from '../regex/pattern-syntax.ts'
+import { parsePattern } from '../regex/pattern-parser.ts'
 import type { Reason } from './reasons.ts'
 import { type Models, noModels, type Questions } from './models.ts'
 import { findText, textLengthMax } from '../regex/text-search.ts'

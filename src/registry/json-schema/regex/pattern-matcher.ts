@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
-import { parsePattern, PatternError, toRe2 } from './pattern-syntax.ts'
+import { parsePattern } from './pattern-parser.ts'
+import { PatternError } from './pattern-syntax.ts'
+import { toRe2 } from './re2-syntax.ts'
 
 /** Limits the steps per character of matching. RE2 itself limits repeats to 1,000, so this limits alternatives. */
 const programSizeMax = 4_000

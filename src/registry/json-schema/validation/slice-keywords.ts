@@ -5,7 +5,7 @@ import { callValidateCode } from 'ajv/dist/vocabularies/code.js'
 import type { Matcher } from '../regex/pattern-matcher.ts'
 import {
   knownKeyword, oneOfSlicesKeyword, othersKeyword, sliceKeyword, tupleKeyword, tupleStartKeyword
-} from './slices.ts'
+} from './slice-words.ts'
 
 const N = names.default
 

@@ -2,21 +2,11 @@ import type { CompileWork } from './compile-work.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { write } from '../emit.ts'
 import { fuelKeyword } from './fuel.ts'
+import { groupsOf, hasManyMembers, membersMax, ownWeight, weightMax } from './function-weight.ts'
+import {
+  knownKeyword, oneOfSlicesKeyword, othersKeyword, sliceKeyword, tupleKeyword, tupleStartKeyword
+} from './slice-words.ts'
 import { anything, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from '../schema-node.ts'
-
-/** The keyword in a slice that calls slice number n. */
-export const sliceKeyword = 'x-slice'
-/** The keyword that requires exactly one of the listed slices. */
-export const oneOfSlicesKeyword = 'x-one-of-slices'
-/**
- * The keywords for `additionalProperties` beside many patterns: its schema, and the names and patterns of the
- * properties that are not additional.
- */
-export const othersKeyword = 'x-others'
-export const knownKeyword = 'x-known'
-/** The keywords for a part of `prefixItems`: its schemas, and the position of the first. */
-export const tupleKeyword = 'x-tuple'
-export const tupleStartKeyword = 'x-tuple-start'
 
 /**
  * A part of a schema that Ajv compiles to one function. With `names`, it applies only to objects that have a property
@@ -24,10 +14,6 @@ export const tupleStartKeyword = 'x-tuple-start'
  */
 export interface Slice { readonly write: () => JsonObject | boolean, readonly names?: ReadonlySet<string> | undefined }
 
-/** The maximum weight of one function: about 100 kB of code, which Ajv writes and the engine compiles in about 5 ms. */
-const weightMax = 100
-/** The maximum number of subschemas of one keyword in a function. */
-const membersMax = 40
 /** A shared schema up to this weight is copied to each place that uses it: a call would be as large, and slower. */
 const copiedWeightMax = 4
 
@@ -124,7 +110,7 @@ class Slicer {
     for (const word of ['properties', 'patternProperties', 'dependentSchemas'] as const) {
       const members = keywords[word]
       if (members === undefined || !this.#isLarge([...members.values()])) continue
-      for (const group of this.#groups([...members], ([, member]) => this.#weightOf(member))) {
+      for (const group of groupsOf([...members], ([, member]) => this.#weightOf(member))) {
         calls.push(this.#sliceOf({ [word]: new Map(group) }))
       }
       delete rest[word]
@@ -167,7 +153,7 @@ class Slicer {
     )
     if (pairs.length <= membersMax) return
     delete rest.dependentRequired
-    for (const group of this.#groups(pairs, () => 1)) {
+    for (const group of groupsOf(pairs, () => 1)) {
       const dependentRequired = new Map<string, string[]>()
       for (const [name, other] of group) dependentRequired.set(name, [...dependentRequired.get(name) ?? [], other])
       calls.push(this.#sliceOf({ dependentRequired }))
@@ -180,7 +166,7 @@ class Slicer {
     // Keeps the length, which `items` depends on.
     rest.prefixItems = tuple.map(() => anything)
     let start = 0
-    for (const group of this.#groups(tuple, item => this.#weightOf(item))) {
+    for (const group of groupsOf(tuple, item => this.#weightOf(item))) {
       const at = start
       calls.push(this.#add({
         write: () => ({ [fuelKeyword]: true, [tupleKeyword]: group.map(this.#child), [tupleStartKeyword]: at })
@@ -209,7 +195,7 @@ class Slicer {
   #regroup (schemas: readonly SchemaNode[], word: 'allOf' | 'anyOf'): SchemaNode[] {
     let groups = [...schemas]
     do {
-      groups = this.#groups(groups, schema => this.#weightOf(schema)).map(group => {
+      groups = groupsOf(groups, schema => this.#weightOf(schema)).map(group => {
         const one = node({ [word]: group })
         this.#numberOf(one)
         return one
@@ -221,26 +207,9 @@ class Slicer {
   #groupCalls (calls: readonly number[]): number[] {
     let groups = [...calls]
     while (groups.length > membersMax) {
-      groups = this.#groups(groups, () => 1).map(group =>
+      groups = groupsOf(groups, () => 1).map(group =>
         this.#add({ write: () => ({ [fuelKeyword]: true, allOf: group.map(toCall) }) })
       )
-    }
-    return groups
-  }
-
-  #groups<T> (list: readonly T[], weightOf: (member: T) => number): T[][] {
-    const groups: T[][] = []
-    let group: T[] = []
-    let room = 0
-    for (const member of list) {
-      const weight = weightOf(member)
-      if (groups.length === 0 || room < weight || group.length === membersMax) {
-        group = []
-        groups.push(group)
-        room = weightMax
-      }
-      group.push(member)
-      room -= weight
     }
     return groups
   }
@@ -269,39 +238,6 @@ class Slicer {
 const namesAlone = (members: ReadonlyMap<string, SchemaNode>) => new Map([...members].map(([name]) => [name, anything]))
 
 const toCall = (number: number): JsonObject => ({ [sliceKeyword]: number })
-
-function hasManyMembers (keywords: Keywords): boolean {
-  const { properties, patternProperties, dependentSchemas, dependentRequired, prefixItems, allOf, anyOf, oneOf } =
-    keywords
-  const sizes = [
-    properties?.size, patternProperties?.size, dependentSchemas?.size, dependentRequired?.size, prefixItems?.length,
-    allOf?.length, anyOf?.length, oneOf?.length
-  ]
-  return sizes.some(size => size !== undefined && size > membersMax)
-}
-
-/** Returns the weight that the lists of a schema add to its function. */
-function ownWeight ({ required = [], enum: values = [], const: value, dependentRequired }: Keywords): number {
-  let pairs = 0
-  for (const others of dependentRequired?.values() ?? []) pairs += others.length
-  return Math.floor(Math.min(required.length, requiredMax) / 8) + Math.floor(pairs / 2) +
-    Math.floor((sizeOf(values, sizeMax) + sizeOf(value, sizeMax)) / 16)
-}
-
-/** For more names, Ajv writes a loop. */
-const requiredMax = 200
-const sizeMax = 1_000
-
-/** Returns the number of values, up to a maximum. */
-function sizeOf (value: Json | undefined, max: number): number {
-  if (typeof value !== 'object' || value === null) return 1
-  let size = 1
-  for (const member of Object.values(value)) {
-    if (size >= max) return size
-    size += sizeOf(member as Json, max - size)
-  }
-  return size
-}
 
 function namesOf ({ keywords }: SchemaNode): Set<string> | undefined {
   if (typeof keywords === 'boolean' || keywords.properties === undefined) return undefined

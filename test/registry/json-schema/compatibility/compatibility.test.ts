@@ -1,8 +1,11 @@
 import t from 'tap'
+import { comparePairs, type PairVerdict, sumUp } from '../../../../src/registry/json-schema/compatibility/comparison-job.ts'
 import {
-  type CompatibilityMode, type CompatibilityPolicy, comparePairs, compareSchemas, directionsOf, GaveUp, type JsonSchema,
-  type PairVerdict, sumUp, writerSchema
+  compareSchemas, GaveUp, type JsonSchema, writerSchema
 } from '../../../../src/registry/json-schema/compatibility/compatibility.ts'
+import {
+  type CompatibilityMode, type CompatibilityPolicy, directionsOf
+} from '../../../../src/registry/json-schema/compatibility/compatibility-mode.ts'
 import { compileValidator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 const draft07 = { $schema: 'http://json-schema.org/draft-07/schema#' }

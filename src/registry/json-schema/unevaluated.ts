@@ -1,34 +1,15 @@
-import type { CompileWork } from './validation/compile-work.ts'
+import { addSeen, isNothing, type MutableSeen, nothingSeen, ownSeen, type Seen } from './evaluated-members.ts'
 import { anything, type Keywords, node, type SchemaNode } from './schema-node.ts'
-
-/** The members of an object or array that a schema evaluates. All others are "unevaluated". */
-export interface Seen {
-  readonly names: ReadonlySet<string>
-  readonly patterns: ReadonlySet<string>
-  readonly allKeys: boolean
-  readonly items: number
-  /** Schemas of `contains`. Items that satisfy one of them are evaluated. */
-  readonly kinds: ReadonlySet<SchemaNode>
-}
+import type { CompileWork } from './validation/compile-work.ts'
 
 /** One combination of the results of a schema's branches: the conditions on the value, and the evaluated members. */
 interface Scenario { readonly when: ReadonlySet<SchemaNode>, readonly seen: Seen }
 
-interface MutableSeen {
-  names: Set<string>
-  patterns: Set<string>
-  allKeys: boolean
-  items: number
-  kinds: Set<SchemaNode>
-}
 interface MutableScenario {
   readonly when: Set<SchemaNode>
   readonly seen: MutableSeen
 }
 
-const nothingSeen = (): MutableSeen => ({
-  names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: new Set()
-})
 const unconditional: Scenario = { when: new Set(), seen: nothingSeen() }
 
 const scenariosMax = 64
@@ -224,47 +205,6 @@ function share (schema: SchemaNode): SchemaNode {
   return schema
 }
 
-function ownSeen (keywords: Keywords): MutableSeen {
-  return {
-    names: new Set(keywords.properties?.keys()),
-    patterns: new Set(keywords.patternProperties?.keys()),
-    allKeys: keywords.additionalProperties !== undefined || keywords.unevaluatedProperties !== undefined,
-    items: keywords.items !== undefined || keywords.unevaluatedItems !== undefined
-      ? Infinity
-      : keywords.prefixItems?.length ?? 0,
-    kinds: new Set(keywords.contains === undefined ? [] : [keywords.contains])
-  }
-}
-
-/** Returns what is evaluated at least (`atMost` false) or at most (true), over all scenarios. */
-export function seenRoughly (keywords: Keywords, atMost: boolean): Seen {
-  const seen = nothingSeen()
-  const parts = new Set([keywords])
-  for (const part of parts) {
-    addSeen(seen, ownSeen(part))
-    const { allOf = [], anyOf = [], oneOf = [], if: test, then, else: otherwise, dependentSchemas } = part
-    const others = atMost
-      ? [...allOf, ...anyOf, ...oneOf, ...dependentSchemas?.values() ?? [], test, then, otherwise]
-      : allOf
-    for (const other of others) {
-      if (other !== undefined && typeof other.keywords !== 'boolean') parts.add(other.keywords)
-    }
-  }
-  return seen
-}
-
-function isNothing (seen: Seen): boolean {
-  return seen.names.size === 0 && seen.patterns.size === 0 && !seen.allKeys && seen.items === 0 && seen.kinds.size === 0
-}
-
 function sizeOf ({ when, seen }: Scenario): number {
   return when.size + seen.names.size + seen.patterns.size + seen.kinds.size
-}
-
-function addSeen (to: MutableSeen, seen: Seen): void {
-  for (const name of seen.names) to.names.add(name)
-  for (const pattern of seen.patterns) to.patterns.add(pattern)
-  for (const kind of seen.kinds) to.kinds.add(kind)
-  to.allKeys ||= seen.allKeys
-  to.items = Math.max(to.items, seen.items)
 }
