@@ -7,7 +7,7 @@ export function decimal (value: number): Decimal {
   return { digits: BigInt(whole + fraction), exponent: Number(power) - fraction.length }
 }
 
-/** Returns both numbers as integers of the same scale, so that they can be divided without rounding. */
+/** Returns both numbers as integers of the same scale, so that they can be divided without rounding, and the scale. */
 export function align (a: Decimal, b: Decimal): [bigint, bigint, number] {
   const exponent = Math.min(a.exponent, b.exponent)
   return [scaleTo(a, exponent), scaleTo(b, exponent), exponent]

@@ -29,7 +29,7 @@ export function emit (root: SchemaNode): JsonObject | boolean {
   return { $defs, ...child(root) as JsonObject }
 }
 
-/** Writes one schema with the keywords of 2020-12. With `fuel`, it counts its evaluations. */
+/** Writes one schema with the keywords of 2020-12. With `fuel`, the compiled schema counts its evaluations. */
 export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false): JsonObject | boolean {
   if (typeof keywords === 'boolean') return keywords
   if (Object.keys(keywords).length === 0) return true
@@ -38,7 +38,7 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
     const [only] = keywords.type
     result['type'] = only !== undefined && keywords.type.length === 1 ? only : [...new Set(keywords.type)]
   }
-  for (const word of plainKeywords) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
+  for (const word of plainKeywords) if (keywords[word] !== undefined) result[word] = keywords[word]
   for (const word of schemaKeywords) if (keywords[word] !== undefined) result[word] = child(keywords[word])
   for (const word of listKeywords) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
   for (const word of mapKeywords) if (keywords[word] !== undefined) result[word] = object(keywords[word], child)

@@ -5,6 +5,7 @@ export interface Seen {
   readonly names: ReadonlySet<string>
   readonly patterns: ReadonlySet<string>
   readonly allKeys: boolean
+  /** The number of evaluated items at the start of an array, or Infinity. */
   readonly items: number
   /** Schemas of `contains`. Items that satisfy one of them are evaluated. */
   readonly kinds: ReadonlySet<SchemaNode>
@@ -22,6 +23,7 @@ export const nothingSeen = (): MutableSeen => ({
   names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: new Set()
 })
 
+/** Returns what the keywords of a schema evaluate themselves, without its branches. */
 export function ownSeen (keywords: Keywords): MutableSeen {
   return {
     names: new Set(keywords.properties?.keys()),

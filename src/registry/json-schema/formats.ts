@@ -52,7 +52,10 @@ function toCheck (definition: unknown): Check | undefined {
   return validate === undefined || type === 'number' ? undefined : toCheck(validate)
 }
 
-/** The number formats, as bounds. `float` and `double` include every number. */
+/**
+ * The number formats, as bounds of whole numbers. As in ajv-formats, `int64` accepts every whole number, and `float`
+ * and `double` accept every number.
+ */
 export const numberFormats: ReadonlyMap<string, { min: number, max: number }> = new Map([
   ['int32', { min: -(2 ** 31), max: 2 ** 31 - 1 }],
   ['int64', { min: -Infinity, max: Infinity }]
@@ -92,6 +95,7 @@ export function isPartOf (format: string, other: string): boolean {
   return format === other || includedFormats.some(([a, b]) => a === format && b === other)
 }
 
+/** Strings of each format, to try where only the check of the format can decide. */
 export const formatSamples: ReadonlyMap<string, readonly string[]> = new Map([
   ['date', ['2024-02-29', '1999-12-31']],
   ['time', ['12:30:45Z', '23:59:60Z', '01:02:03.004+05:30']],

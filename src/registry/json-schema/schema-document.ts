@@ -104,6 +104,7 @@ export class SchemaDocument {
     if (typeof raw !== 'boolean' && !isObject(raw)) {
       throw new SchemaError(`the reference "${reference}" does not lead to a schema`, path)
     }
+    // A reference may lead below an unknown keyword, where no schema was found before.
     if (!this.#places.has(raw)) yield * this.#index(raw, resource.pointer + fragment, resource.base)
     return raw
   }

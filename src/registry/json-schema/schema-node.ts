@@ -51,6 +51,7 @@ export interface Keywords {
   dependentRequired?: Map<string, string[]>
   dependentSchemas?: Map<string, SchemaNode>
   unevaluatedProperties?: SchemaNode
+  /** `unevaluatedProperties` as plain keywords; see `unevaluated.ts`. */
   unevaluatedPropertiesRule?: SchemaNode
   allOf?: SchemaNode[]
   anyOf?: SchemaNode[]

@@ -2,7 +2,10 @@ import { addSeen, isNothing, type MutableSeen, nothingSeen, ownSeen, type Seen }
 import { anything, type Keywords, node, type SchemaNode } from './schema-node.ts'
 import type { CompileWork } from './validation/compile-work.ts'
 
-/** One combination of the results of a schema's branches: the conditions on the value, and the evaluated members. */
+/**
+ * One combination of the results of a schema's branches: the conditions on the value, and the evaluated members. A
+ * schema with `anyOf: [A, B]` has four: each of A and B holds or does not.
+ */
 interface Scenario { readonly when: ReadonlySet<SchemaNode>, readonly seen: Seen }
 
 interface MutableScenario {
@@ -12,6 +15,7 @@ interface MutableScenario {
 
 const unconditional: Scenario = { when: new Set(), seen: nothingSeen() }
 
+/** Each scenario becomes a conditional, and every further branch may double their number. */
 const scenariosMax = 64
 
 /**
@@ -20,12 +24,17 @@ const scenariosMax = 64
 const workMax = 100_000
 /** The steps for one schema, in addition to its names. */
 const scenarioSteps = 5
-/** Limits the depth of schemas that apply to the same value. */
+/** Limits recursion: a schema has the scenarios of the schemas in its branches, which have those of theirs. */
 const depthMax = 200
 
-class TooManyWays extends Error {}
+/** Thrown when a schema has more scenarios, or takes more work, than the limits allow. */
+class TooManyScenarios extends Error {}
 
-/** Rewrites `unevaluated…` as plain keywords, for the schemas of one document. Its generators yield regularly. */
+/**
+ * Rewrites `unevaluated…` as plain keywords, for the schemas of one document. Which members are evaluated depends on
+ * the branches that hold for a value. Within one scenario they are known, so `unevaluatedProperties: S` becomes `if`
+ * the conditions of the scenario hold, `then` all other properties satisfy S. Its generators yield regularly.
+ */
 export class Lowering {
   readonly #total: CompileWork
   readonly #known = new Map<SchemaNode, Scenario[]>()
@@ -78,14 +87,14 @@ export class Lowering {
     try {
       return yield * this.#scenariosOf(keywords)
     } catch (error) {
-      if (error instanceof TooManyWays) return undefined
+      if (error instanceof TooManyScenarios) return undefined
       throw error
     }
   }
 
   #spend (steps: number): void {
     this.#work += steps
-    if (this.#work > workMax) throw new TooManyWays()
+    if (this.#work > workMax) throw new TooManyScenarios()
   }
 
   /** Returns every scenario of a value that the schema accepts. */
@@ -118,7 +127,7 @@ export class Lowering {
   }
 
   #product (some: readonly Scenario[], others: readonly Scenario[]): Scenario[] {
-    if (some.length * others.length > scenariosMax) throw new TooManyWays()
+    if (some.length * others.length > scenariosMax) throw new TooManyScenarios()
     return some.flatMap(a => others.map(b => {
       const both = { when: new Set(a.when), seen: nothingSeen() }
       this.#add(both, { when: new Set(), seen: a.seen })
@@ -131,7 +140,7 @@ export class Lowering {
     if (typeof schema.keywords === 'boolean') return [unconditional]
     const known = this.#known.get(schema)
     if (known !== undefined) return known
-    if (++this.#depth > depthMax) throw new TooManyWays()
+    if (++this.#depth > depthMax) throw new TooManyScenarios()
     const scenarios = yield * this.#scenariosOf(schema.keywords)
     this.#depth--
     this.#known.set(schema, scenarios)

@@ -106,7 +106,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
   ): Promise<CompatibilityVerdict> {
     const { mode, policy } = termsOf(input)
     const verdict = await orInvalid(comparisons.compare(scope, topic, { schema: text, earlier, mode, policy }))
-    return { ...verdict, compatibilityMode: mode, policy } as CompatibilityVerdict
+    return { ...verdict, compatibilityMode: mode, policy }
   }
 
   /** Inserts a version. Returns undefined if another registration took the number meanwhile. */

@@ -91,6 +91,7 @@ export class Comparison {
     const known = this.#changes.get(`${path} ${rule}`)
     if (known?.compatible === false) return false
     const change = { path, rule, message, direction: 'backward' as const }
+    // A small question first: does the writer's schema for this place meet the demand, whatever surrounds it?
     if (isNone(this.#ask(local))) return this.#note({ ...change, compatible: true })
     const models = this.#ask([this.#solver.formulas.schema(this.#writer), violation])
     if (isNone(models)) return this.#note({ ...change, compatible: true })

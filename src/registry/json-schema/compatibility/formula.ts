@@ -21,11 +21,16 @@ type Shape =
   | { readonly kind: 'size', readonly of: 'string' | 'array' | 'object', readonly min: number, readonly max: number }
   | { readonly kind: 'pattern', readonly source: string, readonly negated: boolean }
   | { readonly kind: 'format', readonly name: string, readonly negated: boolean }
+  // Every (or some) member whose name is in `keys` is in `then`.
   | { readonly kind: 'every-key' | 'some-key', readonly keys: Formula, readonly then: Formula }
+  // The item at `index`, if there is one, is in `then`.
   | { readonly kind: 'item', readonly index: number, readonly then: Formula }
+  // All items from this position on are in `then`.
   | { readonly kind: 'rest', readonly from: number, readonly then: Formula }
+  // The number of items from this position on that are in `of` is within the bounds.
   | { readonly kind: 'count', readonly from: number, readonly of: Formula, readonly min: number, readonly max: number }
   | { readonly kind: 'unique', readonly negated: boolean }
+  // A demand that the checker cannot decide. It contradicts only its own negation.
   | { readonly kind: 'opaque', readonly key: string, readonly reason: Reason, readonly negated: boolean }
 
 export type Literal = Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' | 'schema' | 'types' }>
@@ -55,7 +60,7 @@ export function subjectOf (literal: Formula): JsonType | undefined {
 export class Formulas {
   readonly #made = new Map<string, Formula>()
   readonly #classes: ReadonlyMap<SchemaNode, number>
-  readonly #patterns = new Map<string, number>()
+  readonly #texts = new Map<string, number>()
   readonly #tick: Tick
   readonly true = this.#make('true', { kind: 'true' })
   readonly false = this.#make('false', { kind: 'false' })
@@ -73,9 +78,10 @@ export class Formulas {
     return formula
   }
 
-  #text (value: string): number {
-    const known = this.#patterns.get(value) ?? this.#patterns.size
-    this.#patterns.set(value, known)
+  /** Returns a number for a text, so that the keys of formulas stay short. */
+  #textId (text: string): number {
+    const known = this.#texts.get(text) ?? this.#texts.size
+    this.#texts.set(text, known)
     return known
   }
 
@@ -125,7 +131,8 @@ export class Formulas {
   }
 
   #in (values: ReadonlyMap<string, Json>, negated: boolean): Formula {
-    return this.#make(`in ${this.#text([...values.keys()].sort().join())} ${negated}`, { kind: 'in', values, negated })
+    const text = this.#textId([...values.keys()].sort().join())
+    return this.#make(`in ${text} ${negated}`, { kind: 'in', values, negated })
   }
 
   bound (kind: 'min' | 'max', value: number, exclusive: boolean): Formula {
@@ -142,7 +149,7 @@ export class Formulas {
   }
 
   pattern (source: string, negated = false): Formula {
-    return this.#make(`pattern ${this.#text(source)} ${negated}`, { kind: 'pattern', source, negated })
+    return this.#make(`pattern ${this.#textId(source)} ${negated}`, { kind: 'pattern', source, negated })
   }
 
   format (name: string, negated = false): Formula {
@@ -177,7 +184,7 @@ export class Formulas {
   }
 
   opaque (key: string, reason: Reason, negated = false): Formula {
-    return this.#make(`opaque ${this.#text(key)} ${negated}`, { kind: 'opaque', key, reason, negated })
+    return this.#make(`opaque ${this.#textId(key)} ${negated}`, { kind: 'opaque', key, reason, negated })
   }
 
   not (formula: Formula): Formula {

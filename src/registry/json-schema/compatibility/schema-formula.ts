@@ -172,7 +172,7 @@ function oneOf ({ oneOf: branches = [] }: Keywords, formulas: Formulas): Formula
 
 /**
  * Returns the demand of `unevaluated…`. If it could not be rewritten as plain keywords, returns a demand that is at
- * most (`atMost`) or at least as strict, over all results of the branches.
+ * most as strict (`isLoose`) or at least as strict, whatever branches hold.
  */
 export function unevaluated (
   word: 'unevaluatedItems' | 'unevaluatedProperties', keywords: Keywords, formulas: Formulas, isLoose: boolean

@@ -26,6 +26,7 @@ class ArraySearch {
   #tail = 0
   #isUnique = false
   #isRepeating = false
+  /** Why a search that finds no array does not prove that there is none. */
   #doubt: Reason | undefined
 
   constructor (literals: readonly Literal[], solver: Questions) {

@@ -24,6 +24,7 @@ class ObjectSearch {
   readonly #required = new Map<string, Formula[]>()
   #min = 0
   #max = Infinity
+  /** Why a search that finds no object does not prove that there is none. */
   #doubt: Reason | undefined
 
   constructor (literals: readonly Literal[], want: number, solver: Questions) {
@@ -98,6 +99,7 @@ class ObjectSearch {
     const found = this.#rules.findUnnamed(slot, Object.keys(object))
     if (found === undefined || 'reason' in found) {
       if (found !== undefined) this.#doubt ??= found.reason
+      // An earlier slot may have taken the only name for this one.
       else if (isCrowded) this.#doubt ??= 'cardinality'
       return false
     }

@@ -35,14 +35,11 @@ function search (
   const excluded = new Set(found)
   for (const literal of literals) {
     if (literal.kind === 'in') {
-      for (const value of literal.values.values()) {
-        if (typeof value === 'string') {
-          excluded
-            .add(value)
-        }
-      }
+      for (const value of literal.values.values()) if (typeof value === 'string') excluded.add(value)
     }
   }
+  // Why a text that the automata accept may still violate a literal. The reverse does not happen: without any accepted
+  // text, no string satisfies the literals.
   let blind: Reason | undefined = literals.some(literal => literal.kind === 'format') ? 'format' : undefined
   try {
     const { matching, avoiding, isWhole } = automata(literals, solver)

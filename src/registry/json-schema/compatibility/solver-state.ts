@@ -7,6 +7,7 @@ export interface State {
   readonly type: JsonType
   readonly literals: readonly Literal[]
   readonly clauses: readonly Of<'any'>[]
+  /** The ids of the formulas that hold in this state. */
   readonly asserted: ReadonlySet<number>
 }
 
@@ -21,6 +22,10 @@ export function settle (state: State, clause: Formula, part: Formula, context: P
   return add({ ...state, clauses: [] }, [part, ...state.clauses.filter(other => other !== clause)], context)
 }
 
+/**
+ * Returns the state with further demands and all that follows from them: a clause with one part left is a plain demand.
+ * Returns undefined if they contradict each other.
+ */
 function add (state: State, parts: readonly Formula[], context: Parts): State | undefined {
   const asserted = new Set(state.asserted)
   const literals = [...state.literals]
@@ -92,12 +97,12 @@ const reduced: Record<JsonType, WeakMap<Formula, Formula>> = {
 function reduce (formula: Formula, type: JsonType, formulas: Formulas): Formula {
   const known = reduced[type].get(formula)
   if (known !== undefined) return known
-  const result = reduceAfresh(formula, type, formulas)
+  const result = computeReduced(formula, type, formulas)
   reduced[type].set(formula, result)
   return result
 }
 
-function reduceAfresh (formula: Formula, type: JsonType, formulas: Formulas): Formula {
+function computeReduced (formula: Formula, type: JsonType, formulas: Formulas): Formula {
   switch (formula.kind) {
     case 'true': case 'false': case 'schema': case 'in': case 'opaque': return formula
     case 'types': return (formula.mask & 1 << jsonTypes.indexOf(type)) !== 0 ? formulas.true : formulas.false
@@ -119,12 +124,12 @@ const opposites = new WeakMap<Formula, number>()
 
 /** Returns the id of the literal that contradicts this one. */
 function opposite (formula: Formula, formulas: Formulas): number {
-  const known = opposites.get(formula) ?? oppositeAfresh(formula, formulas)
+  const known = opposites.get(formula) ?? computeOpposite(formula, formulas)
   opposites.set(formula, known)
   return known
 }
 
-function oppositeAfresh (formula: Formula, formulas: Formulas): number {
+function computeOpposite (formula: Formula, formulas: Formulas): number {
   const negated = formulas.not(formula)
   if (subjectOf(formula) === undefined || negated.kind !== 'all') return negated.id
   const parts = negated.parts.filter(part => part.kind !== 'types')

@@ -112,7 +112,9 @@ export class Solver implements Questions {
     this.#open.set(key, depth)
     let answer = this.#everyType(parts, want)
     this.#open.delete(key)
+    // The values are right, but an assumption may have hidden others.
     if (this.#reliesOn < Infinity && answer.values.length > 0) answer = { ...answer, exhausted: false }
+    // An answer that assumes an outer question to be "none" holds only inside of that question.
     if (this.#reliesOn >= depth) {
       this.#answers.set(key, answer)
       this.#reliesOn = reliedOn

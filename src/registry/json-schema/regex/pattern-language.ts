@@ -6,7 +6,10 @@ import type { Tick } from '../steps.ts'
 const startMark = lastCodePoint + 1
 const endMark = lastCodePoint + 2
 
-/** A set of texts: a state of a pattern's automaton. Each state is created once. */
+/**
+ * A set of texts: a state of a pattern's automaton. Each state is created once. `nullable` is whether the set contains
+ * the empty text.
+ */
 export type Language = { readonly id: number, readonly nullable: boolean } & (
   | { readonly kind: 'none' | 'empty' }
   | { readonly kind: 'chars', readonly ranges: Ranges }
@@ -16,10 +19,14 @@ export type Language = { readonly id: number, readonly nullable: boolean } & (
 )
 type Shape = Language extends infer L ? L extends Language ? Omit<L, 'id' | 'nullable'> : never : never
 
+/** Thrown when automata would have too many states. */
 export class LanguageLimit extends Error {}
 const languagesMax = 20_000
 
-/** Builds the automata of patterns state by state, from derivatives: the texts that may follow a character. */
+/**
+ * Builds the automata of patterns state by state, as Brzozowski's derivatives: the state after a character is the set
+ * of texts that may follow it.
+ */
 export class Languages {
   readonly #made = new Map<string, Language>()
   readonly #derivatives = new Map<string, Language>()
@@ -55,6 +62,7 @@ export class Languages {
     return state === this.#rest
   }
 
+  /** Returns the state after a character. */
   after (state: Language, code: number): Language {
     switch (state.kind) {
       case 'none':

@@ -11,6 +11,7 @@ export interface TextProblem {
   readonly max: number
 }
 
+/** Limits the length of a text to search for: every character of it takes a step at least. */
 export const textLengthMax = 20_000
 
 interface Trie {
@@ -50,6 +51,7 @@ export function findText (problem: TextProblem, languages: Languages, tick: Tick
         tick(2 + following.states.length)
         const key = keyOf(following)
         if (next.has(key) || seen.has(key) || !isPossible(following.states)) continue
+        // Below the minimum, a place must be visited again at a greater length.
         if (length + 1 >= min) seen.add(key)
         next.set(key, following)
       }

@@ -1,11 +1,15 @@
 import type { Json } from '../json.ts'
 import type { Keywords } from '../schema-node.ts'
 
-/** The maximum weight of one function: about 100 kB of code, which Ajv writes and the engine compiles in about 5 ms. */
+/**
+ * The maximum weight of one function: about 100 kB of code, which Ajv writes and the engine compiles in about 5 ms. A
+ * subschema without members weighs 1.
+ */
 export const weightMax = 100
 /** The maximum number of subschemas of one keyword in a function. */
 export const membersMax = 40
 
+/** Returns whether a keyword has more members than fit into one function. */
 export function hasManyMembers (keywords: Keywords): boolean {
   const { properties, patternProperties, dependentSchemas, dependentRequired, prefixItems, allOf, anyOf, oneOf } =
     keywords
@@ -34,7 +38,7 @@ function sizeOf (value: Json | undefined, max: number): number {
   let size = 1
   for (const member of Object.values(value)) {
     if (size >= max) return size
-    size += sizeOf(member as Json, max - size)
+    size += sizeOf(member, max - size)
   }
   return size
 }

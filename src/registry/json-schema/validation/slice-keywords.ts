@@ -7,7 +7,7 @@ import {
   knownKeyword, oneOfSlicesKeyword, othersKeyword, sliceKeyword, tupleKeyword, tupleStartKeyword
 } from './slice-words.ts'
 
-const N = names.default
+const { errors, vErrors } = names.default
 
 /** Ajv's record of the properties and items that a function has evaluated. */
 export interface Evaluated { props?: true | Record<string, true> | undefined, items?: true | number | undefined }
@@ -34,8 +34,8 @@ export function sliceKeywords (
         const { gen, schema } = cxt
         const validate = _`${gen.scopeValue('wrapper', { ref: functionOf(schema) })}.validate`
         cxt.result(callValidateCode(cxt, validate, nil), () => { addEvaluated(cxt, _`${validate}.evaluated`) }, () => {
-          gen.assign(N.vErrors, _`${N.vErrors} === null ? ${validate}.errors : ${N.vErrors}.concat(${validate}.errors)`)
-          gen.assign(N.errors, _`${N.vErrors}.length`)
+          gen.assign(vErrors, _`${vErrors} === null ? ${validate}.errors : ${vErrors}.concat(${validate}.errors)`)
+          gen.assign(errors, _`${vErrors}.length`)
         })
       }
     },
@@ -77,7 +77,7 @@ export function sliceKeywords (
           cxt.subschema({ keyword: othersKeyword, dataProp: key, dataPropType: Type.Str }, valid)
           if (it.allErrors !== true) gen.if(_`!${valid}`, () => gen.break())
         }))
-        cxt.ok(_`${errsCount} === ${N.errors}`)
+        cxt.ok(_`${errsCount} === ${errors}`)
       }
     },
     {

@@ -47,6 +47,7 @@ export function compileValidator (schema: JsonSchema, work = new CompileWork(com
   return finish(compiling(schema, work))
 }
 
+/** The time after which `prepareValidator` lets other work run. */
 const pauseAfterMs = 8
 
 /** Returns the same validator, without blocking the event loop: it yields between the parts of a large schema. */
@@ -94,8 +95,8 @@ class LazyValidator implements Validator {
     this.#fuel = new Fuel({ tracksEvaluated })
     const compiler = (allErrors: boolean) => new Compiler(this.#fuel, slices, { allErrors, tracksEvaluated, work })
     this.#first = compiler(false)
-    const isDear = nodes.order.length > nodesMax || evaluationCost(nodes) > costMax
-    this.#makeAll = isDear ? undefined : () => compiler(true)
+    const isExpensive = nodes.order.length > nodesMax || evaluationCost(nodes) > costMax
+    this.#makeAll = isExpensive ? undefined : () => compiler(true)
   }
 
   isValid (payload: unknown, budget = new Budget()): boolean {
@@ -137,6 +138,7 @@ function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
     (keywords.unevaluatedProperties !== undefined && keywords.unevaluatedPropertiesRule === undefined)
 }
 
+/** The author's keyword for each keyword of our own that can be violated. */
 const plainWords: Record<string, string> = {
   'false schema': 'false', [oneOfSlicesKeyword]: 'oneOf', [othersKeyword]: 'additionalProperties'
 }

@@ -46,12 +46,14 @@ t.test('a schema that cannot be used is refused with the reason', t => {
     [JSON.parse('{"properties":{"__proto__":{}}}') as JsonSchema, /__proto__/],
     [nested(70), /64 levels deep/],
     [{ enum: ['x'.repeat(300_000)] }, /262144 bytes/],
-    [{ $defs: { a: { $anchor: 'x' }, b: { $anchor: 'x' } } }, /declared twice/],
-    [[] as unknown as JsonSchema, /an object or a boolean/],
-    [undefined as unknown as JsonSchema, /an object or a boolean/]
+    [{ $defs: { a: { $anchor: 'x' }, b: { $anchor: 'x' } } }, /declared twice/]
   ]
   for (const [schema, reason] of refusedSchemas) {
     t.throws(() => compileValidator(schema), { name: 'SchemaError', reason }, String(reason))
+  }
+  const notSchemas: unknown[] = [[], undefined]
+  for (const value of notSchemas) {
+    t.throws(() => compileValidator(value as JsonSchema), { name: 'SchemaError', reason: /an object or a boolean/ })
   }
   t.end()
 })
