@@ -1,5 +1,5 @@
 import ts from 'typescript'
-import { pathOf, placeOf, walk, type Sources } from './program.ts'
+import { placeOf, walk, type Sources } from './program.ts'
 import { StatementTexts, UnknownTextError, type GivenTexts } from './statement-text.ts'
 
 /** A statement in the sources. */
@@ -46,7 +46,6 @@ export function findStatements ({ checker, files }: Sources, given: GivenTexts):
 /** A value that a template of Kysely computes within a typed query. */
 export interface Fragment {
   place: string
-  file: string
   texts: string[] | UnknownTextError
   type: ts.Type
 }
@@ -66,7 +65,6 @@ export function findFragments ({ checker, files }: Sources): Fragment[] {
       if (method === 'execute' || isCondition) return
       found.push({
         place: placeOf(node),
-        file: pathOf(file),
         texts: orUnknown(() => texts.of(node)),
         type: checker.getTypeFromTypeNode(declared)
       })
