@@ -166,7 +166,8 @@ export class Values {
   good (given: Schema, name = '', depth = 0): unknown {
     const random = this.#random
     const schema = resolve(given)
-    const pool = this.#pools[name]
+    // A name may be `constructor`.
+    const pool = Object.hasOwn(this.#pools, name) ? this.#pools[name] : undefined
     if (pool !== undefined && pool.length > 0 && (placesOnly.has(name) || random.chance(0.9))) return random.pick(pool)
     if (schema.const !== undefined) return schema.const
     if (schema.enum !== undefined) return random.pick(schema.enum)
