@@ -4,6 +4,7 @@ import { person, requests } from '../support/people.ts'
 import { startRedis } from '../support/redis.ts'
 import { ask, join } from '../support/room.ts'
 import { tenant } from '../support/tenant.ts'
+import { follow } from '../support/trace-stream.ts'
 import { eventually } from '../support/waiting.ts'
 import { acquainted, startNodes } from './nodes.ts'
 
@@ -38,10 +39,14 @@ t.test('a revocation on one node takes effect on the other', {
     const { applicationId } = shop
     const [ended, kept] = [await person(one.app, 'viewer'), await person(one.app, 'viewer')]
     const over = await connect(ended.token, applicationId)
+    const stream = await follow(two.url, shop, '', { 'x-application-id': applicationId }, ended.token)
+    t.equal(stream.status, 200)
     const less = await connect(kept.token, applicationId)
     for (const socket of less) t.match(await socket.request('subscribe', { topic }), { ok: true })
     t.equal((await requests(one.app, ended.token).post('/api/auth/logout')).status, 204)
     for (const socket of over) t.match(await socket.closed, revoked)
+    await stream.closed
+    t.match(stream.messages.at(-1), { event: 'closing', data: revoked }, 'a trace stream ends as well')
     const { body: role } = await root.post('/api/roles', {
       name: 'less', permissions: [{ resource: 'topics', action: 'read' }]
     })

@@ -6,7 +6,7 @@ import { build, listen } from '../../support/build.ts'
 import { createDatabase } from '../../support/database.ts'
 import { tenant } from '../../support/tenant.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const ada = { name: 'Ada', email: 'Ada@example.com', password: 'a long pass phrase' }
 const credentials = { email: ada.email, password: ada.password }
