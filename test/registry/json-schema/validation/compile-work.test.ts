@@ -10,6 +10,9 @@ import {
 // Steps and functions are counted, not time: both depend only on the schema.
 
 type Raw = Record<string, unknown>
+
+t.setTimeout(600_000)
+
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 const record = <T>(length: number, make: (i: number) => T, prefix = 'p'): Record<string, T> =>
   Object.fromEntries(list(length, i => [`${prefix}${i}`, make(i)]))
