@@ -18,13 +18,13 @@ declare module 'fastify' {
  * when it compares heads, about a second later.
  */
 export default fp(async (app) => {
-  const { redis, config: { cluster: settings }, health, instruments: metrics, log } = app
+  const { node, redis, config: { cluster: settings }, health, instruments: metrics, log } = app
   if (redis === undefined) {
     app.decorate('cluster', { ...localCluster, relay: localRelay })
     return
   }
-  const bus = new RedisBus({ ...redis, metrics, log })
-  const peers = new Peers({ bus, settings, metrics, log })
+  const bus = new RedisBus({ ...redis, node, metrics, log })
+  const peers = new Peers({ node, bus, settings, metrics, log })
   const records = new SharedRecords(peers)
   app.decorate('cluster', { bus, peers, records, relay: createEventRelay({ bus, records, log }) })
   health.add('bus', async () => {
@@ -44,4 +44,4 @@ export default fp(async (app) => {
     peers.leave()
     await bus.close()
   })
-}, { name: 'cluster', dependencies: ['config', 'health', 'metrics', 'redis'] })
+}, { name: 'cluster', dependencies: ['config', 'health', 'metrics', 'node', 'redis'] })

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { createLeases } from '../src/cdc/replication/leases.ts'
 import { createStreamStates } from '../src/cdc/source/stream-state.ts'
@@ -66,7 +65,7 @@ export default fp(async (app) => {
     metrics,
     log,
     states: createStreamStates(pool),
-    leases: createLeases(pool, randomUUID(), cdc.leaseMs),
+    leases: createLeases(pool, app.node.id, cdc.leaseMs),
     intervalMs: cdc.leaseMs / 4,
     timing: cdc.timing,
     startMaxMs: cdc.startMaxMs,
@@ -111,6 +110,6 @@ export default fp(async (app) => {
 }, {
   name: 'database-sources',
   dependencies: [
-    'config', 'database', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'tenancy', 'tracing'
+    'config', 'database', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'node', 'tenancy', 'tracing'
   ]
 })

@@ -36,7 +36,8 @@ const replaysChannel = 'replays'
  */
 export default fp(async (app) => {
   const { config, db, pool, hub, eventLog: log, instruments: metrics, tracing, topics, schemas } = app
-  const { node, recorder, subscriptions: records } = tracing
+  const { recorder, subscriptions: records } = tracing
+  const node = app.node.id
   const retentionMs = config.traces.retentionHours * 3_600_000
   const { endpoints, deliveries, dispatcher, replay } = app.webhooks
   const webhookTraces = createWebhookTraces({ db, catchUp: () => deliveries.catchUp() })
@@ -105,7 +106,7 @@ export default fp(async (app) => {
 }, {
   name: 'debugger',
   dependencies: [
-    'cluster', 'config', 'credentials', 'database', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing',
+    'cluster', 'config', 'credentials', 'database', 'domain', 'events', 'hub', 'metrics', 'node', 'tenancy', 'tracing',
     'webhooks'
   ]
 })

@@ -7,11 +7,11 @@ declare module 'fastify' {
 
 /** Collects the health checks of all components, and adds the one of the database. */
 export default fp(async (app) => {
-  const health = createHealth()
+  const health = createHealth(app.node.id)
   health.add('database', async () => {
     const start = performance.now()
     await app.pool.query({ name: 'health', text: 'select 1' })
     return { status: 'ok', heartbeatAgeMs: Math.round(performance.now() - start) }
   })
   app.decorate('health', health)
-}, { name: 'health', dependencies: ['database'] })
+}, { name: 'health', dependencies: ['database', 'node'] })

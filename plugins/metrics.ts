@@ -13,6 +13,7 @@ declare module 'fastify' {
  */
 export default fp(async (app) => {
   const metrics = createMetrics({ passwordHashings })
+  metrics.nodeInfo.set({ node_id: app.node.id }, 1)
   app.decorate('instruments', metrics)
   await app.register(fastifyMetrics.default, {
     endpoint: null,
@@ -28,4 +29,4 @@ export default fp(async (app) => {
       }
     }
   })
-}, { name: 'metrics' })
+}, { name: 'metrics', dependencies: ['node'] })

@@ -10,7 +10,6 @@ import { createTraceRetention } from '../src/debugger/tracing/trace-retention.ts
 import { TraceStore } from '../src/debugger/tracing/trace-store.ts'
 import type { DeliveryObserver } from '../src/delivery/delivery-observer.ts'
 import type { WriteObserver } from '../src/events/write-observer.ts'
-import { randomId } from '../src/foundation/ids.ts'
 import { reasonOf } from '../src/foundation/observability/logger.ts'
 
 declare module 'fastify' {
@@ -18,8 +17,6 @@ declare module 'fastify' {
     /** Recent rates and latencies of this node. */
     liveStats: LiveStats
     tracing: {
-      /** The name of this node in traces. */
-      node: string
       sampling: Sampling
       /** Also records refusals that do not come from the writer. */
       recorder: TraceRecorder
@@ -39,7 +36,7 @@ const connectionsMax = 2
 
 /** Records in the background what becomes of events. The plugin `debugger` reads these traces. */
 export default fp(async (app) => {
-  const { config, db, instruments: metrics, log } = app
+  const { config, db, instruments: metrics, log, node } = app
   const pool = createPool({
     connectionString: config.database.url as string,
     max: connectionsMax,
@@ -48,16 +45,14 @@ export default fp(async (app) => {
   })
   // Traces may be lost in a crash. The event log may not, and must not wait for them.
   pool.on('connect', client => { client.query('set synchronous_commit to off').catch(() => {}) })
-  const node = randomId('node')
-  const store = new TraceStore({ pool, node })
+  const store = new TraceStore({ pool, node: node.id })
   const sampling = new Sampling({ db, defaultShare: config.traces.sample, log })
   const { pendingMax, readersWaitMs } = config.traces
   const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax, readersWaitMs })
-  const subscriptions = new SubscriptionRecords({ pool, node, metrics, log })
+  const subscriptions = new SubscriptionRecords({ pool, node: node.id, metrics, log })
   const liveStats = new LiveStats()
   app.decorate('liveStats', liveStats)
   app.decorate('tracing', {
-    node,
     sampling,
     recorder,
     subscriptions,
@@ -65,7 +60,7 @@ export default fp(async (app) => {
     mappingFailed: observeMappings(recorder, liveStats),
     deliveries: observeDelivery(recorder, subscriptions)
   })
-  const beat = new NodeHeartbeat({ db, id: node, log, onReturned: () => subscriptions.tellAnew() })
+  const beat = new NodeHeartbeat({ db, node, log, onReturned: () => subscriptions.tellAnew() })
   const retention = createTraceRetention({
     pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, now: app.clock.now, log
   })
@@ -79,4 +74,4 @@ export default fp(async (app) => {
     await Promise.all([recorder.close(), subscriptions.close()])
     await pool.end()
   })
-}, { name: 'tracing', dependencies: ['config', 'database', 'metrics'] })
+}, { name: 'tracing', dependencies: ['config', 'database', 'metrics', 'node'] })

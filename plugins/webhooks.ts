@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
 import { createPool } from '../db/connection.ts'
 import { reasonOf } from '../src/foundation/observability/logger.ts'
@@ -83,7 +81,7 @@ export default fp(async (app) => {
     metrics,
     log,
     deactivation: createDeactivation({ db, writer, log, onChanged }),
-    owner: `${hostname()}/${process.pid}/${randomUUID()}`,
+    node: app.node.id,
     onOver: events => app.tracing.recorder.settled(events)
   })
   const wake = () => dispatcher.wake()
@@ -110,7 +108,7 @@ export default fp(async (app) => {
 }, {
   name: 'webhooks',
   dependencies: [
-    'config', 'database', 'domain', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'tenancy', 'tracing',
-    'webhook-routing'
+    'config', 'database', 'domain', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'node', 'tenancy',
+    'tracing', 'webhook-routing'
   ]
 })

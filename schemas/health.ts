@@ -3,7 +3,11 @@ import { Enum } from './common.ts'
 
 export const Health = Type.Object({
   status: Type.Literal('ok'),
-  version: Type.String({ description: 'The version of the platform.', examples: ['0.1.0'] })
+  version: Type.String({ description: 'The version of the platform.', examples: ['0.1.0'] }),
+  node: Type.String({
+    description: 'The id of the process, as in traces, metrics and the log. Each start has another.',
+    examples: ['node_0Zs9dPjqJ5Cw3RmA']
+  })
 }, { $id: 'Health' })
 export type Health = Static<typeof Health>
 

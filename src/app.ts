@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import {
   fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyInstance, type FastifyReply
 } from 'fastify'
+import { createNode } from './cluster/node.ts'
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './foundation/ids.ts'
@@ -31,10 +32,11 @@ export interface AppOptions {
  * everything that they open. `config.database.url` must be set: the server starts the embedded PostgreSQL.
  */
 export async function buildApp ({ config, logger }: AppOptions): Promise<FastifyInstance> {
+  const node = createNode()
   const app = fastify({
     ...(logger === undefined
       ? { logger: false }
-      : { loggerInstance: logger.child({}, { serializers: querylessSerializers }) }),
+      : { loggerInstance: logger.child({ nodeId: node.id }, { serializers: querylessSerializers }) }),
     logController: new LogController({ disableRequestLogging: true }),
     // Migrations have no time limit. Everything else that a start waits for has a limit of its own.
     pluginTimeout: 0,
@@ -77,7 +79,9 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
       }
     }
   }).withTypeProvider<TypeBoxTypeProvider>()
-  await app.register(autoload, { dir: join(root, 'plugins'), options: { config }, forceESM: true, encapsulate: false })
+  await app.register(autoload, {
+    dir: join(root, 'plugins'), options: { config, node }, forceESM: true, encapsulate: false
+  })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })
   return app as unknown as FastifyInstance
 }

@@ -127,6 +127,7 @@ async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
   logger.child({}, { level: 'info' }).info({
     version,
     node: process.versions.node,
+    nodeId: app.node.id,
     url: listeningUrl(app),
     embeddedDatabase: app.config.database.embedded,
     ...(setupToken !== undefined && { setupToken })

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { ClusterSettings } from '../config/cluster-settings.ts'
-import { randomId } from '../foundation/ids.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, Listening } from './bus.ts'
+import type { Node } from './node.ts'
 
 /** Nodes that are remembered as gone for good. A node that still sends under such a name is notified. */
 const goneMax = 1000
@@ -12,6 +12,7 @@ const busSilentMs = 2500
 const everybody = 'nodes'
 
 export interface PeersOptions {
+  node: Node
   bus: Bus
   settings: ClusterSettings
   metrics: Metrics
@@ -63,7 +64,9 @@ interface Question {
  */
 export class Peers {
   readonly #options: PeersOptions
-  #id = randomId('node')
+  #id: string
+  /** How often this node has changed its name. */
+  #renames = 0
   readonly #peers = new Map<string, Peer>()
   readonly #gone = new LRUCache<string, true>({ max: goneMax })
   readonly #handlers = new Map<string, Handler>()
@@ -79,10 +82,11 @@ export class Peers {
 
   constructor (options: PeersOptions) {
     this.#options = options
+    this.#id = options.node.id
     options.bus.onRestored(() => this.#greet())
   }
 
-  /** Name of this node. It changes if another node declares this one gone. */
+  /** Name of this node: its id, with a number once another node has declared this one gone. */
   get id () { return this.#id }
 
   /** Names of the other nodes. */
@@ -249,7 +253,7 @@ export class Peers {
   #rename (id: string): void {
     // Several nodes may send the notice. Only the first still has the current name.
     if (id !== this.#id) return
-    this.#id = randomId('node')
+    this.#id = `${this.#options.node.id}.${++this.#renames}`
     this.#options.log.warn({ node: id, now: this.#id }, 'cluster.was_taken_for_gone')
     void this.#listen().then(() => this.#greet())
     for (const observer of this.#observers) observer.renamed?.()

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Counter } from 'prom-client'
-import { randomId } from '../foundation/ids.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
+import type { Node } from './node.ts'
 import type { RedisNamespace } from '../foundation/redis-namespace.ts'
 
 /**
@@ -21,6 +21,7 @@ const foreignMax = 100
 const farewellMs = 500
 
 export interface RedisBusOptions {
+  node: Node
   url: string
   namespace: RedisNamespace
   metrics: Metrics
@@ -35,7 +36,6 @@ interface Channel { listeners: Set<(message: string) => void>, live: Promise<voi
  */
 export class RedisBus implements Bus {
   readonly #options: RedisBusOptions
-  readonly #node = randomId('node')
   readonly #publisher: Redis
   readonly #subscriber: Redis
   readonly #channels = new Map<string, Channel>()
@@ -91,7 +91,7 @@ export class RedisBus implements Bus {
       this.#unsentBytes -= length
       outcome.inc()
     }
-    this.#publisher.publish(this.#options.namespace.nameOf(channel), `${this.#node} ${message}`).then(
+    this.#publisher.publish(this.#options.namespace.nameOf(channel), `${this.#options.node.id} ${message}`).then(
       () => settle(this.#outcomes.sent),
       () => settle(this.#outcomes.dropped)
     )
@@ -163,8 +163,9 @@ export class RedisBus implements Bus {
 
   #receive (name: string, text: string): void {
     if (name === this.#options.namespace.announcements) return this.#hearOf(text)
+    const { id } = this.#options.node
     const end = text.indexOf(' ')
-    if (text.startsWith(this.#node) && end === this.#node.length) return
+    if (text.startsWith(id) && end === id.length) return
     this.#outcomes.received.inc()
     const message = text.slice(end + 1)
     for (const listener of this.#channels.get(name)?.listeners ?? []) listener(message)

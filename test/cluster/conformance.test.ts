@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Cluster } from '../../src/cluster/cluster.ts'
 import { localCluster } from '../../src/cluster/local-cluster.ts'
+import { createNode } from '../../src/cluster/node.ts'
 import { Peers } from '../../src/cluster/peers.ts'
 import { RedisBus } from '../../src/cluster/redis-bus.ts'
 import { SharedRecords } from '../../src/cluster/shared-records.ts'
@@ -18,9 +19,10 @@ const redis = await startRedis(t)
 
 async function overRedis (t: Teardown, url: string): Promise<Cluster & { relay: EventRelay }> {
   const metrics = createMetrics()
-  const bus = new RedisBus({ url, namespace: createRedisNamespace('conformance', ''), metrics, log: silent })
+  const node = createNode()
+  const bus = new RedisBus({ node, url, namespace: createRedisNamespace('conformance', ''), metrics, log: silent })
   const peers = new Peers({
-    bus, settings: { heartbeatMs: 50, leaseMs: 5000, answerMs: 5000, moveMs: 0 }, metrics, log: silent
+    node, bus, settings: { heartbeatMs: 50, leaseMs: 5000, answerMs: 5000, moveMs: 0 }, metrics, log: silent
   })
   const records = new SharedRecords(peers)
   t.teardown(async () => {

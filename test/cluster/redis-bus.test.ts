@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
+import { createNode } from '../../src/cluster/node.ts'
 import { RedisBus } from '../../src/cluster/redis-bus.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { createRedisNamespace } from '../../src/foundation/redis-namespace.ts'
@@ -21,9 +22,8 @@ const redis = await startRedis(t)
 t.test('messages between nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
   if (redis === undefined) return
   const metrics = createMetrics()
-  const [a, b] = [1, 2].map(() => new RedisBus({ url: redis.url, namespace, metrics, log: silent })) as [
-    RedisBus, RedisBus
-  ]
+  const open = () => new RedisBus({ node: createNode(), url: redis.url, namespace, metrics, log: silent })
+  const [a, b] = [open(), open()]
   t.teardown(() => Promise.all([a.close(), b.close()]).then(() => {}))
   await until(() => a.health().isConnected && b.health().isConnected)
 
@@ -91,7 +91,7 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
 
   await t.test('a single hanging link is detected while the other answers', async t => {
     const through = await hangingProxy(t, redis.url)
-    const bus = new RedisBus({ url: through.url, namespace, metrics, log: silent })
+    const bus = new RedisBus({ node: createNode(), url: through.url, namespace, metrics, log: silent })
     t.teardown(() => bus.close())
     const heard: string[] = []
     await bus.listen('c', message => heard.push(message)).live

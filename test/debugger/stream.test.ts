@@ -91,10 +91,10 @@ await t.test('the stream includes what other nodes store and deliver', async t =
     1, 1, 'delivered'
   ]])
   const trace = (await shop.request('GET', `/api/debugger/traces/${body[0].eventId}`)).body
-  t.equal(trace.stored.node, app.tracing.node)
+  t.equal(trace.stored.node, app.node.id)
   t.same(
     trace.routed.filter(({ matched }: { matched: number }) => matched > 0).map((step: { node: string }) => step.node),
-    [node.app.tracing.node]
+    [node.app.node.id]
   )
   stream.close()
   await stream.closed
@@ -201,7 +201,7 @@ await t.test('the message id does not grow with the number of past nodes', async
     (JSON.parse(Buffer.from(id, 'base64url').toString()) as [number, number, [string, number][]])[2].map(([node]) =>
       node
     )
-  t.ok(named(back.lastId()).length < 30 && named(back.lastId()).includes(app.tracing.node))
+  t.ok(named(back.lastId()).length < 30 && named(back.lastId()).includes(app.node.id))
   back.close()
   await back.closed
 })

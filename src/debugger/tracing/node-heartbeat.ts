@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import type { Node } from '../../cluster/node.ts'
 import type { Database } from '../../../db/tables.ts'
 
 /** Interval of heartbeats. */
@@ -10,8 +11,7 @@ export const nodeGoneAfterMs = 10_000
 
 export interface NodeHeartbeatOptions {
   db: Kysely<Database>
-  /** The name of this node. */
-  id: string
+  node: Node
   log: { warn (fields: object, message: string): void }
   /** Called after a gap in the heartbeats, during which other nodes may have declared this node dead. */
   onReturned (): void
@@ -20,7 +20,6 @@ export interface NodeHeartbeatOptions {
 /** Records this node's heartbeat. A dead node writes no more traces. */
 export class NodeHeartbeat {
   readonly #options: NodeHeartbeatOptions
-  readonly #startedAt = Date.now()
   #seenAt = Date.now()
   #timer: NodeJS.Timeout | undefined
   #isFailing = false
@@ -42,9 +41,9 @@ export class NodeHeartbeat {
   stop (): void { clearInterval(this.#timer) }
 
   async #beat (): Promise<void> {
-    const { db, id, onReturned } = this.#options
+    const { db, node, onReturned } = this.#options
     const now = Date.now()
-    await db.insertInto('trace_nodes').values({ id, started_at: this.#startedAt, seen_at: now })
+    await db.insertInto('trace_nodes').values({ id: node.id, started_at: node.startedAt, seen_at: now })
       .onConflict(conflict => conflict.column('id').doUpdateSet({ seen_at: now })).execute()
     const wasGone = now - this.#seenAt > nodeGoneAfterMs
     this.#seenAt = now

@@ -5,14 +5,14 @@ import { version } from '../version.ts'
 const checkTimeoutMs = 3000
 
 /** Collects the health checks of the server's components. */
-export function createHealth () {
+export function createHealth (node: string) {
   const checks = new Map<string, () => Promise<Component>>()
   return {
     add (name: string, check: () => Promise<Component>): void {
       checks.set(name, check)
     },
     /** Checks nothing: the response itself proves that the process runs. */
-    liveness: (): Health => ({ status: 'ok', version }),
+    liveness: (): Health => ({ status: 'ok', version, node }),
     /** Runs all checks at once. A check that throws or hangs marks its component as failed; it is never an error. */
     async readiness (): Promise<Readiness> {
       const components = Object.fromEntries(

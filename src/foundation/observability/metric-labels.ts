@@ -17,6 +17,7 @@ export const topicNames = {
  */
 export const labelValues = {
   realtime_build_info: { version: { open: 'the version of the platform' }, node: { open: 'the version of Node' } },
+  realtime_node_info: { node_id: { open: 'the id of the process' } },
   realtime_events_received_total: { source: eventSources, topic: topicNames },
   realtime_events_rejected_total: { code: everyErrorCode },
   realtime_schema_violations_total: { topic: topicNames },

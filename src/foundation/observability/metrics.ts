@@ -55,6 +55,11 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
         this.set({ version, node: process.versions.node }, 1)
       }
     }),
+    nodeInfo: labelledGauge(
+      'realtime_node_info',
+      'Always 1. The label has the id of the process, as in traces, `/health` and the log.',
+      registers
+    ),
     eventsReceived: labelledCounter(
       'realtime_events_received_total', 'Events committed to the log by this node.', registers
     ),

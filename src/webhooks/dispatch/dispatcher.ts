@@ -36,8 +36,8 @@ export interface DispatcherOptions {
   deactivation: Deactivation
   /** The clock for leases and retries, which all nodes share. */
   now: () => number
-  /** Identifies this process among the holders of leases. */
-  owner: string
+  /** The id of this node, which holds the leases of its deliveries. */
+  node: string
   /** Receives the events whose delivery was accepted or given up. Must not throw. */
   onOver (events: readonly DeliveredEvent[]): void
   log: {
@@ -244,7 +244,7 @@ export class Dispatcher {
   }
 
   async #claim (workers: EndpointWorker[], now: number): Promise<void> {
-    const { queue, settings, owner, metrics } = this.#options
+    const { queue, settings, node, metrics } = this.#options
     const free = settings.concurrencyMax - this.#held - this.#unsettled
     const demands = workers.map(of => ({ of, applicationId: of.applicationId, room: of.room(now), held: of.held }))
     const slots = fairSlots(demands, free, this.#heldByApplication(), this.#rotation++)
@@ -258,7 +258,7 @@ export class Dispatcher {
     const wanted = [...slots].map(([worker, count]) => ({
       webhookId: worker.id, slots: count, afterLane: worker.afterLane
     }))
-    const { claimed, lanesEnd } = await queue.claim(wanted, { now, leaseUntil, owner })
+    const { claimed, lanesEnd } = await queue.claim(wanted, { now, leaseUntil, owner: node })
     const interrupted = claimed[0]?.interrupted ?? 0
     if (interrupted > 0) metrics.webhookDeliveries.inc({ status: 'interrupted' }, interrupted)
     const byWebhook = new Map<string, Leased[]>()

@@ -51,8 +51,8 @@ t.test(
     await t.test('has both nodes in its trace, with counts and times', async t => {
       await two.tracing.recorder.flush()
       const { body } = await shop.request('GET', `/api/debugger/traces/${event?.id}`)
-      t.match(body, { status: 'delivered', matched: 2, filtered: 1, delivered: 2, stored: { node: one.tracing.node } })
-      const of = (steps: Step[], node: typeof one) => steps.find(step => step.node === node.tracing.node) as Step
+      t.match(body, { status: 'delivered', matched: 2, filtered: 1, delivered: 2, stored: { node: one.node.id } })
+      const of = (steps: Step[], node: typeof one) => steps.find(step => step.node === node.node.id) as Step
       t.match(of(body.routed, one), {
         matched: 1, filtered: 0, subscriptions: [{ subscriptionId: near.subscriptionId, matched: true }]
       })

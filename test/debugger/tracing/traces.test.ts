@@ -39,7 +39,7 @@ for (const { name, connect } of transports) {
       delivered: 2,
       webhooks: { pending: 0, delivered: 0, dead: 0 },
       schema: { version: 1, valid: true, errors: [] },
-      stored: { offset: 1, epoch: event?.epoch, node: app.tracing.node },
+      stored: { offset: 1, epoch: event?.epoch, node: app.node.id },
       payload: 'shown',
       event: { id: event?.id, payload: { total: 42 } }
     })

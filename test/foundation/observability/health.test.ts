@@ -15,7 +15,11 @@ const valueOf = (text: string, name: string) =>
 await t.test('health reports that the process runs, readiness lists its components; both are public', async t => {
   const health = await app.inject('/health')
   t.equal(health.statusCode, 200)
-  t.same(health.json(), { status: 'ok', version: (JSON.parse(read('package.json')) as { version: string }).version })
+  t.same(health.json(), {
+    status: 'ok',
+    version: (JSON.parse(read('package.json')) as { version: string }).version,
+    node: app.node.id
+  })
   const ready = await app.inject('/health/ready')
   t.equal(ready.statusCode, 200)
   t.match(ready.json(), {

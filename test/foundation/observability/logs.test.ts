@@ -84,7 +84,7 @@ await t.test('a lost connection is logged with its code and message, without the
   )
   const line = await eventually(() => log.lines().find(({ msg }) => msg === 'database.connection_lost'))
   t.match(line, { level: 40, code: /^(57P01|ECONNRESET)$/, message: String })
-  t.same(Object.keys(line).sort(), ['code', 'hostname', 'level', 'message', 'msg', 'pid', 'time'])
+  t.same(Object.keys(line).sort(), ['code', 'hostname', 'level', 'message', 'msg', 'nodeId', 'pid', 'time'])
   for (const { length } of log.text().split('\n')) t.ok(length < 12_000, `a line of ${length} characters`)
 })
 
