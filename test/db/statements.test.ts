@@ -15,6 +15,9 @@ import { tableTypes } from './sql/table-types.ts'
  * column of a table may be null. A statement that only reads also runs, with every parameter null.
  */
 
+/* The type checker reads all of the sources: that alone takes a minute on a busy machine. */
+t.setTimeout(900_000)
+
 const scope = { applicationId: 'app', environment: 'development' as const }
 const document: ScopedDocument = {
   scope, service: 's', id: 'd', revision: 1, data: {}, dataText: '{}', deleted: false, expiresAt: null, createdAt: 0,
