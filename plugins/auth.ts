@@ -29,7 +29,7 @@ export default fp(async (app) => {
       ? hooks
       : [guard(admissionTo(admittance, route.config?.scope), refusalLimit), ...hooks]
   })
-}, { name: 'auth', dependencies: ['admission', 'credentials', 'tenancy'] })
+}, { name: 'auth', dependencies: ['errors', 'admission', 'credentials', 'tenancy'] })
 
 const guards = new WeakSet<onRequestHookHandler>()
 

@@ -14,7 +14,7 @@ import { tenant } from '../../support/tenant.ts'
 
 /* Invalid input at any place of any route gets a clear 4xx that names the place, never a 5xx. */
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 interface Parameter {
   in: 'path' | 'query' | 'header'
