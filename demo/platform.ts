@@ -23,11 +23,11 @@ const stopTimeoutMs = 60_000
 
 /** Uses the platform that PLATFORM_URL or DEMO_EMAIL asks for. Without them, starts one that the demo deletes. */
 export async function findOrStart (undo: Undo): Promise<Platform> {
-  const { PLATFORM_URL, DEMO_EMAIL, DEMO_DATABASE_URL } = process.env
-  if (PLATFORM_URL === undefined && DEMO_EMAIL === undefined) return { ...await start(undo), isOurs: true }
-  const url = PLATFORM_URL ?? 'http://127.0.0.1:3000'
+  const { PLATFORM_URL: namedUrl, DEMO_EMAIL: email, DEMO_DATABASE_URL: databaseUrl } = process.env
+  if (namedUrl === undefined && email === undefined) return { ...await start(undo), isOurs: true }
+  const url = namedUrl ?? 'http://127.0.0.1:3000'
   if (!await isHealthy(url)) throw new Error(`No platform responds at ${url}. Start it, or set PLATFORM_URL`)
-  return { url, isOurs: false, databaseUrl: DEMO_DATABASE_URL }
+  return { url, isOurs: false, databaseUrl }
 }
 
 const isHealthy = (url: string): Promise<boolean> =>
