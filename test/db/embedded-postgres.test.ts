@@ -24,7 +24,7 @@ import {
 } from '../../db/embedded-postgres.ts'
 
 // Creates and starts real servers.
-t.setTimeout(180_000)
+t.setTimeout(900_000)
 
 const isRoot = process.geteuid?.() === 0
 const needsRoot = isRoot ? {} : { skip: 'needs root' }
