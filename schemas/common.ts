@@ -50,7 +50,7 @@ export const ErrorDetail = Type.Object({
 export const ErrorBody = Type.Object({
   error: Type.String({ description: 'The class of the error.', examples: ['NotFoundError'] }),
   message: Type.String({
-    description: 'What was wrong, with the value.', examples: ['Topic not found: session.status']
+    description: 'The reason for the refusal, with the refused value.', examples: ['Topic not found: session.status']
   }),
   code: Type.String({ description: 'A stable code; see docs/ERRORS.md.', examples: ['TOPIC_NOT_FOUND'] }),
   details: Type.Optional(Type.Array(ErrorDetail, { description: 'The problems, each with its place.' })),

@@ -52,7 +52,7 @@ export class PendingDeliveries {
     })
   }
 
-  /** Enqueues an event for one subscription, whatever its position. */
+  /** Enqueues an event for one subscription, regardless of its position. */
   enqueue (event: LoggedEvent, subscription: Subscription): void {
     const { subscriber } = subscription
     if (subscriber.enqueue(event, subscription)) this.#queued.push(subscriber)

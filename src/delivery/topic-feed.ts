@@ -187,7 +187,7 @@ export class TopicFeed {
     this.#recent.unshift(page.filter(({ offset }) => offset < next))
   }
 
-  /** Reports which subscriptions an event would match, whatever its offset. */
+  /** Reports which subscriptions an event would match, regardless of its offset. */
   probe (event: Pick<LoggedEvent, 'value'>, max: number): Probe {
     const matches = this.matching(event)
     return {

@@ -25,7 +25,9 @@ await t.test('/health, metrics, traces and the log have the same id of a process
 })
 
 const redis = await startRedis(t)
-await t.test('nodes find each other by these ids', { skip: redis === undefined && 'no redis-server' }, async t => {
+await t.test('nodes find each other by these ids', {
+  skip: redis === undefined && 'redis-server is not installed'
+}, async t => {
   if (redis === undefined) return
   const nodes = await startNodes(t, redis, 2)
   await acquainted(nodes)

@@ -22,7 +22,7 @@ export const connectTimeoutMs = 4000
 const statementTimeoutMs = 10_000
 
 /**
- * The text of values depends on these settings. The decoder relies on them, whatever the defaults of server and role.
+ * The text of values depends on these settings. They override the defaults of server and role.
  */
 const sessionOptions =
   '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex'

@@ -70,7 +70,7 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   if (!isNew && known.slot === null) throw new SourceError('SLOT_FOREIGN', copied)
   if (!isNew && known.systemIdentifier !== systemIdentifier) throw new SourceError('SOURCE_REPLACED')
 
-  // Before the slot: decoding reads the catalogue as it was at the slot's start, and must find the publication there.
+  // Created before the slot, because decoding reads the catalogue as of the slot's start and must find it there.
   let publication = await readPublication(client, settings.publication)
   if (!isNew && publication?.oid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
   if (publication === undefined) {

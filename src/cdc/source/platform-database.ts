@@ -3,7 +3,7 @@ import type { Database } from '../../../db/tables.ts'
 import { readSystemIdentifier } from './slot.ts'
 import { SourceError, type SourceClient } from './source.ts'
 
-/** Identifies one database of one cluster, whatever its address. initdb generates the system identifier. */
+/** Identifies one database of one cluster, independent of its address. initdb generates the system identifier. */
 interface DatabaseIdentity { systemIdentifier: string, oid: string }
 
 const identitySql = `select (select system_identifier::text from pg_control_system()) as "systemIdentifier",

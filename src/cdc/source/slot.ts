@@ -76,7 +76,7 @@ export async function readFacts (client: Queryable): Promise<ServerFacts> {
 interface IdentifiedSystem { systemid: string, timeline: unknown, xlogpos: string, dbname: string | null }
 
 /**
- * Reads the number that initdb generated; another number is another cluster, whatever the address. Requires the
+ * Reads the number that initdb generated; another number is another cluster, even at the same address. Requires the
  * privilege to replicate.
  */
 export async function readSystemIdentifier (client: SourceClient): Promise<string> {

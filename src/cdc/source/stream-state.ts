@@ -68,7 +68,7 @@ export function createStreamStates (pool: pg.Pool) {
       if (rowCount !== 1) throw new LeaseLostError('another reader holds the lease, or the connection has changed')
     },
 
-    /** Records that the slot was created: from now on it is the connection's own, whatever its name. */
+    /** Records that the slot was created. From now on it belongs to the connection, even under another name. */
     created: async (lease: LeaseKey, revision: number, lsn: string): Promise<void> => {
       // A position of an earlier slot of that name does not apply to this one.
       const { rowCount } = await pool.query(`

@@ -12,7 +12,7 @@ import type { Scope } from '../../../schemas/scope.ts'
 /** Interval of steps while a replay is open, and interval of polls otherwise. */
 const stepMs = 100
 const idleMs = 1000
-/** Limit of events per step, whatever the rate. */
+/** Limit of events per step, at any rate. */
 const stepEventsMax = 1000
 /** A leader that has not renewed its lease for this long is replaced. */
 const leaseMs = 10_000

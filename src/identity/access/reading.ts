@@ -31,7 +31,7 @@ export const coversEvent = (held: PermissionSet, event: EventFact): boolean =>
 export const mayReadEvent = (principal: Principal, place: Place, event: EventFact): boolean =>
   coversEvent(permissionsAt(principal, place), event)
 
-/** Returns whether the principal may read every event of the topic, whatever its key. */
+/** Returns whether the principal may read every event of the topic, with any key. */
 export const mayReadTopic = (principal: Principal, place: Place, topic: string): boolean =>
   mayReadEvent(principal, place, { topic, key: documentPrefix })
 
