@@ -9,6 +9,7 @@ import type { Within } from '../src/webhooks/endpoint-rows.ts'
 import { createEndpoints, type Endpoints } from '../src/webhooks/endpoints.ts'
 import { createDeliveryRetention } from '../src/webhooks/delivery-retention.ts'
 import { createNameLookup } from '../src/webhooks/http/name-lookup.ts'
+import { createOutbox } from '../src/webhooks/dispatch/outbox.ts'
 import { createQueue } from '../src/webhooks/dispatch/queue.ts'
 import { ownedWebhooks } from '../src/webhooks/owned-webhooks.ts'
 import { createReaders } from '../src/webhooks/readers.ts'
@@ -59,7 +60,7 @@ export default fp(async (app) => {
     plansOnce: true,
     onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
-  const queue = createQueue({ pool: ownPool })
+  const outbox = createOutbox({ pool: ownPool })
   const onChanged = async (applicationId: string, webhookId: string) => {
     dispatcher.changed(webhookId)
     app.invalidations.announce('webhooks', applicationId)
@@ -73,7 +74,8 @@ export default fp(async (app) => {
   const dispatcher: Dispatcher = new Dispatcher({
     now: app.clock.now,
     db,
-    queue,
+    outbox,
+    queue: createQueue({ pool: ownPool }),
     guard,
     encryption,
     readers: createReaders({ db }),
@@ -88,14 +90,14 @@ export default fp(async (app) => {
   app.applications.registerData(ownedWebhooks)
   app.decorate('webhooks', {
     endpoints,
-    deliveries: createDeliveries({ db, queue, wake, now: app.clock.now }),
+    deliveries: createDeliveries({ db, outbox, wake, now: app.clock.now }),
     test: createTestRequest({ db, endpoints, guard, encryption, settings }),
     replay: createReplay({ pool, wake }),
     dispatcher,
     withinOf: principal => principal.kind === 'token' ? principal.environment : undefined
   })
   const { deadKeptMs } = settings
-  const retention = createDeliveryRetention({ pool: ownPool, queue, deadKeptMs, now: app.clock.now, log })
+  const retention = createDeliveryRetention({ pool: ownPool, outbox, deadKeptMs, now: app.clock.now, log })
   app.retention.beforeDrop(before => retention.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
   app.health.add('webhook-dispatcher', async () => {

@@ -11,7 +11,7 @@ import { ConflictError, NotFoundError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { webhookNotFound, type Within } from './endpoint-rows.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
-import type { Queue } from './dispatch/queue.ts'
+import type { Outbox } from './dispatch/outbox.ts'
 
 /** Rows per statement of a redrive, and the limit of one request. */
 const redriveRows = 2000
@@ -19,7 +19,7 @@ const redriveMax = 100_000
 
 export interface DeliveriesOptions {
   db: Kysely<Database>
-  queue: Queue
+  outbox: Outbox
   /** Wakes the dispatcher, because deliveries became due. */
   wake (): void
   now: () => number
@@ -31,7 +31,7 @@ export interface DeliveriesOptions {
  * payload, and an endpoint's response may repeat it. A pinned token sees the webhooks of its environment only. Calls
  * without a principal come from the platform itself and see everything.
  */
-export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOptions) {
+export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOptions) {
   async function find (scope: Scope, id: string, principal: Principal | undefined) {
     const { within, covered } = viewOf(scope, principal, 'd')
     let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll(
@@ -55,7 +55,7 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
 
   return {
     /** Resolves once every event committed before the call has its deliveries. */
-    catchUp: () => queue.catchUp(),
+    catchUp: () => outbox.catchUp(),
 
     /** Throws NotFoundError `WEBHOOK_NOT_FOUND` or ConflictError `WEBHOOK_INACTIVE`. */
     requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
@@ -66,7 +66,7 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     ): Promise<PageOf<WebhookDelivery>> {
       const { within, covered } = viewOf(scope, principal, 'webhook_deliveries')
       // Recently committed events may still be in the outbox.
-      await queue.catchUp()
+      await outbox.catchUp()
       let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId)
         .orderBy('seq', 'desc').limit(limit + 1)
       if (within !== undefined) {

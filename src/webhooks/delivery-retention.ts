@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Queue } from './dispatch/queue.ts'
+import type { Outbox } from './dispatch/outbox.ts'
 
 /** Rows that one step inspects. */
 const stepRows = 5000
@@ -41,7 +41,7 @@ const attemptsSql = `
 
 export interface DeliveryRetentionOptions {
   pool: pg.Pool
-  queue: Queue
+  outbox: Outbox
   deadKeptMs: number
   /** The clock that all nodes share. */
   now: () => number
@@ -52,15 +52,15 @@ export interface DeliveryRetentionOptions {
  * Applies retention to deliveries when the log drops their events. Delivered deliveries are deleted with their events.
  * Pending and dead ones, which may be redriven, keep a copy of the event until they expire themselves.
  */
-export function createDeliveryRetention ({ pool, queue, deadKeptMs, now: clock, log }: DeliveryRetentionOptions) {
+export function createDeliveryRetention ({ pool, outbox, deadKeptMs, now: clock, log }: DeliveryRetentionOptions) {
   return {
     /**
      * Call before the log drops events written before `before`. If it throws, the log must not drop them.
      */
     async beforeDrop (before: number, now = clock()): Promise<void> {
       // Events still in the outbox have no delivery yet that this function could inspect.
-      while (await queue.expand());
-      if (await queue.hasOutbox(before)) throw new Error('the outbox still holds events that are about to be dropped')
+      while (await outbox.expand());
+      if (await outbox.hasRows(before)) throw new Error('the outbox still holds events that are about to be dropped')
       let givenUp = 0
       for (let after = 0, isDone = false; !isDone;) {
         const { rows: [step] } = await pool.query<

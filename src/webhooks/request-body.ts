@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { LoggedEvent } from '../events/envelope.ts'
-import type { Claimed } from './dispatch/queue.ts'
+import type { Claimed } from './dispatch/claim.ts'
 
 /**
  * Returns the request body of Standard Webhooks, byte for byte the same in each attempt; undefined when the event is no

@@ -3,7 +3,8 @@ import type { Database } from '../../../db/tables.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Deactivation, DeactivationReason } from './deactivation.ts'
 import type { EndpointWorker } from './endpoint-worker.ts'
-import type { Burial, DeliveredEvent, Queue } from './queue.ts'
+import type { Burial, DeliveredEvent } from './burial.ts'
+import type { Queue } from './queue.ts'
 import type { Attempt } from '../http/sender.ts'
 
 /**

@@ -20,6 +20,7 @@ export interface ResultWriterOptions {
 export class ResultWriter {
   readonly #options: ResultWriterOptions
   #waiting: Result[] = []
+  #unsettled = 0
   #flushing: Promise<void> | undefined
   #isClosed = false
 
@@ -27,7 +28,11 @@ export class ResultWriter {
     this.#options = options
   }
 
+  /** Number of results that are not recorded yet. */
+  get unsettled (): number { return this.#unsettled }
+
   record (result: Result): void {
+    this.#unsettled++
     this.#waiting.push(result)
     this.#flushing ??= this.#flush()
   }
@@ -46,7 +51,10 @@ export class ResultWriter {
       const results = this.#waiting.splice(0, togetherMax)
       try {
         const recorded = await this.#options.queue.settle(results, Date.now())
-        for (const result of results) this.#options.onSettled(result, recorded.has(result.seq))
+        for (const result of results) {
+          this.#unsettled--
+          this.#options.onSettled(result, recorded.has(result.seq))
+        }
       } catch (err) {
         if (!isFailing) this.#options.log.warn({ err }, 'webhooks.results_wait')
         isFailing = true

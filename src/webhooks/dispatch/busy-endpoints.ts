@@ -1,0 +1,66 @@
+import type pg from 'pg'
+import type { SealedSecret, WebhookReader } from '../../../db/tables.ts'
+import type { DeactivationReason } from './deactivation.ts'
+
+/** Webhooks per page. */
+const pageMax = 500
+
+/**
+ * Finds webhooks with pending deliveries, from one ID on, by skipping through the indexes: the cost grows with the
+ * number of webhooks, not of deliveries.
+ */
+const busySql = `
+  with recursive due as (
+    (select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null
+      and webhook_id > $1 order by webhook_id, next_at limit 1)
+    union all
+    select n.webhook_id, n.next_at from due d cross join lateral (
+      select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null
+        and webhook_id > d.webhook_id order by webhook_id, next_at limit 1) n),
+  laned as (
+    (select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
+      and webhook_id > $1 order by webhook_id limit 1)
+    union all
+    select n.webhook_id from laned l cross join lateral (
+      select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
+        and webhook_id > l.webhook_id order by webhook_id limit 1) n)
+  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at,
+    coalesce(w.active, false) as active, w.deactivated_reason, w.reader, d.next_at, b.is_laned
+  from (
+    select webhook_id, bool_or(is_laned) as is_laned from (
+      (select webhook_id, false as is_laned from due limit ${pageMax})
+        union all (select webhook_id, true from laned limit ${pageMax})) one
+    group by webhook_id order by webhook_id limit ${pageMax}) b
+  left join webhooks w on w.id = b.webhook_id
+  left join (select * from due limit ${pageMax}) d on d.webhook_id = b.webhook_id`
+
+/** The current settings of a webhook with pending deliveries. */
+export interface BusyEndpoint {
+  id: string
+  application_id: string
+  url: string
+  secrets: SealedSecret[]
+  rate_limit: number | null
+  failing_since: number | null
+  failed_at: number | null
+  /** False when the webhook is inactive or deleted. */
+  active: boolean
+  /** Why the platform deactivated the webhook; null when a user did. */
+  deactivated_reason: DeactivationReason | null
+  /** The principal whose permissions the deliveries need. */
+  reader: WebhookReader | null
+  /** When the first delivery without a lane is due; null when there is none. */
+  next_at: number | null
+  /** Whether there are lanes. Only a claim finds out what is due in them. */
+  is_laned: boolean
+}
+
+/** Reads the webhooks with pending deliveries, of all tenants, page by page. */
+export async function * readBusyEndpoints (pool: pg.Pool): AsyncGenerator<BusyEndpoint[]> {
+  for (let after = '', isMore = true; isMore;) {
+    const { rows } = await pool.query<BusyEndpoint>({ name: 'webhooks_busy', text: busySql, values: [after] })
+    isMore = rows.length >= pageMax
+    after = rows.reduce((last, { id }) => id > last ? id : last, after)
+    yield rows
+  }
+}

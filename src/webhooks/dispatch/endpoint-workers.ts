@@ -1,0 +1,82 @@
+import type { Metrics } from '../../foundation/observability/metrics.ts'
+import type { BusyEndpoint } from './busy-endpoints.ts'
+import { EndpointWorker, type EndpointWorkerOptions } from './endpoint-worker.ts'
+
+export interface EndpointWorkersOptions extends Omit<EndpointWorkerOptions, 'endpoint'> {
+  metrics: Metrics
+}
+
+/** The workers of this node, one per endpoint with recent deliveries. */
+export class EndpointWorkers {
+  readonly #options: EndpointWorkersOptions
+  readonly #workers = new Map<string, EndpointWorker>()
+
+  constructor (options: EndpointWorkersOptions) {
+    this.#options = options
+  }
+
+  /** Returns the worker of an endpoint with its settings as just read; creates it if there is none. */
+  open (endpoint: BusyEndpoint): EndpointWorker {
+    const known = this.#workers.get(endpoint.id)
+    if (known !== undefined) {
+      known.refresh(endpoint)
+      return known
+    }
+    const worker = new EndpointWorker({ ...this.#options, endpoint })
+    this.#workers.set(endpoint.id, worker)
+    return worker
+  }
+
+  find (webhookId: string): EndpointWorker | undefined {
+    return this.#workers.get(webhookId)
+  }
+
+  all (): EndpointWorker[] {
+    return [...this.#workers.values()]
+  }
+
+  /** Number of deliveries that this node holds. */
+  get held (): number {
+    let held = 0
+    for (const worker of this.#workers.values()) held += worker.held
+    return held
+  }
+
+  heldByApplication (): Map<string, number> {
+    const held = new Map<string, number>()
+    for (const worker of this.#workers.values()) {
+      held.set(worker.applicationId, (held.get(worker.applicationId) ?? 0) + worker.held)
+    }
+    return held
+  }
+
+  /** Releases the waiting deliveries of every worker but those. */
+  giveBackExcept (kept: ReadonlySet<EndpointWorker>): void {
+    for (const worker of this.#workers.values()) if (!kept.has(worker)) worker.giveBack()
+  }
+
+  /** Removes workers without recent deliveries. Keeps a worker until a pause requested by its endpoint ends. */
+  closeIdle (now: number): void {
+    const { endpointIdleMs } = this.#options.settings
+    for (const worker of this.#workers.values()) {
+      if (worker.held > 0 || now - worker.usedAt <= endpointIdleMs || now < worker.circuit.pausedUntil) continue
+      this.#workers.delete(worker.id)
+      void worker.close()
+    }
+  }
+
+  measure (): void {
+    let inFlight = 0
+    let open = 0
+    for (const worker of this.#workers.values()) {
+      inFlight += worker.inFlight
+      if (worker.circuit.isOpen) open++
+    }
+    this.#options.metrics.webhooksInFlight.set(inFlight)
+    this.#options.metrics.webhookCircuitsOpen.set(open)
+  }
+
+  async close (): Promise<void> {
+    await Promise.all(this.all().map(worker => worker.close()))
+  }
+}
