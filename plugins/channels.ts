@@ -1,9 +1,12 @@
 import fp from 'fastify-plugin'
+import { Absences } from '../src/channels/absences.ts'
+import { createAnnouncer } from '../src/channels/announcer.ts'
 import { channelRequests } from '../src/channels/channel-requests.ts'
 import { Directory } from '../src/channels/directory.ts'
 import { createCensus, type Census } from '../src/channels/census.ts'
 import { createDocumentPresence, type DocumentPresence } from '../src/channels/channel-permissions.ts'
 import { ListeningNodes } from '../src/channels/listening-nodes.ts'
+import { MemberBytes } from '../src/channels/member-bytes.ts'
 import { createMemberRecords, memberPrefix } from '../src/channels/member-records.ts'
 import { createMessages, type Messages } from '../src/channels/messages.ts'
 import { MessageQueue } from '../src/channels/message-queue.ts'
@@ -51,10 +54,13 @@ export default fp(async (app) => {
   const events = createSocketEvents({ writer, listeners, log: app.log })
   const shared = createMemberRecords(cluster.records)
   const remote = createRemoteSockets({ ...cluster, directory, queue })
+  const absences = new Absences(gracePeriods)
+  const announce = createAnnouncer({ queue, events, metrics, shared })
+  const bytes = new MemberBytes(held)
   const presence = new Presence({
-    directory, queue, events, gracePeriods, limits: app.config.delivery, metrics, shared, held
+    directory, absences, announce, bytes, events, limits: app.config.delivery, metrics, shared
   })
-  const remoteMembers = new RemoteMembers({ directory, queue, events, gracePeriods, presence, held })
+  const remoteMembers = new RemoteMembers({ directory, queue, events, gracePeriods, presence, bytes })
   held.shedElsewhere = applicationId => cluster.peers.tellAll('shed', applicationId)
   cluster.peers.on('shed', (_from, applicationId) => {
     held.shed(applicationId)
@@ -72,7 +78,7 @@ export default fp(async (app) => {
     requests: channelRequests({ presence, messages })
   })
   app.addHook('preClose', async () => {
-    presence.close()
+    absences.close()
     remoteMembers.close()
   })
 }, {

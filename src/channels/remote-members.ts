@@ -1,8 +1,8 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
 import type { GracePeriods } from '../identity/applications/grace-periods.ts'
-import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
 import { memberJson, type Channel, type Member, presenceBody, presenceMessage, type PresenceChange } from './channel.ts'
 import type { Directory } from './directory.ts'
+import type { MemberBytes } from './member-bytes.ts'
 import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'
 import type { MessageQueue } from './message-queue.ts'
 import type { Presence } from './presence.ts'
@@ -14,8 +14,7 @@ export interface RemoteMembersOptions {
   events: SocketEvents
   gracePeriods: GracePeriods
   presence: Presence
-  /** Counts the bytes of their states on this node. */
-  held: HeldBytes
+  bytes: MemberBytes
 }
 
 /**
@@ -107,14 +106,14 @@ export class RemoteMembers implements Partial<RecordsObserver> {
       absence: undefined
     }
     channel.add(member)
-    this.#options.held.count(channel.scope.applicationId, memberCost(stateText.length))
+    this.#options.bytes.add(channel.scope, member)
     if (isAway) channel.sendAway(member, Symbol('absence'))
     return member
   }
 
   #remove (channel: Channel, member: Member): void {
     channel.remove(member)
-    this.#options.held.count(channel.scope.applicationId, -memberCost(member.state.text.length))
+    this.#options.bytes.remove(channel.scope, member)
   }
 
   #end (channel: Channel, member: Member, node: string): void {
