@@ -9,7 +9,7 @@ import { receiver } from '../support/webhook-receiver.ts'
 
 /* Row changes of a connected database become events: each exactly once, in commit order, with exact values. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const lines: Record<string, unknown>[] = []
 const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } })

@@ -4,7 +4,7 @@ import { sourced } from '../support/source-database.ts'
 
 /* A promoted standby may lack changes that were read from the failed server. */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('a server whose WAL ends before the position is a loss, and is read again once the gap is accepted', async t => {
   const { app } = await build(t)

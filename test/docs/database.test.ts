@@ -9,7 +9,7 @@ import { dataFolder, start } from '../support/server-process.ts'
 import { createSource } from '../support/source-database.ts'
 import { generatedPart, table } from './generated.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('docs/DATABASE.md has every problem of a connection', async t => {
   const rows = Object.entries(sourceProblems).map((

@@ -6,7 +6,7 @@ import { tenant } from '../support/tenant.ts'
 
 /* The page at /docs in a real browser. */
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path =>
   existsSync(path)

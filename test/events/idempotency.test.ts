@@ -4,7 +4,7 @@ import { tenant } from '../support/tenant.ts'
 
 /* A retry with an idempotency key is recognised by the value of its body, not by its text (RFC 8785). */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 type Parameter = { name: string } | { $ref: string }
 interface Operation {

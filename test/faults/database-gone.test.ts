@@ -14,7 +14,7 @@ import { until } from '../support/waiting.ts'
  * second node has its own connection to the database.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const direct = await createDatabase(t)
 const proxy = new DatabaseProxy(new URL(direct))

@@ -10,7 +10,7 @@ import { until } from '../support/waiting.ts'
  * Invariants 1–3 of the design when the server or its PostgreSQL is killed, with real processes, REST and sockets.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const topic = 'order.placed'

@@ -15,7 +15,7 @@ import { until } from '../support/waiting.ts'
 
 /* Starting, output and stopping of `npm start`. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const nobody = await accountOf('nobody')
 

@@ -10,7 +10,7 @@ import { dataFolder, launch, start, type Account } from '../support/server-proce
 
 /* How the server refuses to start, and its output when it starts. */
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const unprivileged = await accountOf('nobody')
 

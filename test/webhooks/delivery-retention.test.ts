@@ -9,7 +9,7 @@ import { answer, receiver } from '../support/webhook-receiver.ts'
 
 /* Which deliveries remain when the log drops their events. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 const hours = 3_600_000
 const { app } = await build(t, {
   variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms', EVENT_RETENTION_HOURS: '1' },

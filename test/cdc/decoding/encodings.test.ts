@@ -8,7 +8,7 @@ import type { Teardown } from '../../support/teardown.ts'
 
 /* A value that is not valid in the database's encoding only fails its row in the mappings that need it. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t)
 

@@ -11,7 +11,7 @@ import { answering, description, message, ready, row, startHostileServer, text }
 
 /* A server that does not answer one statement delays only its own reader, and cannot prevent the end of that. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const hour = 3_600_000
 const { app } = await build(t, {

@@ -7,7 +7,7 @@ import { until } from '../../support/waiting.ts'
 
 /* A connection's slot and publication are dropped when the connection ends: a slot that is not read retains WAL. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, {
   adapt: config => {

@@ -15,7 +15,7 @@ import { until } from '../../support/waiting.ts'
 
 /* The operator's environment and files are never used, and the platform's own database is never a source. */
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 const { app, databaseUrl } = await build(t)
 const shop = await tenant(app)

@@ -16,7 +16,7 @@ import { createSource, sourced, uniqueName } from '../../support/source-database
  * without notice. Set TEST_DATABASE_URL to test another version of PostgreSQL.
  */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const own = await createSource(t)
 

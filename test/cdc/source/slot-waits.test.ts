@@ -12,7 +12,7 @@ import { until } from '../../support/waiting.ts'
  * then, on a server of its own, so that other tests need not wait.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, { adapt: config => { config.cdc.leaseMs = 3000 } })
 const postgres = await startTestPostgres()

@@ -4,7 +4,7 @@ import { sourced } from '../../support/source-database.ts'
 
 /* A row change that exceeds CDC_ROW_BYTES_MAX fails by itself, and the stream continues. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, { adapt: ({ cdc }) => { cdc.limits.messageBytesMax = 200_000 } })
 

@@ -9,7 +9,7 @@ import { until } from '../../support/waiting.ts'
 
 /* The form of requests: malformed ones are refused before anything reads them, and answers repeat the request's id. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t)
 const url = await listen(app)

@@ -8,7 +8,7 @@ import { eventually } from '../../support/waiting.ts'
 
 /* Open sockets when a session, a role or an application changes, on this node or on another. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })

@@ -7,7 +7,7 @@ import { person } from '../../support/people.ts'
 import { codeOf } from '../../support/refusal.ts'
 import { tenant } from '../../support/tenant.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test('a cursor opens for its own list only, also after a key change', async t => {
   const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]

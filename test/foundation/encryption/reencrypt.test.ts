@@ -14,7 +14,7 @@ import { createDatabase } from '../../support/database.ts'
 import { root } from '../../support/repository.ts'
 import { tenant } from '../../support/tenant.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const newKey = Buffer.alloc(32, 9).toString('base64')
 const [oldOne, newOne] = [testKey, newKey].map(key => createEncryption([Buffer.from(key, 'base64')]))

@@ -14,7 +14,7 @@ import { root } from '../../support/repository.ts'
  * strict mode.
  */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** Optional fields are omitted, enums have names, and responses are typed. */
 const openapiFetchProgram = `

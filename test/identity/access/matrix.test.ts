@@ -10,7 +10,7 @@ import { tenant } from '../../support/tenant.ts'
  * level and verb are repeated here from the contract, so that the test does not depend on the code under test.
  */
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 interface Operation {
   'x-permission'?: string

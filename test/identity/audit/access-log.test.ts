@@ -13,7 +13,7 @@ import { eventually } from '../../support/waiting.ts'
 
 /* ACCESS_LOG writes a line for each request, and for each socket when it connects and when it ends. */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 await t.test('with ACCESS_LOG', async t => {
   const log = readableLog()

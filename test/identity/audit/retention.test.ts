@@ -4,7 +4,7 @@ import { record } from '../../../src/identity/audit/record.ts'
 import { createAuditRetention } from '../../../src/identity/audit/retention.ts'
 import { build } from '../../support/build.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const dayMs = 24 * 3_600_000
 

@@ -8,7 +8,7 @@ import { eventually } from '../../support/waiting.ts'
 
 /* Security events are logged at `info`, with address and user agent, and recorded in the audit log. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { logger, lines, text } = readableLog()
 const { app } = await build(t, { logger, variables: { RATE_LIMIT_MAX: '0' } })

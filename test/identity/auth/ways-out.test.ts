@@ -21,7 +21,7 @@ import { variables } from '../../support/webhooks.ts'
  * matching and a non-matching event must be equal for callers who may not read them.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, { variables })
 const url = await listen(app)

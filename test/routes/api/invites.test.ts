@@ -5,7 +5,7 @@ import { password, person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
   body?.code === undefined ? String(status) : `${status} ${body.code}`

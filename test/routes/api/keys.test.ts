@@ -7,7 +7,7 @@ import { person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })

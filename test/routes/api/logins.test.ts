@@ -9,7 +9,7 @@ import { password, person, requests, type Person } from '../../support/people.ts
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const smtp = await mailServer(t)
 const { app } = await build(t, { variables: { SMTP_URL: smtp.url, PUBLIC_URL: 'https://realtime.example.com' } })

@@ -5,7 +5,7 @@ import { createDatabase } from '../../support/database.ts'
 import { password, person, requests } from '../../support/people.ts'
 import { eventually } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })

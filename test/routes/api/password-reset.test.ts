@@ -6,7 +6,7 @@ import { mailServer } from '../../support/mail-server.ts'
 import { password, person, requests } from '../../support/people.ts'
 import { eventually } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
   body?.code === undefined ? String(status) : `${status} ${body.code}`

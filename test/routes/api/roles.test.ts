@@ -3,7 +3,7 @@ import { build } from '../../support/build.ts'
 import { person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t)
 const root = await person(app, 'super_admin')

@@ -6,7 +6,7 @@ import { password, person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t)
 const root = await person(app, 'super_admin')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { build } from '../../support/build.ts'
 import { tenant } from '../../support/tenant.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t)
 const mine = await tenant(app)
