@@ -20,6 +20,9 @@ export interface BuildOptions {
 /** `TEST_LOG=debug` shows the app's log. */
 const testLogger = process.env['TEST_LOG'] === undefined ? undefined : pino({ level: process.env['TEST_LOG'] })
 
+/** Disables pings: a client that does not read does not answer them, and one on a busy machine answers too late. */
+export const unpinged = { pingIntervalMs: 600_000, pongTimeoutMs: 600_000 }
+
 export const testKey = Buffer.alloc(32, 7).toString('base64')
 
 /**

@@ -66,13 +66,13 @@ class Inbox {
     })
   }
 
-  async received (count: number, timeoutMs = 10_000) {
+  async received (count: number, timeoutMs = 60_000) {
     await this.until(() => this.events.length >= count, timeoutMs, () =>
       `${count} events; ${this.events.length} arrived`)
     return this.events
   }
 
-  async message (name: string, timeoutMs = 10_000) {
+  async message (name: string, timeoutMs = 60_000) {
     const find = () => this.messages.find(message => message.name === name)
     await this.until(() => find() !== undefined, timeoutMs, () => `a ${name} message`)
     return find()?.body as Record<string, unknown>
@@ -84,7 +84,9 @@ export async function connectSocketIo (
   url: string, options: ConnectOptions = {}
 ): Promise<Client & { socket: Socket }> {
   const { transports = ['websocket'], headers = {}, ...auth } = options
-  const socket = io(url, { auth, transports, extraHeaders: headers, forceNew: true, reconnection: false })
+  const socket = io(url, {
+    auth, transports, extraHeaders: headers, forceNew: true, reconnection: false, timeout: 60_000
+  })
   const inbox = new Inbox()
   socket.on('event', (event: Received) => { inbox.events.push(event); inbox.changed() })
   socket.onAny((name: string, body: Record<string, unknown>) => {
@@ -112,7 +114,7 @@ export async function connectSocketIo (
     messages: inbox.messages,
     closed,
     request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no response to ${name}`)), 15_000).unref()
+      const timer = setTimeout(() => reject(new Error(`no response to ${name}`)), 60_000).unref()
       socket.emit(name, fields, (answer: Answer) => {
         clearTimeout(timer)
         onAnswer?.(answer)
@@ -166,7 +168,7 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
     socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }))
   )
   await once(socket, 'open')
-  if (options.token !== undefined) await Promise.race([inbox.message('authenticated', 30_000), closed])
+  if (options.token !== undefined) await Promise.race([inbox.message('authenticated'), closed])
   const tcp = () => (socket as unknown as { _socket: TcpSocket })._socket
   return {
     kind: 'ws',
@@ -176,7 +178,7 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
     closed,
     request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
       const id = ++lastId
-      const timer = setTimeout(() => reject(new Error(`no response to ${name}`)), 15_000).unref()
+      const timer = setTimeout(() => reject(new Error(`no response to ${name}`)), 60_000).unref()
       waiting.set(id, answer => {
         clearTimeout(timer)
         waiting.delete(id)

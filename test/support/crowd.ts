@@ -1,6 +1,7 @@
 import { answerCalls } from '../../bench/children.ts'
 import { RawWebSocket } from '../../bench/load/raw-web-socket.ts'
 import { numberAt, type TransportName } from '../../bench/load/subscriber.ts'
+import { until } from './waiting.ts'
 
 /*
  * Many clients in a separate process, so that the server's figures exclude them. Each checks that its offsets arrive
@@ -120,12 +121,9 @@ async function gather (storm: Storm): Promise<number> {
 async function arrival (topic: string, offset: number): Promise<{ ms: number, faults: string[] }> {
   const begin = performance.now()
   const isBehind = (member: Member) => member.topic === topic && !member.isPaused && member.offset < offset
-  while (faults.length === 0 && members.some(isBehind)) {
-    if (performance.now() - begin > timeoutMs) {
-      faults.push(`${members.filter(isBehind).length} did not reach ${offset}`)
-    }
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
+  await until(() => faults.length > 0 || !members.some(isBehind), 'the offset', timeoutMs).catch(() => {
+    faults.push(`${members.filter(isBehind).length} did not reach ${offset}`)
+  })
   return { ms: performance.now() - begin, faults: faults.slice(0, 5) }
 }
 

@@ -1,6 +1,6 @@
-import { freePort } from '../../db/embedded/free-port.ts'
 import { testKey } from './build.ts'
 import { dataFolder, launch, type ServerProcess } from './server-process.ts'
+import { steadyPort } from './steady-port.ts'
 import type { Teardown } from './teardown.ts'
 
 /*
@@ -76,7 +76,7 @@ export async function startNodeProcesses (
 ): Promise<[NodeProcess, NodeProcess, ...NodeProcess[]]> {
   const nodes = await Promise.all(
     Array.from({ length: count }, async () =>
-      new NodeProcess({ ...options, dataDir: await dataFolder(t), port: await freePort() }))
+      new NodeProcess({ ...options, dataDir: await dataFolder(t), port: await steadyPort() }))
   )
   t.teardown(async () => {
     await Promise.all(nodes.map(node => node.end()))

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { call } from './rest.ts'
 import type { Shop } from './shop.ts'
+import { pace } from './waiting.ts'
 
 /**
  * Publishes single events, and repeats each with its own idempotency key until it is acknowledged. Before each try it
@@ -37,7 +37,7 @@ export class Publisher {
     this.#running = Promise.all(Array.from({ length: atOnce }, async () => {
       while (!this.#isOver && next < most) {
         await this.#publish(next++)
-        if (pauseMs > 0) await sleep(pauseMs)
+        if (pauseMs > 0) await pace(pauseMs)
       }
     }))
     this.#running.catch(() => {})
@@ -71,7 +71,7 @@ export class Publisher {
       if (answer === undefined) this.broken++
       else if (answer.status === 503) this.refused++
       else throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`)
-      await sleep(20)
+      await pace(20)
     }
   }
 }

@@ -2,9 +2,9 @@ import { Redis } from 'ioredis'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { steadyPort } from './steady-port.ts'
 import type { Teardown } from './teardown.ts'
 
 /* A Redis for tests, if one is installed. It can be killed, suspended, and started again at its address. */
@@ -19,7 +19,7 @@ export interface RedisServer {
 /** Returns undefined if `redis-server` is not installed: the test is then skipped. In CI, it throws instead. */
 export async function startRedis (t: Teardown): Promise<RedisServer | undefined> {
   const dir = await mkdtemp(join(tmpdir(), 'realtime-redis-'))
-  const port = await freePort()
+  const port = await steadyPort()
   const url = `redis://127.0.0.1:${port}`
   let child: ChildProcess | undefined
 
@@ -58,13 +58,4 @@ export async function startRedis (t: Teardown): Promise<RedisServer | undefined>
     kill,
     async start () { await launch() }
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -66,7 +66,7 @@ export function launch ({ dataDir, variables = {}, account, execArgv = [] }: Ser
     get isRunning () { return child.exitCode === null && child.signalCode === null },
     kill (signal: NodeJS.Signals) { child.kill(signal) },
     /** Resolves with the line that contains the address. Rejects if the process ends before. */
-    async ready (timeoutMs = 60_000): Promise<{ url: string, setupToken?: string, embeddedDatabase: boolean }> {
+    async ready (timeoutMs = 180_000): Promise<{ url: string, setupToken?: string, embeddedDatabase: boolean }> {
       const line = () => /^\{.*"msg":"server\.ready".*\}$/m.exec(output)?.[0]
       await until(
         () => line() !== undefined || child.exitCode !== null,

@@ -74,7 +74,7 @@ export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSo
       await until(async () => {
         last = await connection()
         return last.state === state && (code === undefined || last.error?.code === code)
-      }, () => `${state} ${code ?? ''}: ${JSON.stringify(last)}`, 40_000)
+      }, () => `${state} ${code ?? ''}: ${JSON.stringify(last)}`, 90_000)
       return last as DatabaseConnection
     },
     async map (definition: MappingDefinition): Promise<{ mappingId: string, subscriptionId: string }> {
@@ -98,7 +98,7 @@ export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSo
 }
 
 export async function eventsOf (
-  own: Pick<Tenant, 'request'>, topic: string, count: number, timeoutMs = 20_000
+  own: Pick<Tenant, 'request'>, topic: string, count: number, timeoutMs = 60_000
 ): Promise<RealtimeEvent[]> {
   const events: RealtimeEvent[] = []
   await until(

@@ -1,10 +1,9 @@
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { io } from 'socket.io-client'
 import type t from 'tap'
 import { WebSocket } from 'ws'
 import type { Shop } from './shop.ts'
-import { until } from './waiting.ts'
+import { pace, until } from './waiting.ts'
 
 /** Listens to a topic across connection losses, and checks that each offset arrives once, in order. */
 export class Subscriber {
@@ -33,7 +32,7 @@ export class Subscriber {
   /** Resolves with the first acknowledgement. */
   async start (): Promise<this> {
     void this.#run()
-    await until(() => this.offset >= 0, 'the first acknowledgement', 60_000)
+    await until(() => this.offset >= 0, 'the first acknowledgement')
     return this
   }
 
@@ -46,7 +45,7 @@ export class Subscriber {
     while (!this.#isOver) {
       this.connections++
       await (this.#kind === 'ws' ? this.#overWs() : this.#overSocketIo()).catch(() => {})
-      if (!this.#isOver) await sleep(50 + Math.random() * 150)
+      if (!this.#isOver) await pace(50 + Math.random() * 150)
     }
   }
 

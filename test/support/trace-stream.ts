@@ -54,7 +54,7 @@ export async function follow (
   })
   const closed = new Promise<void>(resolve => response.on('close', () => { resolve(); wake() }))
   async function until (isDone: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + 30_000
+    const deadline = Date.now() + 60_000
     while (!isDone()) {
       if (Date.now() > deadline) {
         throw new Error(`timed out waiting for ${what}; ${JSON.stringify(messages).slice(0, 500)}`)

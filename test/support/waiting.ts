@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const defaultTimeoutMs = 60_000
 const pollMs = 10
 
-/** Waits until a condition holds. Rejects with `what` was expected after the timeout. */
+/** Waits until a condition holds. After the timeout, rejects with the name of the condition. */
 export async function until (
-  isTrue: () => boolean | Promise<boolean>, what: string | (() => string), timeoutMs = defaultTimeoutMs
+  isTrue: () => boolean | Promise<boolean>, what: string | (() => string) = String(isTrue), timeoutMs = defaultTimeoutMs
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!await isTrue()) {
@@ -25,7 +25,18 @@ export async function eventually<T> (
   for (;;) {
     const found = await find()
     if (found !== undefined && found !== false) return found
-    if (performance.now() > deadline) throw new Error(`timed out waiting for ${find.toString()}`)
+    if (performance.now() > deadline) throw new Error(`timed out waiting for ${String(find)}`)
     await sleep(pollMs)
   }
 }
+
+/*
+ * Time that is part of a scenario. To wait for an effect, use `until`: no fixed length is right for both a fast and a
+ * busy machine. ESLint forbids other sleeps in tests.
+ */
+
+/** The pause of a load, or of a client, between two of its actions. */
+export const pace = (ms: number): Promise<void> => sleep(ms)
+
+/** The time that an outage, a limit or a stay lasts, on every machine alike. */
+export const elapse = (ms: number): Promise<void> => sleep(ms)

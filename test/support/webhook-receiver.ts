@@ -75,7 +75,7 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
       behave = behaviour
     },
     /** Resolves when that many requests have arrived. */
-    async until (isEnough: (received: ReceivedWebhook[]) => boolean, what: string, timeoutMs = 20_000): Promise<void> {
+    async until (isEnough: (received: ReceivedWebhook[]) => boolean, what: string, timeoutMs = 60_000): Promise<void> {
       const deadline = setTimeout(() => {
         for (const wake of waiting.splice(0)) wake()
       }, timeoutMs)

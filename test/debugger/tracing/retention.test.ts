@@ -4,6 +4,7 @@ import { TraceStore } from '../../../src/debugger/tracing/trace-store.ts'
 import { build, listen } from '../../support/build.ts'
 import { connectWs } from '../../support/clients.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /*
  * Traces have their own retention. Here it is shorter than the log's, which shows that neither affects the
@@ -55,9 +56,9 @@ await t.test('retention drops partitions, records of subscriptions and replays, 
   const { body: replay } = await shop.request('POST', '/api/debugger/replay', {
     topic, fromOffset: 1, target: 'subscribers'
   })
-  while ((await shop.request('GET', `/api/debugger/replays/${replay.id}`)).body.state !== 'done') {
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
+  await until(
+    async () => (await shop.request('GET', `/api/debugger/replays/${replay.id}`)).body.state === 'done', 'the replay'
+  )
   await Promise.all([app.tracing.recorder.flush(), app.tracing.subscriptions.flush()])
   const left = async () =>
     (await app.pool.query<{ traces: number, records: string[], replays: number, events: number }>(

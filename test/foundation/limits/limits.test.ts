@@ -10,15 +10,13 @@ import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs, transports } from '../../support/clients.ts'
 import { person } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
+import { eventually, until } from '../../support/waiting.ts'
 
 /* Limits that an operator can set (rates, counts, times), and the headers of every response. */
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const portOf = (url: string) => Number(new URL(url).port)
-const until = async (isDone: () => boolean | Promise<boolean>) => {
-  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
-}
 
 /** Returns everything received until the connection ends. */
 async function raw (port: number, ...pieces: string[]): Promise<string> {
@@ -226,8 +224,11 @@ await t.test('a server low on memory refuses requests with 503 and Retry-After, 
   t.match(shed.json(), { error: 'ServiceUnavailableError', code: 'OVERLOADED' })
   t.equal(shed.headers['retry-after'], '5')
   t.equal((await app.inject('/health')).statusCode, 200, 'it lives')
-  const ready = await app.inject('/health/ready')
-  t.equal(ready.statusCode, 200)
+  // On a busy machine, other components may be slow.
+  const ready = await eventually(async () => {
+    const answer = await app.inject('/health/ready')
+    return answer.statusCode === 200 && answer
+  })
   t.match(ready.json(), { status: 'ready', components: { memory: { status: 'degraded', message: /refused/ } } })
   ballast.length = 0
 })

@@ -3,6 +3,7 @@ import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs } from '../../support/clients.ts'
 import { read } from '../../support/repository.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* Liveness, readiness, metrics, and features of every request: an id, CORS, a rate limit. */
 
@@ -88,10 +89,11 @@ await t.test('the metrics have their documented names, and count events', async 
   )
   for (const client of clients) client.close()
   await Promise.all(clients.map(client => client.closed))
-  while (
-    valueOf(await metrics(), 'realtime_websocket_connections{transport="ws"}') +
-        valueOf(await metrics(), 'realtime_websocket_connections{transport="socket.io"}') > 0
-  ) await new Promise(resolve => setImmediate(resolve))
+  await until(async () => {
+    const text = await metrics()
+    return ['ws', 'socket.io'].every(transport =>
+      valueOf(text, `realtime_websocket_connections{transport="${transport}"}`) === 0)
+  }, 'no connections')
 })
 
 await t.test('a tenant cannot create unlimited series: label values are limited, without paths or ids', async t => {

@@ -6,14 +6,12 @@ import t from 'tap'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs, transports, type Client } from '../../support/clients.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* Limits of the memory that a tenant or an unauthenticated client may use on a node. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
-const until = async (isDone: () => boolean | Promise<boolean>) => {
-  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
-}
 const kib = 1024
 
 /** Sends the head and a part of the body of a request, and then stops. */

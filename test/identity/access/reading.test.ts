@@ -5,7 +5,7 @@ import { build, listen } from '../../support/build.ts'
 import { connectWs } from '../../support/clients.ts'
 import { person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
-import { eventually } from '../../support/waiting.ts'
+import { eventually, until } from '../../support/waiting.ts'
 import { receiver } from '../../support/webhook-receiver.ts'
 import { variables } from '../../support/webhooks.ts'
 
@@ -14,7 +14,7 @@ import { variables } from '../../support/webhooks.ts'
  * single permission: only principals that may read the value receive it.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, { variables })
 const url = await listen(app)
@@ -157,14 +157,7 @@ await t.test("without sync:read, a socket receives nothing about a document's ch
   await owner.request('publish', { channel, event: 'said', data: secret })
   await owner.request('publish', { channel: 'room', event: 'said', data: 'the end' })
   for (const socket of [reader, stranger]) {
-    await new Promise<void>(resolve => {
-      const timer = setInterval(() => {
-        if (JSON.stringify(socket.events).includes('the end')) {
-          clearInterval(timer)
-          resolve()
-        }
-      }, 10)
-    })
+    await until(() => JSON.stringify(socket.events).includes('the end'), 'the end')
     socket.close()
   }
   t.match(JSON.stringify(reader.events), secret)

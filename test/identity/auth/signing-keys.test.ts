@@ -9,6 +9,7 @@ import { build } from '../../support/build.ts'
 import { createDatabase } from '../../support/database.ts'
 import type { Teardown } from '../../support/teardown.ts'
 import { tenant } from '../../support/tenant.ts'
+import { eventually } from '../../support/waiting.ts'
 
 const encryption = createEncryption([Buffer.alloc(32, 1)])
 const silent = { error: () => {}, warn: () => {} }
@@ -19,14 +20,6 @@ async function database (t: Teardown) {
   const db = createKysely(pool)
   t.teardown(async () => { await pool.end() })
   return { url, db, pool }
-}
-
-/** Waits until the condition holds after a poll of the keys. */
-async function eventually (holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !await holds();) {
-    if (Date.now() > deadline) throw new Error('it never came to hold')
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
 }
 
 t.test('nodes that start together create one key, and it is stored encrypted', async t => {

@@ -8,6 +8,7 @@ import { build, listen } from '../../support/build.ts'
 import { connectSocketIo } from '../../support/clients.ts'
 import { codeOf } from '../../support/refusal.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 const encoded = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
@@ -229,7 +230,7 @@ t.test('a cached token is verified synchronously, until it expires or its key is
 
   const short = mint(3)
   const { claims: soon } = await tokens.verify(short)
-  while (Date.now() < soon.exp * 1000 + 100) await new Promise(resolve => setTimeout(resolve, 50))
+  await until(() => Date.now() > soon.exp * 1000 + 100, 'its expiry')
   t.equal(await codeOf(() => tokens.verify(short)), 'CREDENTIAL_INVALID', 'expired while cached')
 
   const revoked: string[] = []

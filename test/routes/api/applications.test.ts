@@ -5,7 +5,7 @@ import { createDatabase } from '../../support/database.ts'
 import { tenant } from '../../support/tenant.ts'
 import { until } from '../../support/waiting.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
@@ -210,7 +210,12 @@ t.test('a forced deletion and the writer do not block each other', async t => {
     }
     return [...statuses]
   }))
-  await new Promise(resolve => setTimeout(resolve, 100))
+  await until(
+    async () => (await app.db.selectFrom('events').select('id').where(
+      'application_id', '=', doomed.applicationId
+    ).execute()).length > 50,
+    'writes'
+  )
   t.equal((await request('DELETE', `/api/applications/${doomed.applicationId}?force=true`)).status, 204)
   deletion.abort()
   const statuses = new Set((await writing).flat())

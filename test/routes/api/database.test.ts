@@ -6,7 +6,7 @@ import { until } from '../../support/waiting.ts'
 
 /* The REST API of connected databases: mappings and their versions, promotion, subscriptions, tests, tables. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t)
 const shop = await tenant(app)
@@ -452,7 +452,7 @@ await t.test('connections can be tested, created, read and deleted', async t => 
   })
   const unseen = await create({ ...example, table: 'not_yet_there', payload: '$row.whatever' })
   await until(
-    async () => (await request('GET', '/api/database/connection')).body.state === 'streaming', 'the stream', 40_000
+    async () => (await request('GET', '/api/database/connection')).body.state === 'streaming', 'the stream'
   )
   t.match(await request('POST', '/api/database/subscriptions', { mappingId: unseen }), {
     status: 404, body: { code: 'TABLE_NOT_FOUND' }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { build, listen } from '../../support/build.ts'
 import { connectWs } from '../../support/clients.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* Numbers at a glance: of the own scope, or of everything that one reaches. */
 
@@ -36,7 +37,7 @@ await t.test('the dashboard counts what happened in the scope, and nothing of ot
   })
   client.close()
   await client.closed
-  while (app.connections.size > 0) await new Promise(resolve => setImmediate(resolve))
+  await until(() => app.connections.size === 0)
   const back = await connectWs(url, { token: shop.token() })
   t.match((await shop.request('GET', '/api/metrics/dashboard')).body.delivery, {
     activeConnections: 1, reconnectRate: 0.1
