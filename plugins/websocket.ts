@@ -5,9 +5,10 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
+import { ClientWebSocket } from '../src/delivery/sockets/client-web-socket.ts'
 import type { Connection } from '../src/delivery/sockets/connection.ts'
 import { fragmentLimit } from '../src/delivery/sockets/message-limit.ts'
-import { acceptWebSocket, ClientWebSocket } from '../src/delivery/sockets/ws-gateway.ts'
+import { acceptWebSocket } from '../src/delivery/sockets/ws-gateway.ts'
 import { NotFoundError } from '../src/errors.ts'
 
 /** The only subprotocol that the server accepts. Accepting another would promise its behaviour. */

@@ -7,12 +7,11 @@ import { LoggedEvent } from '../../events/envelope.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from '../../identity/auth/close-codes.ts'
-import { createSemaphore } from '../../foundation/limits/semaphore.ts'
 import { patternTopicBytes, subscriptionCost, type HeldBytes } from '../../foundation/limits/held-bytes.ts'
-import { missingMs, take } from '../../foundation/limits/pace.ts'
 import type { Quota } from '../../foundation/limits/quota.ts'
 import type { DeliveryObserver } from '../delivery-observer.ts'
 import type { ClientSubscription, EndReason, GivenUp, Recipient, ResyncReason, Subscriber } from '../subscriber.ts'
+import { PastPages } from './past-pages.ts'
 import type { SharedMessage, Delivery, Transport } from './transport.ts'
 
 /** Observes a connection. */
@@ -73,13 +72,10 @@ export class Connection implements Subscriber {
   #isOpen = true
   #hasVanished = false
   #wasOver = false
-  /** The time at which the pace allows the past bytes sent so far. */
-  #pastUntil = 0
   #drainTimer: NodeJS.Timeout | undefined
   // Most connections are silent and receive only live events. The state that others need is created on demand.
   #queued: Queued[] | undefined
-  #drainWaiters: (() => void)[] | undefined
-  #turns: ReturnType<typeof createSemaphore> | undefined
+  #pastPages: PastPages | undefined
   #onTaken: (() => void) | undefined
 
   constructor ({ transport, principal, scope, stats, parts }: ConnectionOptions) {
@@ -209,35 +205,14 @@ export class Connection implements Subscriber {
     }
     this.transport.sendEvents(
       run,
-      this.#onTaken ??= () => {
-        if (this.#drainWaiters !== undefined) this.#wakeWaiters()
-      }
+      this.#onTaken ??= () => this.#pastPages?.drained()
     )
     return nothing
   }
 
-  /**
-   * Sends pages first come, first served. A page and the unread bytes together fill at most half of the socket's
-   * buffer, so that live events have room.
-   */
   drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void> {
-    this.#turns ??= createSemaphore(1)
-    return this.#turns(async () => {
-      const { socketBufferBytesMax, pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
-      await this.#readyForPast()
-      const bytes = await sendPage(socketBufferBytesMax / 4)
-      this.#pastUntil = take(this.#pastUntil, bytes, pastBytesPerSecond, pastBytesBurst, Date.now())
-    })
-  }
-
-  /** Resolves when the socket has room and the pace allows more past bytes. Does not wait for a closed connection. */
-  async #readyForPast (): Promise<void> {
-    const { pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
-    const ms = missingMs(this.#pastUntil, 0, pastBytesPerSecond, pastBytesBurst, Date.now())
-    if (ms > 0 && this.#isOpen) await new Promise(resolve => setTimeout(resolve, ms).unref())
-    while (this.#isOpen && this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) {
-      await new Promise<void>(resolve => (this.#drainWaiters ??= []).push(resolve))
-    }
+    this.#pastPages ??= new PastPages(this, this.#parts.limits)
+    return this.#pastPages.send(sendPage)
   }
 
   resync (subscription: ClientSubscription, { code, message }: ResyncReason): void {
@@ -253,7 +228,7 @@ export class Connection implements Subscriber {
     const bytes = this.transport.bufferedBytes
     const isOver = bytes > this.#parts.limits.socketBufferBytesMax
     if (isOver && this.#wasOver) this.#giveUp()
-    else if (!isOver && this.#drainWaiters !== undefined) this.#wakeWaiters()
+    else if (!isOver) this.#pastPages?.drained()
     this.#wasOver = isOver
     return bytes
   }
@@ -288,7 +263,7 @@ export class Connection implements Subscriber {
     lose(this.#queued ?? [])
     clearTimeout(this.#drainTimer)
     for (const subscription of this.subscriptions) subscription.end(reason)
-    this.#wakeWaiters()
+    this.#pastPages?.drained()
     this.#parts.observer.closed(this)
   }
 
@@ -301,12 +276,6 @@ export class Connection implements Subscriber {
         this.close(closeCodes.SLOW_CONSUMER)
       }
     }, this.#parts.limits.drainTimeoutMs).unref()
-  }
-
-  #wakeWaiters (): void {
-    const waiters = this.#drainWaiters ?? []
-    this.#drainWaiters = undefined
-    for (const wake of waiters) wake()
   }
 }
 

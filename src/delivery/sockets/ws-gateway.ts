@@ -1,24 +1,22 @@
-import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { WebSocket, type RawData } from 'ws'
+import type { RawData, WebSocket } from 'ws'
 import type { Authenticated } from '../../../schemas/realtime.ts'
-import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../../errors.ts'
+import { RateLimitError, toPublicError, UnauthorizedError } from '../../errors.ts'
 import { requireExactNumbers } from '../../foundation/exact-numbers.ts'
-import { isPlainObject, parseJson } from '../../foundation/json.ts'
 import { closeCodes, reasonForRefusal } from '../../identity/auth/close-codes.ts'
+import type { ClientWebSocket, WebSocketClient } from './client-web-socket.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import { limitMessages } from './message-limit.ts'
 import type { Pace, PacedClient } from '../../foundation/limits/pace.ts'
 import { PreparedAnswer } from './prepared-answer.ts'
-import { fieldsMax, type Protocol } from './protocol.ts'
+import type { Protocol } from './protocol.ts'
+import { idOfRefused, toFrame, type Frame } from './ws-frame.ts'
 import { WsTransport } from './ws-transport.ts'
 
 /** Limits for frames, and for their bytes, that wait while the credential is checked. */
 const waitingFramesMax = 100
 const waitingBytesMax = 64 * 1024
-/** A refused frame up to this length is parsed for its id. Only the beginning of a longer one is searched. */
-const refusedBytesParsedMax = 1024
 
 export interface WsGatewayOptions {
   handshake: Handshake
@@ -29,8 +27,6 @@ export interface WsGatewayOptions {
   opened?: (connection: Connection) => void
 }
 
-interface Frame { type: string, id: string | number | undefined, fields: Record<string, unknown> }
-
 /**
  * Accepts plain WebSocket clients, which send one JSON object per text frame. Answers an invalid frame with an `error`
  * frame and keeps the connection. Closes a connection without a credential after `authTimeoutMs`. Releases the upgrade
@@ -39,37 +35,9 @@ interface Frame { type: string, id: string | number | undefined, fields: Record<
 export function acceptWebSocket (
   webSocket: ClientWebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions
 ): void {
-  webSocket.client = new WsClient(webSocket, request, address, options)
-  webSocket.client.start(request.url)
-}
-
-/**
- * A WebSocket that passes its events to its client directly. Listeners would add a tenth to a silent socket's memory.
- */
-export class ClientWebSocket extends WebSocket {
-  client: WsClient | undefined = undefined
-
-  /**
-   * `ws` passes a Buffer when it answers the peer's close frame. `skipUTF8Validation` leaves the check of text frames
-   * to the gateway, but also skips that of the close reason, for which RFC 6455 §8.1 requires 1007.
-   */
-  override close (code?: number, reason?: string | Buffer): void {
-    if (Buffer.isBuffer(reason) && !isUtf8(reason)) super.close(1007)
-    else super.close(code, reason)
-  }
-
-  override emit (event: string | symbol, ...args: unknown[]): boolean {
-    const { client } = this
-    switch (client === undefined ? undefined : event) {
-      case 'message': client?.message(args[0] as RawData, args[1] as boolean); return true
-      case 'ping':
-      case 'pong': client?.controlled(args[0] as Buffer); return true
-      // `ws` closes by itself: with 1009 for a frame that is too large, with 1002 for invalid framing.
-      case 'error': client?.failed(); return true
-      case 'close': client?.closed()
-    }
-    return super.emit(event, ...args)
-  }
+  const client = new WsClient(webSocket, request, address, options)
+  webSocket.client = client
+  client.start(request.url)
 }
 
 /** The state of a link before its connection opens. */
@@ -83,7 +51,7 @@ interface Arrival {
   waitingBytes: number
 }
 
-class WsClient implements PacedClient {
+class WsClient implements PacedClient, WebSocketClient {
   readonly #webSocket: WebSocket
   readonly #transport: WsTransport
   readonly #options: WsGatewayOptions
@@ -119,7 +87,6 @@ class WsClient implements PacedClient {
     }, undefined)
   }
 
-  /** Pings the peer. Ends the link if nothing has arrived since the last call. */
   ping (): void {
     if (this.#isAlive) {
       this.#isAlive = false
@@ -138,7 +105,6 @@ class WsClient implements PacedClient {
     else this.#pace.tick()
   }
 
-  /** Receives a ping or pong. */
   controlled (data: Buffer): void {
     this.#isAlive = true
     this.#pace.charge(data.length)
@@ -250,56 +216,5 @@ class WsClient implements PacedClient {
 
   #refuse (error: unknown, id?: unknown): void {
     this.#send('error', toPublicError(error).toBody(), id)
-  }
-}
-
-/** Throws ValidationError `INVALID_UTF8`, `INVALID_JSON` or `FRAME_INVALID`. */
-function toFrame (data: RawData, isBinary: boolean): { frame: Frame, text: string } {
-  if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames are not supported. Send JSON in a text frame')
-  const { value: frame, text } = parseJson(data as Buffer, 'The frame')
-  if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame must be a JSON object')
-  if (typeof frame['type'] !== 'string') {
-    throw new ValidationError('FRAME_INVALID', 'The type of a frame must be a string')
-  }
-  const id = requireId(frame['id'], text)
-  // Too many fields are refused later. Copying them first would be wasted.
-  if (Object.keys(frame).length > fieldsMax) return { frame: { type: frame['type'], id, fields: frame }, text }
-  const { type, id: _, ...fields } = frame
-  return { frame: { type: frame['type'], id, fields }, text }
-}
-
-const idLengthMax = 128
-/**
- * Matches an id that is an integer in the form in which the answer repeats it: not `1.0`, and not with more digits than
- * a double can hold.
- */
-const integerId = /"id"\s*:\s*-?(?:0|[1-9]\d*)\s*[,}]/
-
-/** Returns the id, which the answer repeats exactly. Throws ValidationError `FRAME_INVALID` for any other id. */
-function requireId (id: unknown, text: string): string | number | undefined {
-  if (id === undefined || id === null) return undefined
-  if (typeof id === 'string' && id.length <= idLengthMax) return id
-  if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(text)) return id as number
-  throw new ValidationError(
-    'FRAME_INVALID',
-    `An id must be a string of at most ${idLengthMax} characters or an integer ` +
-      `between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}`
-  )
-}
-
-/** Matches the id where most clients put it: at the beginning, or after the type. */
-const idAtStart = /^\{\s*(?:"type"\s*:\s*"\w{1,50}"\s*,\s*)?"id"\s*:\s*(\d{1,15}|"[^"\\]{0,100}")\s*[,}]/
-
-/**
- * Finds the id of a refused frame, so that the client can assign the refusal to its request. Avoids most of the parsing
- * that the refusal is meant to save.
- */
-function idOfRefused (data: Buffer): unknown {
-  try {
-    if (data.length <= refusedBytesParsedMax) return toFrame(data, false).frame.id
-    const [, id] = idAtStart.exec(data.toString('utf8', 0, refusedBytesParsedMax)) ?? []
-    return id === undefined ? undefined : JSON.parse(id) as unknown
-  } catch {
-    return undefined
   }
 }
