@@ -3,7 +3,7 @@ import { build, listen } from '../support/build.ts'
 import { transports } from '../support/clients.ts'
 import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
-import { until } from '../support/waiting.ts'
+import { pace, until } from '../support/waiting.ts'
 
 /* Which socket events reach the log. */
 
@@ -153,14 +153,14 @@ for (const { name, connect } of transports) {
       const publishing = (async () => {
         while (!over.signal.aborted) {
           answers.push(ask(ann, 'publish', { channel: 'room', event: 'n', data: ++n }))
-          if (n % 3 === 0) await new Promise(resolve => setTimeout(resolve, 1))
+          if (n % 3 === 0) await pace(1)
         }
       })()
       for (let i = 0; i < 30; i++) {
         const { subscriptionId } = await listener.request('subscribe', { topic: 'socket.message' })
-        await new Promise(resolve => setTimeout(resolve, Math.random() * 10))
+        await pace(Math.random() * 10)
         await listener.request('unsubscribe', { subscriptionId })
-        await new Promise(resolve => setTimeout(resolve, Math.random() * 10))
+        await pace(Math.random() * 10)
       }
       over.abort()
       await publishing

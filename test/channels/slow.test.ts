@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, listen } from '../support/build.ts'
+import { build, listen, unpinged } from '../support/build.ts'
 import { transports } from '../support/clients.ts'
 import { ask, join, messagesOf, presenceOf } from '../support/room.ts'
 import { tenant } from '../support/tenant.ts'
@@ -7,14 +7,14 @@ import { until } from '../support/waiting.ts'
 
 const { app } = await build(t, {
   adapt ({ delivery }) {
-    Object.assign(delivery, { socketBufferBytesMax: 256 * 1024, requestsPerSecond: 0, bytesPerSecond: 0 })
+    Object.assign(delivery, unpinged, { socketBufferBytesMax: 256 * 1024 })
   }
 })
 const url = await listen(app)
 
 for (const { name, connect } of transports) {
   await t.test(`a member that does not read is given up within its limit, others are unaffected (${name})`, async t => {
-    app.config.delivery.drainTimeoutMs = 300
+    app.config.delivery.drainTimeoutMs = 1000
     const shop = await tenant(app)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 500 })
     const [sender, fast, slow] = await Promise.all(
@@ -50,7 +50,7 @@ for (const { name, connect } of transports) {
   await t.test(`a member that reads again in time gets resync and rejoins, unnoticed by others (${name})`, async t => {
     app.config.delivery.drainTimeoutMs = 10_000
     const shop = await tenant(app)
-    await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 5000 })
+    await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 30_000 })
     const [sender, fast, slow] = await Promise.all(
       ['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) }))
     )

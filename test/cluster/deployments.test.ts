@@ -9,6 +9,7 @@ import { createDatabase, withDatabase } from '../support/database.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Teardown } from '../support/teardown.ts'
 import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /*
  * Production and a staging copy of its database on one Redis: the same applications, topics, epochs and signing keys.
@@ -93,10 +94,11 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
   })
 
   await t.test('each deployment has its own nodes, rate limits and invalidations', async t => {
-    t.equal(production.cluster.peers.count, 1, 'production has two nodes')
-    t.equal(staging.cluster.peers.count, 1, 'staging has two nodes, whatever the number of the Redis database')
+    const others = () => [production, staging].map(({ cluster }) => cluster.peers.count)
+    await until(() => others().every(count => count > 0), 'the other node of each')
+    t.same(others(), [1, 1], 'each has two nodes, staging whatever the number of its Redis database')
     const statuses = await Promise.all(
-      upTo(20).map(() => staging.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } }))
+      upTo(21).map(() => staging.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } }))
     )
     t.ok(statuses.some(({ statusCode }) => statusCode === 429), 'staging has used up its budget')
     t.equal(
@@ -118,7 +120,7 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
 
   await t.test('the other deployment is logged, once', async t => {
     const heard = () => lines.filter(({ msg }) => msg === 'cluster.foreign_deployment')
-    while (heard().length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+    await until(() => heard().length > 0)
     t.match(heard(), [{
       level: 40, foreign: await readDatabaseIdentity(staging.pool),
       deployment: await readDatabaseIdentity(production.pool)

@@ -4,6 +4,7 @@ import { build, listen } from '../support/build.ts'
 import { createDatabase } from '../support/database.ts'
 import type { RedisServer } from '../support/redis.ts'
 import type { Teardown } from '../support/teardown.ts'
+import { until } from '../support/waiting.ts'
 
 /* Several nodes in this process, with one database and one Redis. */
 
@@ -34,5 +35,5 @@ export async function startNodes (
 export async function acquainted (nodes: readonly { app: FastifyInstance }[], count = nodes.length): Promise<void> {
   const isDone = () =>
     nodes.every(({ app }) => app.cluster.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)
-  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
+  await until(isDone, 'the nodes to have the records of each other')
 }

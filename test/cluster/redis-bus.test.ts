@@ -7,13 +7,11 @@ import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { createRedisNamespace } from '../../src/foundation/redis-namespace.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Teardown } from '../support/teardown.ts'
+import { until } from '../support/waiting.ts'
 
 /* The contract of the bus, with a Redis that dies and comes back. */
 
 const silent = { info: () => {}, warn: () => {} }
-const until = async (isDone: () => boolean | Promise<boolean>) => {
-  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 5))
-}
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 const namespace = createRedisNamespace('test', '')

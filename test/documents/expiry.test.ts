@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Scope } from '../../schemas/scope.ts'
 import { DocumentExpiry } from '../../src/documents/expiry.ts'
 import { ServiceUnavailableError } from '../../src/errors.ts'
 import type { Writer } from '../../src/events/intent.ts'
 import { createDomain, parse } from '../support/domain.ts'
+import { elapse, until } from '../support/waiting.ts'
 
 const domain = await createDomain(t)
 const { documents, expiry, writer } = domain.node()
@@ -127,14 +127,15 @@ await t.test('the sweep runs by the clock, survives an outage and stops on close
   await create(scope, 1)
   await expireAll()
   sweep.start()
-  while (outage.queries < 3) await delay(2)
+  await until(() => outage.queries >= 3)
   t.equal((await domain.events(scope, 'session', 'deleted')).length, 0)
   t.strictSame(warnings, ['documents.expiry_failed'], 'an outage is logged once')
   outage.isOn = false
-  while ((await domain.events(scope, 'session', 'deleted')).length === 0) await delay(2)
+  await until(async () => (await domain.events(scope, 'session', 'deleted')).length > 0)
   await sweep.close()
   const { queries } = outage
-  await delay(20)
+  // Four intervals.
+  await elapse(20)
   t.equal(outage.queries, queries)
   await sweep.close()
 })
