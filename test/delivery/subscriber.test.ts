@@ -14,14 +14,26 @@ import type { Principal } from '../../src/identity/access/principal.ts'
 import { build, listen } from '../support/build.ts'
 import { transports } from '../support/clients.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /* Delivery runs one way, from the hub to subscribers of any kind. */
 
 const { app } = await build(t)
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
-const until = async (isDone: () => boolean) => {
-  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
+/** Collects what the writer passes to the hub until `resume`. The poll of the log stops as well. */
+function interceptHub () {
+  const publish = app.hub.publish.bind(app.hub)
+  const heard: LoggedEvent[] = []
+  app.hub.stopPolling()
+  app.hub.publish = events => { heard.push(...events) }
+  const resume = () => {
+    app.hub.publish = publish
+    app.hub.stopPolling()
+    app.hub.start()
+  }
+  t.teardown(resume)
+  return { heard, publish, resume }
 }
 const offsets = (events: readonly LoggedEvent[]) => events.map(({ offset }) => offset)
 
@@ -149,19 +161,16 @@ await t.test('an early event is held and sent in order, after the events that fi
   const topic = await shop.topic('early.events')
   const collector = await collectorOf(shop)
   await subscribe(options, collector, { topic }, () => {})
-  const publish = app.hub.publish.bind(app.hub)
-  const heard: LoggedEvent[] = []
-  app.hub.publish = events => { heard.push(...events) }
-  t.teardown(() => { app.hub.publish = publish })
+  const { heard, publish, resume } = interceptHub()
   await shop.publish(topic, ...upTo(10))
   await until(() => heard.length === 10)
-  app.hub.publish = publish
   const filled = async () => (await app.instruments.gapsFilled.get()).values[0]?.value ?? 0
   const before = await filled()
   publish(heard.slice(9))
   t.same(collector.runs, [], 'the early event waits for the log')
   publish(heard.slice(0, 4))
   t.same(offsets(collector.events), upTo(4), 'the next event in order does not wait')
+  resume()
   await until(() => collector.events.length >= 10)
   t.same(offsets(collector.events), upTo(10))
   t.ok(await filled() > before)
@@ -175,10 +184,7 @@ await t.test('observers get one report per flush, with the events of every topic
   const subscription = collector.subscriptions[0] as ClientSubscription
   await subscribe(options, collector, { topic: topics[0] as string, filter: { never: 1 } }, () => {})
   const filtered = collector.subscriptions.at(-1) as ClientSubscription
-  const publish = app.hub.publish.bind(app.hub)
-  const heard: LoggedEvent[] = []
-  app.hub.publish = events => { heard.push(...events) }
-  t.teardown(() => { app.hub.publish = publish })
+  const { heard, publish, resume } = interceptHub()
   for (const topic of topics) await shop.publish(topic, ...upTo(5))
   await until(() => heard.length === 15)
   reports.length = 0
@@ -191,6 +197,7 @@ await t.test('observers get one report per flush, with the events of every topic
   t.same(givenUp, [])
   t.ok(sent !== undefined && routed.every(({ routedAt }) => routedAt <= sent.firstAt) && sent.firstAt <= sent.lastAt)
   t.equal(collector.runs.length, 1)
+  resume()
 })
 
 await t.test('an event that a subscriber gives up is reported as given up, also in its trace', async t => {
