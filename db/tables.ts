@@ -47,6 +47,7 @@ export interface Database {
   trace_subscriptions: TraceSubscriptionsTable
   trace_nodes: TraceNodesTable
   replays: ReplaysTable
+  leases: LeasesTable
 }
 
 type JsonText = string
@@ -543,6 +544,17 @@ export interface ReplaysTable extends Scoped {
   created_at: number
   started_at: number | null
   finished_at: number | null
+  fence: Generated<number>
   lease_owner: string | null
+  lease_expires_at: Generated<Date>
+  /** Unused: nodes from before migration 0021 lease replays by it, during an upgrade. */
   lease_until: Generated<number>
+}
+
+/** Leases of work that has no row of its own (src/cluster/leases.ts). */
+export interface LeasesTable {
+  name: string
+  fence: Generated<number>
+  lease_owner: string | null
+  lease_expires_at: Generated<Date>
 }

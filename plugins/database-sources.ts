@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { createLeases } from '../src/cdc/replication/leases.ts'
+import { createReaderLeases } from '../src/cdc/replication/reader-leases.ts'
 import { createStreamStates } from '../src/cdc/source/stream-state.ts'
 import { Supervisor } from '../src/cdc/replication/supervisor.ts'
 import { createConnectionTest, type TestConnection } from '../src/cdc/administration/connection-test.ts'
@@ -65,7 +65,7 @@ export default fp(async (app) => {
     metrics,
     log,
     states: createStreamStates(pool),
-    leases: createLeases(pool, app.node.id, cdc.leaseMs),
+    leases: createReaderLeases(pool, app.node.id, cdc.leaseMs),
     intervalMs: cdc.leaseMs / 4,
     timing: cdc.timing,
     startMaxMs: cdc.startMaxMs,

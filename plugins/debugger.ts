@@ -63,6 +63,7 @@ export default fp(async (app) => {
     hub,
     metrics,
     node,
+    now: app.clock.now,
     logger: app.log,
     webhooks: {
       replay: (client, scope, events, { id, webhookId }) =>
@@ -86,6 +87,7 @@ export default fp(async (app) => {
       topics,
       reader,
       requireActiveWebhook: (scope, webhookId, within) => deliveries.requireActive(scope, webhookId, within),
+      now: app.clock.now,
       onCreated: () => {
         runner.wake()
         app.cluster.bus.publish(replaysChannel, 'created')

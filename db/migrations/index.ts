@@ -17,6 +17,7 @@ import * as canonicalAddresses from './0016-canonical-addresses.ts'
 import * as webhookReaders from './0017-webhook-readers.ts'
 import * as cdcMarks from './0018-cdc-marks.ts'
 import * as auditUserAgent from './0020-audit-user-agent.ts'
+import * as leases from './0021-leases.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -37,5 +38,6 @@ export const migrations: Record<string, Migration> = {
   '0016-canonical-addresses': canonicalAddresses,
   '0017-webhook-readers': webhookReaders,
   '0018-cdc-marks': cdcMarks,
-  '0020-audit-user-agent': auditUserAgent
+  '0020-audit-user-agent': auditUserAgent,
+  '0021-leases': leases
 }

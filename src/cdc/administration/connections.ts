@@ -4,6 +4,7 @@ import type {
   DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover
 } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
+import { isFreeSql } from '../../cluster/leases.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
@@ -42,7 +43,7 @@ export function createDatabaseConnections (
       'cdc_positions', 'cdc_positions.connection_id', 'cdc_connections.id'
     )
       .selectAll('cdc_connections')
-      .select(sql<boolean>`lease_owner is not null and lease_expires_at >= clock_timestamp()`.as('is_read'))
+      .select(sql<boolean>`not ${sql.raw(isFreeSql)}`.as('is_read'))
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
     if (row === undefined) throw noConnection(scope)
     return {

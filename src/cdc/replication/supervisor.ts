@@ -3,12 +3,12 @@ import type { Component } from '../../../schemas/health.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import type { SlotCleanup } from './slot-cleanup.ts'
-import type { ConnectionRow, Leases } from './leases.ts'
+import type { ConnectionRow, ReaderLeases } from './reader-leases.ts'
 import { Reader } from './reader.ts'
 import type { ReaderParts } from './reader-parts.ts'
 
 export interface SupervisorOptions extends ReaderParts {
-  leases: Leases
+  leases: ReaderLeases
   encryption: Encryption
   slotCleanup: SlotCleanup
   /** The interval between checks of the connections; each check renews the leases. */

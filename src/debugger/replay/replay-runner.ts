@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type pg from 'pg'
 import type { Database, ReplaysTable } from '../../../db/tables.ts'
+import { createLeases, HeldLeases, isFreeSql, type Lease } from '../../cluster/leases.ts'
 import type { Hub } from '../../delivery/hub.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
@@ -38,10 +39,14 @@ export interface ReplayRunnerOptions {
   webhooks: WebhookReplayer
   metrics: Metrics
   node: string
+  /** The clock that all nodes share. */
+  now: () => number
   logger: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
-type Row = Omit<Selectable<ReplaysTable>, 'events'>
+type Row = Omit<Selectable<ReplaysTable>, 'events' | 'lease_owner' | 'lease_expires_at' | 'lease_until'> & {
+  is_free: boolean
+}
 type Place = [topic: string, offset: number, id: string]
 
 /** The state of this node's part of a replay. */
@@ -52,6 +57,8 @@ interface Part {
   allowance: number
   at: number
   places: Place[] | undefined
+  /** Its events could not be read or sent. */
+  hasFailed: boolean
 }
 
 /**
@@ -59,10 +66,14 @@ interface Part {
  * deliveries in the same transaction. Every node, including the leader, sends events up to that position to its own
  * sockets. After a restart, or on another node, the replay continues from the position. A socket that stays connected
  * misses no event and gets none twice.
+ *
+ * Only the holder of the lease writes the state and the position: each of these writes requires its fence. Every node
+ * adds to the numbers of events that its own sockets were sent.
  */
 export class ReplayRunner {
   readonly #options: ReplayRunnerOptions
-  readonly #startedAt = Date.now()
+  readonly #startedAt: number
+  readonly #leases: HeldLeases
   readonly #parts = new Map<string, Part>()
   readonly #stop = new AbortController()
   #woken = new AbortController()
@@ -71,6 +82,9 @@ export class ReplayRunner {
 
   constructor (options: ReplayRunnerOptions) {
     this.#options = options
+    const { pool, node, now } = options
+    this.#startedAt = now()
+    this.#leases = new HeldLeases(createLeases({ pool, table: 'replays', keyColumn: 'id', node, leaseMs }))
   }
 
   start (): void {
@@ -86,10 +100,7 @@ export class ReplayRunner {
     this.#stop.abort()
     this.#woken.abort()
     await this.#running
-    const { db, node } = this.#options
-    await db.updateTable('replays').set({ lease_until: 0 }).where('lease_owner', '=', node).where(
-      'finished_at', 'is', null
-    ).execute().catch(() => {})
+    await this.#leases.releaseAll()
   }
 
   async #run (): Promise<void> {
@@ -109,24 +120,31 @@ export class ReplayRunner {
 
   /** Returns whether a replay is open. */
   async #step (): Promise<boolean> {
-    const { db } = this.#options
+    const { db, now } = this.#options
     const rows: Row[] = await db.selectFrom('replays').select(columns)
-      .where(eb => eb.or([eb('finished_at', 'is', null), eb('finished_at', '>', Date.now() - lingerMs)]))
+      .select(sql<boolean>`${sql.raw(isFreeSql)}`.as('is_free'))
+      .where(eb => eb.or([eb('finished_at', 'is', null), eb('finished_at', '>', now() - lingerMs)]))
       .orderBy('created_at').limit(replaysAtOnce).execute()
     for (const id of this.#parts.keys()) if (!rows.some(row => row.id === id)) this.#parts.delete(id)
+    const open = new Set(rows.filter(row => row.finished_at === null).map(row => row.id))
+    for (const id of this.#leases.keys) if (!open.has(id)) await this.#leases.release(id)
     let isBusy = false
     for (const row of rows) {
       if (this.#stop.signal.aborted) return false
       const isOpen = row.finished_at === null
       if (isOpen) isBusy = true
+      const part = this.#partOf(row)
       try {
-        await this.#sendUpTo(row, row.position)
-        if (isOpen) await this.#lead(row)
+        if (!part.hasFailed) {
+          await this.#sendUpTo(row, row.position)
+          if (isOpen) await this.#lead(row)
+        }
       } catch (err) {
         if (isDatabaseUnavailable(err)) throw err
         this.#options.logger.warn({ err, replayId: row.id }, 'replay.failed')
-        await this.#fail(row)
+        part.hasFailed = true
       }
+      if (part.hasFailed && isOpen) await this.#fail(row)
     }
     return isBusy
   }
@@ -135,7 +153,11 @@ export class ReplayRunner {
   async #lead (row: Row): Promise<void> {
     const part = this.#partOf(row)
     const count = this.#allowed(part, row.rate_per_second)
-    const led = await this.#lease(row)
+    const lease = await this.#hold(row)
+    if (lease === undefined) return
+    // A row that was read under this lease is current: only its holder changes it.
+    const isCurrent = row.fence === lease.fence && row.state === 'running'
+    const led = isCurrent ? row : await this.#begin(lease)
     if (led === undefined || (count === 0 && led.total > 0)) return
     const read = await this.#read(led, part, led.position, count)
     if (!await this.#advance(led, read)) return
@@ -145,26 +167,20 @@ export class ReplayRunner {
     if (read.isOver) await this.#finish(led)
   }
 
-  /** Returns the row once this node holds the lease; undefined if another node holds it or the replay has ended. */
-  async #lease (row: Row): Promise<Row | undefined> {
-    const { db, node, logger } = this.#options
-    const now = Date.now()
-    const isMine = row.lease_owner === node
-    if (isMine && row.lease_until > now + leaseMs / 2) return row
-    if (!isMine && row.lease_until > now) return undefined
+  async #hold ({ id, is_free: isFree }: Row): Promise<Lease | undefined> {
+    return isFree || this.#leases.has(id) ? await this.#leases.hold(id) : undefined
+  }
+
+  /** Returns the row as the previous leader left it; undefined if the lease is lost or the replay has ended. */
+  async #begin ({ key: id, fence }: Lease): Promise<Row | undefined> {
+    const { db, node, now, logger } = this.#options
     const led = await db.updateTable('replays')
-      .set({
-        lease_owner: node,
-        lease_until: now + leaseMs,
-        state: 'running',
-        started_at: sql<number>`coalesce(started_at, ${now}::bigint)`
-      })
-      .where('id', '=', row.id).where('finished_at', 'is', null).where(eb =>
-        eb.or([eb('lease_owner', '=', node), eb('lease_until', '<=', now)])
-      )
-      .returning(columns).executeTakeFirst()
-    if (led !== undefined && !isMine) {
-      logger.info({ replayId: row.id, position: led.position, total: led.total }, 'replay.led')
+      .set({ state: 'running', started_at: sql<number>`coalesce(started_at, ${now()}::bigint)` })
+      .where('id', '=', id).where('fence', '=', fence).where('lease_owner', '=', node)
+      .where('finished_at', 'is', null)
+      .returning([...columns, sql<boolean>`false`.as('is_free')]).executeTakeFirst()
+    if (led !== undefined) {
+      logger.info({ replayId: id, position: led.position, total: led.total }, 'replay.led')
     }
     return led
   }
@@ -182,9 +198,8 @@ export class ReplayRunner {
     try {
       await client.query('begin')
       // Runs first: a node that has lost the lease waits for the current holder here, and creates no deliveries.
-      const now = Date.now()
       const { rowCount } = await client.query({
-        name: 'replay_advance', text: advanceSql, values: [row.id, node, position, done, now + leaseMs]
+        name: 'replay_advance', text: advanceSql, values: [row.id, row.fence, node, position, done]
       })
       if (rowCount === 1 && isForWebhooks) {
         deliveries = await webhooks.replay(client, scopeOf(row), events, { id: row.id, webhookId: row.webhook_id })
@@ -263,18 +278,24 @@ export class ReplayRunner {
    * Marks the replay as done after this node's sockets have received it, so that its counts are complete. If this node
    * dies before, the next leader does so.
    */
-  async #finish ({ id }: Row): Promise<void> {
-    const { db, node } = this.#options
-    await db.updateTable('replays').set({ state: 'done', finished_at: Date.now(), missing: sql<number>`total - done` })
-      .where('id', '=', id).where('lease_owner', '=', node).where('finished_at', 'is', null).execute()
+  async #finish ({ id, fence }: Row): Promise<void> {
+    const { db, node, now } = this.#options
+    await db.updateTable('replays').set({ state: 'done', finished_at: now(), missing: sql<number>`total - done` })
+      .where('id', '=', id).where('fence', '=', fence).where('lease_owner', '=', node)
+      .where('finished_at', 'is', null).execute()
   }
 
+  /** Ends a replay that this node leads or can lead. While another node leads it, only this node's part has failed. */
   async #fail (row: Row): Promise<void> {
-    await this.#options.db.updateTable('replays')
+    const { db, node, now } = this.#options
+    const lease = await this.#hold(row)
+    if (lease === undefined) return
+    await db.updateTable('replays')
       .set({
-        state: 'failed', finished_at: Date.now(), message: 'The replay failed; see the log of the server for the reason'
+        state: 'failed', finished_at: now(), message: 'The replay failed; see the log of the server for the reason'
       })
-      .where('id', '=', row.id).where('finished_at', 'is', null).execute()
+      .where('id', '=', row.id).where('fence', '=', lease.fence).where('lease_owner', '=', node)
+      .where('finished_at', 'is', null).execute()
   }
 
   /** A node that started after the replay skips the events that were sent before it started. */
@@ -283,7 +304,8 @@ export class ReplayRunner {
     if (part === undefined) {
       const start = row.topic === null ? 0 : Math.max(0, (row.from_offset ?? 0) - 1)
       part = {
-        seen: row.created_at >= this.#startedAt ? start : row.position, allowance: 1, at: Date.now(), places: undefined
+        seen: row.created_at >= this.#startedAt ? start : row.position, allowance: 1, at: performance.now(),
+        places: undefined, hasFailed: false
       }
       this.#parts.set(row.id, part)
     }
@@ -292,7 +314,7 @@ export class ReplayRunner {
 
   /** Returns how many events may be sent now. Allowance unused for two steps expires. */
   #allowed (part: Part, ratePerSecond: number): number {
-    const now = Date.now()
+    const now = performance.now()
     const most = Math.max(1, ratePerSecond * 2 * stepMs / 1000)
     part.allowance = Math.min(most, part.allowance + (now - part.at) * ratePerSecond / 1000)
     part.at = now
@@ -304,9 +326,10 @@ interface Read { events: LoggedEvent[], position: number, isOver: boolean }
 
 const scopeOf = (row: Row): Scope => ({ applicationId: row.application_id, environment: row.environment })
 
+/** The owner counts as well as the fence: a node from before migration 0021 takes a lease without a new fence. */
 const advanceSql = `
-  update replays set position = $3, done = $4, lease_until = $5
-  where id = $1 and lease_owner = $2 and finished_at is null`
+  update replays set position = $4, done = $5
+  where id = $1 and fence = $2 and lease_owner = $3 and finished_at is null`
 
 const columns = [
   'id',
@@ -333,6 +356,5 @@ const columns = [
   'created_at',
   'started_at',
   'finished_at',
-  'lease_owner',
-  'lease_until'
+  'fence'
 ] as const

@@ -26,6 +26,8 @@ export interface ReplaysOptions {
   reader: TraceReader
   /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, and ConflictError `WEBHOOK_INACTIVE`. */
   requireActiveWebhook (scope: Scope, webhookId: string, within: Within): Promise<void>
+  /** The clock that all nodes share. */
+  now: () => number
   /** Wakes the runner, because a replay was created. */
   onCreated (): void
 }
@@ -43,7 +45,8 @@ export interface Requester {
 /** The principal that reads replays. */
 export type Onlooker = Pick<Requester, 'maySee'>
 
-type Row = Selectable<ReplaysTable>
+/** A replay without its lease. */
+type Row = Omit<Selectable<ReplaysTable>, 'fence' | 'lease_owner' | 'lease_expires_at' | 'lease_until'>
 
 /** The events to send again. */
 type Selection = Pick<
@@ -52,7 +55,9 @@ type Selection = Pick<
 >
 
 /** Creates, reads and cancels replays. The runner carries them out. */
-export function createReplays ({ db, log, topics, reader, requireActiveWebhook, onCreated }: ReplaysOptions) {
+export function createReplays (
+  { db, log, topics, reader, requireActiveWebhook, now: clock, onCreated }: ReplaysOptions
+) {
   async function selectEvents (scope: Scope, eventIds: readonly string[]): Promise<Selection> {
     const found = await reader.findAll(scope, eventIds)
     const places = eventIds.map(id => {
@@ -118,7 +123,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
         await requireActiveWebhook(scope, webhookId, requester.within)
       }
       const selection = await select(scope, requester, request)
-      const now = Date.now()
+      const now = clock()
       const values = {
         id: dryRun ? '' : randomId('rpl'),
         application_id: scope.applicationId,
@@ -143,8 +148,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
             sent: 0,
             passed_over: 0,
             missing: 0,
-            webhook_deliveries: 0,
-            lease_until: 0
+            webhook_deliveries: 0
           }, requester),
           state: 'dry_run'
         }
@@ -199,7 +203,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
         if (row === undefined) throw replayNotFound(id)
         if (row.finished_at !== null) return toReplay(row, onlooker)
         const cancelled = toReplay(
-          await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id)
+          await trx.updateTable('replays').set({ state: 'cancelled', finished_at: clock() }).where('id', '=', id)
             .returningAll().executeTakeFirstOrThrow(),
           onlooker
         )

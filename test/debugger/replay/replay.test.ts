@@ -3,6 +3,7 @@ import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs, transports, type Received } from '../../support/clients.ts'
 import { createDatabase } from '../../support/database.ts'
 import { tenant, type Tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* Replays reach the subscriptions that match now, and move no position. */
 
@@ -231,4 +232,72 @@ await t.test('each node replays to its own sockets', async t => {
   await finished(shop, body.id)
   here.close()
   there.close()
+})
+
+/** Waits until the runner has passed over all replays: it carries out a later one in the same steps. */
+async function twoSteps (shop: Tenant, topic: string): Promise<void> {
+  for (let step = 0; step < 2; step++) {
+    const { body } = await replay(shop, { topic, fromOffset: 1, toOffset: 1, target: 'subscribers' })
+    await finished(shop, body.id)
+  }
+}
+
+const leaseRow = async (id: string) => {
+  const { rows: [row] } = await app.pool.query<{ state: string, position: number, done: number, fence: number }>(
+    'select state, position, done, fence from replays where id = $1', [id]
+  )
+  return row
+}
+const expireLease = (id: string) =>
+  app.pool.query("update replays set lease_expires_at = clock_timestamp() - interval '1 ms' where id = $1", [id])
+
+await t.test('a node that lost its lease records no progress', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('taken.over')
+  await shop.publish(topic, ...upTo(300))
+  const { body: { id } } = await replay(shop, { topic, fromOffset: 1, target: 'subscribers', ratePerSecond: 100 })
+  await until(async () => ((await leaseRow(id))?.position ?? 0) >= 10, 'some progress')
+  // Another node takes the lease, as if it had expired, just when this one is about to advance the replay.
+  const other = await app.pool.connect()
+  await other.query('begin')
+  await other.query('select from replays where id = $1 for update', [id])
+  await until(async () => {
+    const { rowCount } = await app.pool.query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%update replays set position%'"
+    )
+    return rowCount === 1
+  }, 'the leader to advance')
+  await other.query(
+    "update replays set lease_owner = 'node_other', fence = fence + 1, " +
+      "lease_expires_at = clock_timestamp() + interval '1 h' where id = $1",
+    [id]
+  )
+  await other.query('commit')
+  other.release()
+  const lost = await leaseRow(id)
+  await twoSteps(shop, topic)
+  t.same(await leaseRow(id), lost)
+  t.equal(lost?.state, 'running')
+
+  await expireLease(id)
+  t.match(await finished(shop, id), { total: 300, done: 300, missing: 0 })
+  t.equal((await leaseRow(id))?.fence, (lost?.fence ?? 0) + 1, 'it has taken the lease again')
+})
+
+await t.test('a node whose part of a replay fails ends the replay only if it leads it', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('broken.replay')
+  await shop.publish(topic, 1)
+  const id = `rpl_${topic}`
+  await app.pool.query(
+    `insert into replays (id, application_id, environment, target, events, rate_per_second, total, position, state,
+      requested_by, created_at, lease_owner, fence, lease_expires_at)
+    values ($1, $2, 'development', 'subscribers', $3, 1, 2, 1, 'running', 'usr_1', $4, 'node_other', 1,
+      clock_timestamp() + interval '1 h')`,
+    [id, shop.applicationId, JSON.stringify([[topic, 'no offset', 'evt_1']]), Date.now()]
+  )
+  await twoSteps(shop, topic)
+  t.match(await leaseRow(id), { state: 'running', fence: 1 })
+  await expireLease(id)
+  t.match(await finished(shop, id, 'failed'), { message: /the log of the server/ })
 })
