@@ -39,13 +39,11 @@ export default fp(async (app) => {
 
   signingKeys.onRevoked(keyId => revocation.endKey(keyId))
 
-  applications.onDeleted(id => {
-    revocation.endApplication(id)
-    eventWriter.forgetApplication(id)
-    webhooks.dispatcher.applicationDeleted(id)
-    socketListeners.refresh(id).catch(() => {})
-    supervisor.look()
-  })
+  applications.onDeleted(id => revocation.endApplication(id))
+  applications.onDeleted(id => eventWriter.forgetApplication(id))
+  applications.onDeleted(id => webhooks.dispatcher.applicationDeleted(id))
+  applications.onDeleted(id => socketListeners.refresh(id))
+  applications.onDeleted(() => supervisor.look())
 
   app.addHook('onReady', async () => revocation.start())
   app.addHook('preClose', async () => revocation.close())

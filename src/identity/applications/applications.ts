@@ -31,12 +31,16 @@ export type Applications = ReturnType<typeof createApplications>
  * those of its roles. Any other application is `APPLICATION_NOT_FOUND`, like one that does not exist.
  */
 export function createApplications ({ db, cache, gracePeriods, invalidations, log }: ApplicationsOptions) {
-  const deletedListeners: ((id: string) => void)[] = []
+  const deletedListeners: ((id: string) => unknown)[] = []
   const owned: OwnedData[] = []
 
   function gone (id: string): void {
     cache.set(id, false)
-    for (const listener of deletedListeners) listener(id)
+    for (const listener of deletedListeners) {
+      new Promise(resolve => resolve(listener(id))).catch((err: unknown) =>
+        log.warn({ err, applicationId: id }, 'application.deletion_listener_failed')
+      )
+    }
   }
 
   return {
@@ -131,6 +135,10 @@ export function createApplications ({ db, cache, gracePeriods, invalidations, lo
             action: 'application.deleted', resourceId: id, place: { applicationId: id },
             before: { ...toApplication(row), force }
           })
+        },
+        onRemoved: () => {
+          gone(id)
+          invalidations.announce('application', id)
         }
       })
       if (outcome === 'missing') throw notFound(id)
@@ -140,8 +148,6 @@ export function createApplications ({ db, cache, gracePeriods, invalidations, lo
           `The application ${id} still owns data. Delete it with ?force=true to delete the data as well`
         )
       }
-      gone(id)
-      invalidations.announce('application', id)
     },
 
     /** Registers a kind of data that applications own. A deletion deletes the kinds in the order of registration. */
@@ -152,8 +158,12 @@ export function createApplications ({ db, cache, gracePeriods, invalidations, lo
     /** Call when another node has deleted an application. */
     goneElsewhere: gone,
 
-    /** Calls back after a deletion on any node, so that sockets are closed and caches cleared. */
-    onDeleted (listener: (id: string) => void): void {
+    /**
+     * Calls back once a deletion is committed, on any node, so that sockets are closed and caches cleared. Logs an
+     * error that the listener throws or rejects with. The call is lost if the deleting node dies or loses its
+     * connection at the commit, so a listener must also find the deletion by its own queries, within about two seconds.
+     */
+    onDeleted (listener: (id: string) => unknown): void {
       deletedListeners.push(listener)
     }
   }

@@ -13,6 +13,11 @@ export interface RemovalOptions {
   log: { warn (fields: object, message: string): void }
   /** Called in the transaction, before the application is deleted. */
   onRemove (trx: Transaction<Database>, row: Selectable<ApplicationsTable>): Promise<void>
+  /**
+   * Called as soon as the deletion is committed: what still runs for the application must stop before the rest of its
+   * data is deleted, which may take minutes.
+   */
+  onRemoved (): void
 }
 
 /**
@@ -21,7 +26,7 @@ export interface RemovalOptions {
  * retention deletes it.
  */
 export async function removeApplication (
-  db: Kysely<Database>, id: string, { force, owned, log, onRemove }: RemovalOptions
+  db: Kysely<Database>, id: string, { force, owned, log, onRemove, onRemoved }: RemovalOptions
 ): Promise<'removed' | 'missing' | 'not_empty'> {
   const outcome = await inTransaction(db, async trx => {
     // The lock prevents other transactions from adding a topic, a service or a log.
@@ -39,10 +44,9 @@ export async function removeApplication (
     return followUps
   })
   if (typeof outcome === 'string') return outcome
-  try {
-    for (const followUp of outcome) await followUp(db)
-  } catch (err) {
-    log.warn({ err, applicationId: id }, 'application.events_left_behind')
+  onRemoved()
+  for (const followUp of outcome) {
+    await followUp(db).catch((err: unknown) => log.warn({ err, applicationId: id }, 'application.data_left_behind'))
   }
   return 'removed'
 }

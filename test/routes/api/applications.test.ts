@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build } from '../../support/build.ts'
+import { build, listen } from '../../support/build.ts'
+import { connectWs } from '../../support/clients.ts'
 import { createDatabase } from '../../support/database.ts'
+import { readableLog } from '../../support/log-lines.ts'
 import { tenant } from '../../support/tenant.ts'
 import { until } from '../../support/waiting.ts'
 
@@ -179,6 +181,39 @@ t.test('an application that owns data is deleted by force only, with all of its 
   t.ok((await counts(spared.applicationId)).every(count => count > 0), 'another application keeps its data')
   t.equal((await doomed.request('GET', '/api/topics')).status, 401, 'its tokens are invalid')
   t.match(await request('GET', '/api/topics', undefined, { 'x-application-id': doomed.applicationId }), { status: 404 })
+})
+
+t.test('a deletion takes effect at its commit, whatever else fails', async t => {
+  const log = readableLog()
+  const { app } = await build(t, { logger: log.logger })
+  const { request } = await superAdmin(app)
+  const doomed = await tenant(app)
+  await doomed.publish(await doomed.topic('order.created'), 1)
+  const client = await connectWs(await listen(app), { token: doomed.token() })
+  const deleted: string[] = []
+  app.applications.onDeleted(() => { throw new Error('a listener that throws') })
+  app.applications.onDeleted(async () => { throw new Error('a listener that rejects') })
+  app.applications.onDeleted(id => deleted.push(id))
+  let finish = () => {}
+  const finished = new Promise<void>(resolve => { finish = resolve })
+  app.applications.registerData({ delete: async () => async () => { throw new Error('a deletion that fails') } })
+  app.applications.registerData({ delete: async () => () => finished })
+
+  let isAnswered = false
+  const deleting = request('DELETE', `/api/applications/${doomed.applicationId}?force=true`)
+    .finally(() => { isAnswered = true })
+  t.match(await client.closed, { reason: /application/i })
+  t.same(deleted, [doomed.applicationId], 'listeners after a failing one are called')
+  t.equal((await doomed.request('GET', '/api/topics')).status, 401)
+  t.notOk(isAnswered, 'the rest of the data is still being deleted')
+  finish()
+  t.equal((await deleting).status, 204)
+  t.same(
+    log.lines().filter(({ msg }) => msg.startsWith('application.')).map(({ msg }) => msg).sort(),
+    [
+      'application.data_left_behind', 'application.deletion_listener_failed', 'application.deletion_listener_failed'
+    ]
+  )
 })
 
 t.test('a deletion takes effect on other nodes within two seconds', async t => {
