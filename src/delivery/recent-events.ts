@@ -14,15 +14,15 @@ const objectBytes = 500
 export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) =>
   objectBytes + copies * (payload.length + (diff?.length ?? 0) + (meta?.length ?? 0))
 
-interface Share { bytes: number, readonly tails: Set<RecentEvents> }
+interface Share { bytes: number, readonly topics: Set<RecentEvents> }
 
 /**
- * The memory budget for the tails of a node: the recent events of all its topics. When it is exceeded, the application
- * that holds the most loses its least recently used tails, so a busy application does not cost others theirs. Lost
- * events are read from the log.
+ * The memory budget for the recent events of all topics of a node. When it is exceeded, the application that holds the
+ * most loses the recent events of its least recently used topics, so a busy application does not cost others theirs.
+ * Lost events are read from the log.
  */
 export class RecentEventsBudget {
-  /** By application. A share's tails are ordered, least recently used first. */
+  /** By application. A share's topics are ordered, least recently used first. */
   readonly #shares = new Map<string, Share>()
   #latest: RecentEvents | undefined
   #bytes = 0
@@ -33,28 +33,28 @@ export class RecentEventsBudget {
     return this.#shares.get(applicationId)?.bytes ?? 0
   }
 
-  /** Marks a tail as used and adds `bytes` to its size; negative when it shrinks. */
-  use (tail: RecentEvents, bytes: number): void {
+  /** Marks the recent events of a topic as used and adds `bytes` to their size; negative when they shrink. */
+  use (recent: RecentEvents, bytes: number): void {
     this.#bytes += bytes
-    const share = this.#share(tail.applicationId)
+    const share = this.#share(recent.applicationId)
     share.bytes += bytes
-    if (this.#latest !== tail) {
-      share.tails.delete(tail)
-      share.tails.add(tail)
-      this.#latest = tail
+    if (this.#latest !== recent) {
+      share.topics.delete(recent)
+      share.topics.add(recent)
+      this.#latest = recent
     }
-    if (this.#bytes > allBytesMax) this.#shed(tail)
+    if (this.#bytes > allBytesMax) this.#shed(recent)
   }
 
-  /** Removes an emptied tail that held this many bytes. */
-  release (tail: RecentEvents, bytes: number): void {
+  /** Removes the recent events of a topic, now empty, that held this many bytes. */
+  release (recent: RecentEvents, bytes: number): void {
     this.#bytes -= bytes
-    if (this.#latest === tail) this.#latest = undefined
-    const share = this.#shares.get(tail.applicationId)
+    if (this.#latest === recent) this.#latest = undefined
+    const share = this.#shares.get(recent.applicationId)
     if (share === undefined) return
     share.bytes -= bytes
-    share.tails.delete(tail)
-    if (share.tails.size === 0) this.#shares.delete(tail.applicationId)
+    share.topics.delete(recent)
+    if (share.topics.size === 0) this.#shares.delete(recent.applicationId)
   }
 
   /** Frees more than is needed, so that the next events find room. */
@@ -69,9 +69,9 @@ export class RecentEventsBudget {
   #oldestOfLargest (but: RecentEvents): RecentEvents | undefined {
     let found: RecentEvents | undefined
     let most = 0
-    for (const { bytes, tails } of this.#shares.values()) {
+    for (const { bytes, topics } of this.#shares.values()) {
       if (bytes <= most) continue
-      const [first, second] = tails
+      const [first, second] = topics
       const oldest = first === but ? second : first
       if (oldest !== undefined) [found, most] = [oldest, bytes]
     }
@@ -80,7 +80,7 @@ export class RecentEventsBudget {
 
   #share (applicationId: string): Share {
     let share = this.#shares.get(applicationId)
-    if (share === undefined) this.#shares.set(applicationId, share = { bytes: 0, tails: new Set() })
+    if (share === undefined) this.#shares.set(applicationId, share = { bytes: 0, topics: new Set() })
     return share
   }
 }
@@ -101,7 +101,7 @@ export class RecentEvents {
   /** Offset of the first event. */
   get first (): number | undefined { return this.#events[0]?.offset }
 
-  /** Returns the events above an offset; undefined if the tail does not reach back that far. */
+  /** Returns the events above an offset; undefined if they do not reach back that far. */
   above (after: number): LoggedEvent[] | undefined {
     const { first } = this
     if (first === undefined || first > after + 1) return undefined
@@ -131,7 +131,7 @@ export class RecentEvents {
     this.#bytes = 0
   }
 
-  /** Empties the tail for good, so that events still routed to a closed feed do not count against the budget. */
+  /** Stays empty from now on, so that events still routed to a closed feed do not count against the budget. */
   end (): void {
     this.clear()
     this.#hasEnded = true

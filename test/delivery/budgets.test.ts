@@ -11,20 +11,20 @@ const event = (offset: number, length = 100_000) =>
     topic: 'a.b', type: 'topic.event', source: 'api', key: null, payload: JSON.stringify('x'.repeat(length)),
     schemaVersion: null
   }, { id: `evt_${offset}`, offset, epoch: 'e', timestamp: 1 })
-const fill = (tail: RecentEvents) => {
-  for (let n = 1; n <= 10; n++) tail.push(event(n))
+const fill = (recent: RecentEvents) => {
+  for (let n = 1; n <= 10; n++) recent.push(event(n))
 }
 
-t.test('the application whose tails hold the most loses its oldest tails', async t => {
+t.test('the application that holds the most loses the recent events of its oldest topics', async t => {
   const budget = new RecentEventsBudget()
   const small = new RecentEvents(budget, 'app_small')
   fill(small)
   const large = Array.from({ length: 40 }, () => new RecentEvents(budget, 'app_large'))
-  for (const tail of large) {
-    fill(tail)
+  for (const recent of large) {
+    fill(recent)
     t.ok(budget.bytes <= 64 * mib)
   }
-  t.equal(small.first, 1, 'the least recently used tail of a small application stays')
+  t.equal(small.first, 1, 'the least recently used topic of a small application keeps its events')
   const kept = large.filter(({ first }) => first !== undefined)
   t.ok(kept.length > 10)
   t.same(kept, large.slice(-kept.length))
@@ -37,17 +37,17 @@ t.test('the application whose tails hold the most loses its oldest tails', async
     `${budget.of('app_other')} and ${budget.of('app_large')}`
   )
   t.ok(budget.bytes <= 64 * mib)
-  for (const tail of large) tail.end()
+  for (const recent of large) recent.end()
   t.equal(budget.of('app_large'), 0)
 })
 
-t.test('many applications with one tail each stay within the budget', async t => {
+t.test('many applications with one topic each stay within the budget', async t => {
   const budget = new RecentEventsBudget()
-  const tails = Array.from({ length: 60 }, (_, n) => new RecentEvents(budget, `app_${n}`))
-  for (const tail of tails) fill(tail)
+  const topics = Array.from({ length: 60 }, (_, n) => new RecentEvents(budget, `app_${n}`))
+  for (const recent of topics) fill(recent)
   t.ok(budget.bytes <= 64 * mib)
-  t.equal(tails.at(-1)?.first, 1, 'the tail in use stays')
-  for (const tail of tails) tail.end()
+  t.equal(topics.at(-1)?.first, 1, 'the topic in use keeps its events')
+  for (const recent of topics) recent.end()
   t.equal(budget.bytes, 0)
 })
 

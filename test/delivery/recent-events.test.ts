@@ -9,7 +9,7 @@ const { app } = await build(t)
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
-await t.test('the tails of all topics have a limit together, and dropped events are read from the log', async t => {
+await t.test('the recent events of all topics have one limit, and dropped ones are read from the log', async t => {
   const shop = await tenant(app)
   const listener = await connectWs(url, { token: shop.token() })
   const topics = await Promise.all(upTo(20).map(n => shop.topic(`busy.topic${n}`)))
@@ -19,7 +19,7 @@ await t.test('the tails of all topics have a limit together, and dropped events 
   const { recentEvents: recent } = app.hub
   t.ok(recent.bytes > 32 * 1024 * 1024 && recent.bytes <= 64 * 1024 * 1024, `${recent.bytes} bytes`)
   const remembered = topics.filter(topic => app.hub.feedOf(shop.scope, topic)?.recent(0) !== undefined)
-  t.same(remembered, topics.slice(-remembered.length), 'the oldest tails are dropped')
+  t.same(remembered, topics.slice(-remembered.length), 'those of the oldest topics are dropped')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
     for (const topic of [topics[0], topics.at(-1)]) {
@@ -31,7 +31,7 @@ await t.test('the tails of all topics have a limit together, and dropped events 
   t.ok(recent.bytes <= 64 * 1024 * 1024, `${recent.bytes} bytes after reading the past`)
   listener.close()
   while (app.hub.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
-  t.equal(recent.bytes, 0, 'a topic without subscriptions has no tail')
+  t.equal(recent.bytes, 0, 'a topic without subscriptions has no recent events')
 })
 
 await t.test('the diffs of documents count towards the limit', async t => {
