@@ -89,7 +89,7 @@ export const PublishAnswer = Type.Object({
   delivered: Nullable(Type.Integer({ minimum: 0 }), {
     description:
       'The number of members that the message was sent to; null for the channel of a document if the connection ' +
-        'lacks `sync:read`.',
+        'lacks `documents:read`.',
     examples: [4]
   })
 }, {

@@ -58,7 +58,7 @@ export const BroadcastAnswer = Type.Object({
   delivered: Nullable(Type.Integer({ minimum: 0 }), {
     description:
       'The number of connected members that the message was sent to; null for the channel of a document if the ' +
-        'caller lacks `sync:read`.',
+        'caller lacks `documents:read`.',
     examples: [5]
   })
 }, { $id: 'BroadcastAnswer' })

@@ -18,6 +18,7 @@ import * as webhookReaders from './0017-webhook-readers.ts'
 import * as cdcMarks from './0018-cdc-marks.ts'
 import * as auditUserAgent from './0020-audit-user-agent.ts'
 import * as leases from './0021-leases.ts'
+import * as permissionNames from './0022-permission-names.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -39,5 +40,6 @@ export const migrations: Record<string, Migration> = {
   '0017-webhook-readers': webhookReaders,
   '0018-cdc-marks': cdcMarks,
   '0020-audit-user-agent': auditUserAgent,
-  '0021-leases': leases
+  '0021-leases': leases,
+  '0022-permission-names': permissionNames
 }

@@ -16,7 +16,7 @@ export function createCensus ({ directory, remote }: { directory: Directory, rem
   return {
     mayKnow: mayReadChannel,
 
-    /** Lists the channels that the principal may see. Document channels need `sync:read`. */
+    /** Lists the channels that the principal may see. Document channels need `documents:read`. */
     channels: (principal: Principal, scope: Scope, query: PageQuery): Counted<ChannelSummary> => ({
       ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)),
       missing: remote.incomplete
@@ -24,7 +24,7 @@ export function createCensus ({ directory, remote }: { directory: Directory, rem
 
     /** Lists the members of a channel that a client names. Throws ForbiddenError `PERMISSION_DENIED`. */
     membersFor (principal: Principal, scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> {
-      if (!mayReadChannel(principal, scope, name)) authorize(principal, scope, 'sync:read')
+      if (!mayReadChannel(principal, scope, name)) authorize(principal, scope, 'documents:read')
       return this.members(scope, name, query)
     },
 

@@ -18,7 +18,7 @@ export const authorizeListening = (principal: Principal, scope: Scope): void =>
 /** Like `authorizeListening`; a document's channel also requires permission to read documents. */
 export function authorizeMembership (principal: Principal, scope: Scope, channel: string): void {
   authorizeListening(principal, scope)
-  if (isDocumentChannel(channel)) authorize(principal, scope, 'sync:read')
+  if (isDocumentChannel(channel)) authorize(principal, scope, 'documents:read')
 }
 
 /** Returns whether `authorizeMembership` would pass. */

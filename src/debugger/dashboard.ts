@@ -56,8 +56,8 @@ export function createDashboard ({ liveStats, hub, writesWaiting, load }: Dashbo
         }
       }
       return {
-        maySee, reach: one => isAllowed(principal, one, 'debugger:read'),
-        applicationIds: applicationsWith(principal, 'debugger:read')
+        maySee, reach: one => isAllowed(principal, one, 'metrics:read'),
+        applicationIds: applicationsWith(principal, 'metrics:read')
       }
     },
 

@@ -121,7 +121,7 @@ for (const { name, connect } of transports) {
       const reader = await open('r', { permissions: ['subscribe:socket.*'] })
       const writer = await open('w', { permissions: ['publish:socket.message'] })
       const neither = await open('n', {
-        permissions: ['subscribe:order.*', 'publish:order.*', 'sync:read', 'socket:read']
+        permissions: ['subscribe:order.*', 'publish:order.*', 'documents:read', 'socket:read']
       })
       for (const [request, fields, verb] of requests) {
         t.match(await ask(neither, request, fields), denied, request)
@@ -129,7 +129,7 @@ for (const { name, connect } of transports) {
         const allowed = await ask(verb === 'subscribe' ? reader : writer, request, fields)
         t.not(allowed.code, 'PERMISSION_DENIED', request)
       }
-      t.match(await ask(reader, 'join', { channel: 'doc:board:one' }), { ...denied, message: /sync:read/ })
+      t.match(await ask(reader, 'join', { channel: 'doc:board:one' }), { ...denied, message: /documents:read/ })
       t.match(await ask(await open('c', { permissions: ['client'] }), 'join', { channel: 'doc:board:one' }), {
         ok: true
       })

@@ -4,13 +4,13 @@ import { Invite, InviteCreate, InviteCreated, InvitePath } from '../../../schema
 
 const invites: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
-    config: { permission: 'users:read' },
+    config: { permission: 'invites:read' },
     schema: {
       operationId: 'listInvites',
       tags: ['Users'],
       summary: 'List invites',
       description:
-        'Returns open invites, oldest first. A token, and a user with `users:read` for some applications only, ' +
+        'Returns open invites, oldest first. A token, and a user with `invites:read` for some applications only, ' +
           'see the invites for those applications.',
       querystring: PageQuery,
       response: {
@@ -25,14 +25,14 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/', {
-    config: { permission: 'users:create' },
+    config: { permission: 'invites:create' },
     schema: {
       operationId: 'createInvite',
       tags: ['Users'],
       summary: 'Invite a user',
       description:
         'Mails a link that works once within seven days. You must hold the permissions of the role, now and when ' +
-          'the invite is accepted. While mail is configured, only callers with `users:create` everywhere get the ' +
+          'the invite is accepted. While mail is configured, only callers with `invites:create` everywhere get the ' +
           'token: the response is the same whether the address has an account or not.',
       body: ref(InviteCreate),
       response: { 201: ref(InviteCreated, 'The invite.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -43,7 +43,7 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.delete('/:id', {
-    config: { permission: 'users:delete' },
+    config: { permission: 'invites:delete' },
     schema: {
       operationId: 'withdrawInvite',
       tags: ['Users'],

@@ -29,7 +29,7 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/dashboard', {
-    config: { permission: 'debugger:read', scope: 'optional' },
+    config: { permission: 'metrics:read', scope: 'optional' },
     schema: {
       operationId: 'getDashboard',
       tags: ['Metrics'],
@@ -43,7 +43,7 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
   }, async ({ principal, admission }) => app.dashboard.dashboard(app.dashboard.viewOf(principal, admission?.scope)))
 
   app.get('/hot-topics', {
-    config: { permission: 'debugger:read', scope: 'optional' },
+    config: { permission: 'metrics:read', scope: 'optional' },
     schema: {
       operationId: 'getHotTopics',
       tags: ['Metrics'],

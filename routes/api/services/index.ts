@@ -85,15 +85,15 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Delete a service',
       description:
         'Deletes a service. A service that has documents in any environment is refused with 409. With `force=true` ' +
-          'the documents are deleted first, each with its event; this also requires `sync:delete`. A token that is ' +
-          'pinned to one environment is refused.',
+          'the documents are deleted first, each with its event; this also requires `documents:delete`. A token that ' +
+          'is pinned to one environment is refused.',
       params: ServicePath,
       querystring: ForceQuery,
       response: { 204: Type.Null({ description: 'The service was deleted.' }), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
     request.access.authorizeInEvery('services:delete')
-    if (request.query.force === true) request.access.authorizeInEvery('sync:delete')
+    if (request.query.force === true) request.access.authorizeInEvery('documents:delete')
     await app.services.remove(request.scope, request.params.id, request.query, request.origin)
     return reply.code(204).send(null)
   })

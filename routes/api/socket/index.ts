@@ -20,7 +20,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'List channels',
       description:
         'Returns the channels of the scope that have members, on all nodes, ordered by name. Channels of documents ' +
-          '(`doc:…`) are included only for callers with `sync:read`.',
+          '(`doc:…`) are included only for callers with `documents:read`.',
       querystring: PageQuery,
       response: {
         200: pageOf(ChannelSummary, 'A page of channels.', headers),
@@ -43,7 +43,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       description:
         'Returns the members, oldest first. A page ends early when its states exceed 1 MiB. A member whose ' +
           'connection has ended stays until the grace period is over. A channel that does not exist has no members. ' +
-          'The channel of a document also requires `sync:read`.',
+          'The channel of a document also requires `documents:read`.',
       params: ChannelPath,
       querystring: PageQuery,
       response: {

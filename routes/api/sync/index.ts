@@ -54,7 +54,7 @@ const send = (reply: FastifyReply, document: { etag: string, json: string }) =>
 
 const sync: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/:service/documents', {
-    config: { permission: 'sync:create' },
+    config: { permission: 'documents:create' },
     schema: {
       operationId: 'createDocument',
       tags: ['Sync'],
@@ -77,7 +77,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/:service/documents', {
-    config: { permission: 'sync:read' },
+    config: { permission: 'documents:read' },
     schema: {
       operationId: 'listDocuments',
       tags: ['Sync'],
@@ -105,7 +105,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/:service/documents/:id', {
-    config: { permission: 'sync:read' },
+    config: { permission: 'documents:read' },
     schema: {
       operationId: 'getDocument',
       tags: ['Sync'],
@@ -130,7 +130,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/:service/documents/:id',
     {
-      config: { permission: 'sync:update' },
+      config: { permission: 'documents:update' },
       schema: {
         operationId: 'replaceDocument',
         tags: ['Sync'],
@@ -160,7 +160,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   app.patch(
     '/:service/documents/:id/merge',
     {
-      config: { permission: 'sync:update' },
+      config: { permission: 'documents:update' },
       schema: {
         operationId: 'mergeDocument',
         tags: ['Sync'],
@@ -186,7 +186,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   )
 
   app.post('/:service/documents/:id/mutate', {
-    config: { permission: 'sync:update' },
+    config: { permission: 'documents:update' },
     schema: {
       operationId: 'mutateDocument',
       tags: ['Sync'],
@@ -201,7 +201,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         '- `merge` applies RFC 7396 at `path`; a missing member counts as `{}`.',
         '- `remove` removes a member or item, which must exist.',
         '- `test` refuses the whole request with 409 unless the value at `path` equals `value`. ' +
-          'It requires `sync:read`.',
+          'It requires `documents:read`.',
         '',
         'Without `expectedRevision`, concurrent mutations all take effect.'
       ].join('\n'),
@@ -212,7 +212,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const { headers: { 'if-match': ifMatch }, idempotencyKey } = request
-    if (request.body.mutations.some(({ op }) => op === 'test')) request.access.authorize('sync:read')
+    if (request.body.mutations.some(({ op }) => op === 'test')) request.access.authorize('documents:read')
     return sendWritten(
       request, reply,
       await app.documents.mutate(request.scope, request.params, request.body, { ifMatch, idempotencyKey })
@@ -222,7 +222,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/:service/documents/:id',
     {
-      config: { permission: 'sync:delete' },
+      config: { permission: 'documents:delete' },
       schema: {
         operationId: 'deleteDocument',
         tags: ['Sync'],

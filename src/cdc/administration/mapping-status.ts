@@ -56,7 +56,7 @@ export function createMappingStatus (
       readGrid(rows), readProblems(scope, rows.map(({ definition }) => definition))
     ])
     const isSeen = ([environment]: [string, unknown]) =>
-      isAllowed(principal, { ...scope, environment: environment as Environment }, 'database:read')
+      isAllowed(principal, { ...scope, environment: environment as Environment }, 'mappings:read')
     return toPage(rows, limit, ({ id, definition, home }) => {
       const { grid, changed } = grids.get(id) as { grid: Grid, changed: boolean }
       return {

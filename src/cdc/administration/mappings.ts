@@ -80,7 +80,7 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
       by: Origin
     ): Promise<MappingWithProblems> {
       const scope = { ...requested, environment }
-      authorize(principal, scope, 'database:create')
+      authorize(principal, scope, 'mappings:create')
       await check(scope, definition)
       const now = Date.now()
       const created = await db.transaction().execute(async trx => {

@@ -65,7 +65,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     ): Promise<MappingVersion> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }
-      authorize(principal, place, 'database:create')
+      authorize(principal, place, 'mappings:create')
       return await changes.make(place, async trx => {
         const row = await readMapping(trx, place, id)
         const version = await takeSnapshot(trx, row, environment)
@@ -92,8 +92,8 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         throw invalid('/environment', `must not be ${environment}: there is no environment to promote to after it`)
       }
       const to = { ...scope, environment: target }
-      authorize(principal, from, 'database:read')
-      authorize(principal, to, dryRun ? 'database:read' : 'database:update')
+      authorize(principal, from, 'mappings:read')
+      authorize(principal, to, dryRun ? 'mappings:read' : 'mappings:update')
       const work = async (trx: Transaction<Database>, publish: Publish) => {
         await trx.selectFrom('mappings').select('id').where('id', '=', id).forUpdate().execute()
         const row = await readMapping(trx, from, id)
@@ -150,7 +150,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     ): Promise<Mapping> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }
-      authorize(principal, place, 'database:update')
+      authorize(principal, place, 'mappings:update')
       const before = await changes.make(place, async (trx, publish) => {
         const row = await readMapping(trx, place, id)
         // A version that has not run here would be promoted past the environments in between.

@@ -3,9 +3,13 @@ import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts
 
 /** Resources that belong to one application and environment; see the scope rules of docs/PROTOCOL.md. */
 const entityResources = [
-  'topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events'
+  'topics', 'schemas', 'mappings', 'documents', 'services', 'socket', 'webhooks', 'debugger', 'events', 'alerts',
+  'metrics', 'consumers', 'access'
 ] as const
-const globalResources = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit'] as const
+/** Resources that belong to an application as a whole, or to the platform. */
+const globalResources = [
+  'applications', 'deployments', 'api-keys', 'users', 'roles', 'invites', 'keys', 'tokens', 'audit'
+] as const
 export const resources = [...entityResources, ...globalResources] as const
 export const actions = ['create', 'read', 'update', 'delete'] as const
 
@@ -50,16 +54,18 @@ const levels: Readonly<Record<string, readonly PermissionName[]>> = {
     'services:read',
     'events:read',
     'events:create',
-    ...all('sync'),
+    ...all('documents'),
     'socket:read',
     'socket:create',
     'tokens:create'
   ],
-  client: ['events:read', 'sync:read']
+  client: ['events:read', 'documents:read']
 }
 
 const viewer: readonly PermissionName[] = [
   ...entityResources.map(resource => `${resource}:read` as const),
+  'deployments:read',
+  'users:read',
   'applications:read'
 ]
 
@@ -68,20 +74,19 @@ const builtInRoles: Readonly<Record<string, readonly PermissionName[]>> = {
   super_admin: permissionNames,
   admin: [
     ...entityNames,
-    ...all('users', 'tokens'),
+    ...all('deployments', 'api-keys', 'users', 'roles', 'invites', 'tokens'),
     'applications:create',
     'applications:read',
     'applications:update',
-    'roles:read'
+    'keys:read',
+    'audit:read'
   ],
   editor: [
     ...viewer,
-    'topics:create',
-    'topics:update',
-    'schemas:create',
-    'schemas:update',
-    'database:create',
-    'database:update'
+    ...all('topics', 'schemas', 'mappings', 'webhooks', 'documents', 'services', 'consumers'),
+    'events:create',
+    'deployments:create',
+    'deployments:update'
   ],
   viewer
 }

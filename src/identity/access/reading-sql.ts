@@ -8,7 +8,7 @@ import { channelTopics, documentPrefix } from './reading.ts'
  */
 export function coversEventSql (held: PermissionSet, table: string): RawBuilder<boolean> | undefined {
   const { subscribe } = held
-  const mayReadDocuments = held.allows('sync:read')
+  const mayReadDocuments = held.allows('documents:read')
   if (subscribe.isAll && mayReadDocuments) return undefined
   const [topic, key] = [sql.ref(`${table}.topic`), sql.ref(`${table}.key`)]
   const isOfTopics = subscribe.isAll ? sql`true` : sql`${topic} ~ any(${subscribe.patterns.map(expressionOf)}::text[])`

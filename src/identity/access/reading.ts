@@ -7,7 +7,7 @@ import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 
 /*
  * Decides who may read an event. Every part of the platform that returns events or facts about them uses these checks.
- * Events are read by topic; a document's channel, and the events about that channel, also require `sync:read`.
+ * Events are read by topic; a document's channel, and the events about that channel, also require `documents:read`.
  */
 
 /** The part of an event that decides who may read it. */
@@ -26,7 +26,7 @@ export const isOfDocumentChannel = ({ topic, key }: EventFact): boolean =>
 
 /** Returns whether the permissions include reading the event. */
 export const coversEvent = (held: PermissionSet, event: EventFact): boolean =>
-  held.subscribe.covers(event.topic) && (!isOfDocumentChannel(event) || held.allows('sync:read'))
+  held.subscribe.covers(event.topic) && (!isOfDocumentChannel(event) || held.allows('documents:read'))
 
 export const mayReadEvent = (principal: Principal, place: Place, event: EventFact): boolean =>
   coversEvent(permissionsAt(principal, place), event)
@@ -41,7 +41,7 @@ export const mayReadChannel = (principal: Principal, place: Place, channel: stri
 
 /** Returns whether the principal may read documents. */
 export const mayReadDocuments = (principal: Principal, place: Place): boolean =>
-  isAllowed(principal, place, 'sync:read')
+  isAllowed(principal, place, 'documents:read')
 
 /** The selection of events of a webhook. */
 export interface ListensTo {
@@ -87,6 +87,6 @@ export function authorizeListeningTo (principal: Principal, applicationId: strin
   for (const environment of webhook.environments ?? allEnvironments) {
     const place = { applicationId, environment }
     for (const topic of topics) authorizeTopic(principal, place, 'subscribe', topic)
-    if (hasChannels) authorize(principal, place, 'sync:read')
+    if (hasChannels) authorize(principal, place, 'documents:read')
   }
 }

@@ -66,7 +66,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
     /** Returns a page of open invites, oldest first. */
     async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Invite>> {
       let query = select(db).orderBy('i.created_at').orderBy('i.id').limit(limit + 1)
-      const visible = applicationsWith(principal, 'users:read')
+      const visible = applicationsWith(principal, 'invites:read')
       if (visible !== 'all') query = query.where(sql<boolean>`i.application_id = any(${visible})`)
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
@@ -86,7 +86,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       const { token, tokenHash } = newOneTimeToken('invite_')
       const now = Date.now()
       const invite = await db.transaction().execute(async trx => {
-        const { name, set } = await authorizeAssignment(trx, principal, { roleId, applicationId }, 'users:create')
+        const { name, set } = await authorizeAssignment(trx, principal, { roleId, applicationId }, 'invites:create')
         await trx.deleteFrom('invites').where('expires_at', '<=', now).execute()
         const row = await trx.insertInto('invites').values({
           id: randomId('inv'),
@@ -110,14 +110,14 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
         `You are invited as ${invite.role}. Accept it here, within seven days:`
         ]
       })
-      const seesToken = !mailer.isConfigured || applicationsWith(principal, 'users:create') === 'all'
+      const seesToken = !mailer.isConfigured || applicationsWith(principal, 'invites:create') === 'all'
       return { ...invite, ...(seesToken && { token, url }) }
     },
 
     /** Withdraws an invite. Throws NotFoundError `INVITE_NOT_FOUND`. */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       await db.transaction().execute(async trx => {
-        const visible = applicationsWith(principal, 'users:delete')
+        const visible = applicationsWith(principal, 'invites:delete')
         const row = await select(trx).where('i.id', '=', id).executeTakeFirst()
         if (
           row === undefined ||
@@ -185,7 +185,7 @@ async function heldByUser (
   const held = applicationId === null
     ? grants?.everywhere
     : grants?.byApplication.get(applicationId) ?? grants?.everywhere
-  return held?.allows('users:create') === true ? held : PermissionSet.none
+  return held?.allows('invites:create') === true ? held : PermissionSet.none
 }
 
 async function heldByToken (trx: Kysely<Database>, { key_id: keyId, given }: InviteRow): Promise<PermissionSet> {

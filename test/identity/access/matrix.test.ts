@@ -36,18 +36,27 @@ const operations = Object.entries(paths).flatMap(([path, methods]) =>
   }))
 )
 
-const entities = ['topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events']
-const platform = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit']
+const entities = [
+  'topics', 'schemas', 'mappings', 'documents', 'services', 'socket', 'webhooks', 'debugger', 'events', 'alerts',
+  'metrics', 'consumers', 'access'
+]
+const platform = ['applications', 'deployments', 'api-keys', 'users', 'roles', 'invites', 'keys', 'tokens', 'audit']
 const actions = ['create', 'read', 'update', 'delete']
 const every = (resources: string[], of = actions) =>
   resources.flatMap(resource => of.map(action => `${resource}:${action}`))
 const everything = every([...entities, ...platform])
-const reading = every([...entities, 'applications'], ['read'])
-const editing = [...reading, ...every(['topics', 'schemas', 'database'], ['create', 'update'])]
+const reading = every([...entities, 'deployments', 'users', 'applications'], ['read'])
+const editing = [
+  ...reading,
+  ...every(['topics', 'schemas', 'mappings', 'webhooks', 'documents', 'services', 'consumers']),
+  'events:create',
+  ...every(['deployments'], ['create', 'update'])
+]
 const administering = [
-  ...every([...entities, 'users', 'tokens']),
+  ...every([...entities, 'deployments', 'api-keys', 'users', 'roles', 'invites', 'tokens']),
   ...every(['applications'], ['create', 'read', 'update']),
-  'roles:read'
+  'keys:read',
+  'audit:read'
 ]
 /** A role for one application grants nothing outside it. */
 const within = (held: string[]) =>
@@ -61,7 +70,7 @@ const serving = [
   'services:read',
   'events:read',
   'events:create',
-  ...every(['sync']),
+  ...every(['documents']),
   'socket:read',
   'socket:create',
   'tokens:create'
@@ -87,7 +96,7 @@ asksAs.push({
 const tokens: Record<string, string[]> = {
   admin: everything,
   service: serving,
-  client: ['events:read', 'sync:read'],
+  client: ['events:read', 'documents:read'],
   subscribe: ['events:read'],
   publish: ['events:create'],
   'subscribe:order.*': ['events:read'],

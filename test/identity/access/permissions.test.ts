@@ -23,18 +23,18 @@ t.test('a service token can write, a client token can only read', async t => {
   const service = tokenPrincipal(['service'])
   for (
     const name of names(
-      'topics:read', 'schemas:read', 'events:create', 'events:read', 'sync:create', 'sync:update', 'sync:delete',
-      'socket:create', 'tokens:create'
+      'topics:read', 'schemas:read', 'events:create', 'events:read', 'documents:create', 'documents:update',
+      'documents:delete', 'socket:create', 'tokens:create'
     )
   ) t.ok(isAllowed(service, scope, name), name)
   for (
     const name of names(
-      'topics:create', 'schemas:create', 'database:read', 'users:read', 'keys:read', 'applications:read',
+      'topics:create', 'schemas:create', 'mappings:read', 'users:read', 'keys:read', 'applications:read',
       'webhooks:read'
     )
   ) t.notOk(isAllowed(service, scope, name), name)
   const client = tokenPrincipal(['client'])
-  t.same(permissionNames.filter(name => isAllowed(client, scope, name)), ['sync:read', 'events:read'])
+  t.same(permissionNames.filter(name => isAllowed(client, scope, name)), ['documents:read', 'events:read'])
 })
 
 t.test('a pinned token has permissions in its environment only, and no global ones', async t => {
@@ -75,17 +75,30 @@ t.test('an unknown permission grants nothing', async t => {
 t.test('the built-in roles have their documented permissions', async t => {
   t.ok(permissionNames.every(name => isAllowed(sessionPrincipal('super_admin'), scope, name)))
   const admin = sessionPrincipal('admin')
-  for (const name of names('topics:delete', 'database:create', 'users:create', 'tokens:create', 'events:create')) {
+  for (const name of names('topics:delete', 'mappings:create', 'users:create', 'tokens:create', 'events:create')) {
     t.ok(isAllowed(admin, scope, name), name)
   }
-  for (const name of names('keys:read', 'roles:create', 'audit:read', 'applications:delete')) {
+  for (const name of names('keys:read', 'roles:create', 'audit:read', 'invites:delete', 'deployments:delete')) {
+    t.ok(isAllowed(admin, scope, name), name)
+  }
+  for (const name of names('keys:create', 'keys:update', 'audit:delete', 'applications:delete')) {
     t.notOk(isAllowed(admin, scope, name), name)
   }
   const editor = sessionPrincipal('editor')
-  for (const name of names('topics:create', 'schemas:update', 'database:update', 'topics:read')) {
+  for (
+    const name of names(
+      'topics:delete', 'schemas:update', 'mappings:delete', 'webhooks:create', 'documents:delete', 'deployments:update',
+      'users:read', 'alerts:read', 'events:create'
+    )
+  ) {
     t.ok(isAllowed(editor, scope, name), name)
   }
-  for (const name of names('topics:delete', 'users:read', 'tokens:create', 'webhooks:create', 'applications:update')) {
+  for (
+    const name of names(
+      'deployments:delete', 'users:create', 'invites:read', 'roles:read', 'tokens:create', 'api-keys:read',
+      'debugger:create', 'socket:create', 'alerts:update', 'access:update', 'applications:update'
+    )
+  ) {
     t.notOk(isAllowed(editor, scope, name), name)
   }
   const viewer = sessionPrincipal('viewer')
@@ -175,7 +188,7 @@ t.test('a service token can grant client permissions, and no more', async t => {
   const grant = (...permissions: string[]) =>
     codeOf(() => authorizeGrant(tokenPrincipal(['service']), { applicationId: 'app_a' }, permissions))
   t.equal(await grant('client'), undefined)
-  t.equal(await grant('subscribe', 'subscribe:order.*', 'sync:read', 'events:read'), undefined)
+  t.equal(await grant('subscribe', 'subscribe:order.*', 'documents:read', 'events:read'), undefined)
   t.equal(await grant('service'), 'PERMISSION_NOT_HELD')
   t.equal(await grant('publish'), 'PERMISSION_NOT_HELD')
   t.equal(await grant('client', 'tokens:create'), 'PERMISSION_NOT_HELD')
@@ -200,12 +213,13 @@ t.test('the refusal names unknown permissions', async t => {
 t.test('entity-owning resources belong to an application', async t => {
   for (
     const name of names(
-      'topics:read', 'schemas:read', 'database:read', 'sync:read', 'services:read', 'socket:read', 'webhooks:read',
-      'debugger:read', 'events:create'
+      'topics:read', 'schemas:read', 'mappings:read', 'documents:read', 'services:read', 'socket:read', 'webhooks:read',
+      'debugger:read', 'events:create', 'alerts:read', 'metrics:read', 'consumers:read', 'access:read'
     )
   ) t.ok(isEntityOwning(name), name)
   const globalNames = names(
-    'applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read'
+    'applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read', 'invites:read',
+    'deployments:read', 'api-keys:read'
   )
   for (const name of globalNames) {
     t.notOk(isEntityOwning(name), name)

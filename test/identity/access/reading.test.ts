@@ -44,30 +44,30 @@ await app.tracing.recorder.flush()
 const ways: { name: string, needs: string[], ask (by: ReturnType<typeof asking>): Promise<{ text: string }> }[] = [
   { name: 'the log', needs: ['events:read'], ask: by => by.get(`/api/topics/${topic}/events`) },
   {
-    name: 'the log of presence', needs: ['events:read', 'sync:read'],
+    name: 'the log of presence', needs: ['events:read', 'documents:read'],
     ask: by => by.get('/api/topics/presence.updated/events')
   },
   {
-    name: 'the log of messages', needs: ['events:read', 'sync:read'],
+    name: 'the log of messages', needs: ['events:read', 'documents:read'],
     ask: by => by.get('/api/topics/socket.message/events')
   },
-  { name: 'the channels', needs: ['socket:read', 'sync:read'], ask: by => by.get('/api/socket/channels') },
+  { name: 'the channels', needs: ['socket:read', 'documents:read'], ask: by => by.get('/api/socket/channels') },
   {
     name: 'the members of a channel',
-    needs: ['socket:read', 'sync:read'],
+    needs: ['socket:read', 'documents:read'],
     ask: async by => withoutQuestion(await by.get(`/api/socket/channels/${encodeURIComponent(channel)}/members`))
   },
   {
     name: 'a trace',
-    needs: ['debugger:read', 'events:read', 'sync:read'],
+    needs: ['debugger:read', 'events:read', 'documents:read'],
     ask: by => by.get(`/api/debugger/traces/${event.id}`)
   },
   {
-    name: 'explain', needs: ['debugger:read', 'events:read', 'sync:read'],
+    name: 'explain', needs: ['debugger:read', 'events:read', 'documents:read'],
     ask: by => by.post('/api/debugger/explain', { eventId: event.id, subscriptionId: subscribed.subscriptionId })
   },
   {
-    name: 'route', needs: ['debugger:read', 'events:read', 'sync:read'],
+    name: 'route', needs: ['debugger:read', 'events:read', 'documents:read'],
     ask: by => by.post('/api/debugger/route', { topic, payload: { value: 'x' } })
   }
 ]
@@ -94,7 +94,7 @@ await t.test('no single permission reveals data that requires another', async t 
       if (!may) t.notMatch((await ask(asking(permission))).text, secret, `${name}: ${permission}`)
     }
     for (const missing of needs.length > 1 ? needs : []) {
-      if (name === 'a trace' || name === 'explain' || name === 'route' ? missing === 'sync:read' : false) continue
+      if (name === 'a trace' || name === 'explain' || name === 'route' ? missing === 'documents:read' : false) continue
       t.notMatch(
         (await ask(asking(...permissionNames.filter(one => one !== missing)))).text,
         secret,
@@ -142,9 +142,9 @@ await t.test('filters of other principals reveal nothing about an unreadable pay
   await shop.request('DELETE', `/api/webhooks/${hook.id}`)
 })
 
-await t.test("without sync:read, a socket receives nothing about a document's channel, live or past", async t => {
+await t.test("without documents:read, a socket receives nothing about a document's channel, live or past", async t => {
   const [reader, stranger] = [
-    await connectWs(url, { token: shop.token(['subscribe', 'sync:read']) }),
+    await connectWs(url, { token: shop.token(['subscribe', 'documents:read']) }),
     await connectWs(url, { token: shop.token(['subscribe']) })
   ]
   for (const socket of [reader, stranger]) {
@@ -174,7 +174,7 @@ await t.test('creating a webhook requires the right to read all of its events', 
   ) {
     t.equal(await may([], { events }), '403 PERMISSION_DENIED', events.join())
     t.equal(await may(['subscribe:other.*'], { events }), '403 PERMISSION_DENIED', events.join())
-    t.equal(await may(['events:read', 'sync:read'], { events }), '201', events.join())
+    t.equal(await may(['events:read', 'documents:read'], { events }), '201', events.join())
   }
   t.equal(await may(['subscribe:order.*'], { topics: ['order.placed'] }), '201')
   t.equal(await may(['subscribe:order.*'], { topics: ['order.*', 'bill.*'] }), '403 PERMISSION_DENIED')
@@ -214,7 +214,9 @@ await t.test('creating a webhook requires the right to read all of its events', 
   }
   t.equal(
     outcome(
-      await asking('webhooks:update', 'events:read', 'sync:read').patch(`/api/webhooks/${id}`, { description: 'x' })
+      await asking('webhooks:update', 'events:read', 'documents:read').patch(
+        `/api/webhooks/${id}`, { description: 'x' }
+      )
     ),
     '200'
   )

@@ -43,7 +43,7 @@ await t.test('a pinned token can read services, and cannot create, change or del
     'force deletes documents, which requires another permission'
   )
   t.equal(outcome(await asking(['services:delete']).remove(`/api/services/${id}`)), '409 SERVICE_NOT_EMPTY')
-  t.equal((await asking(['services:delete', 'sync:delete']).remove(`/api/services/${id}?force=true`)).status, 204)
+  t.equal((await asking(['services:delete', 'documents:delete']).remove(`/api/services/${id}?force=true`)).status, 204)
 })
 
 await t.test('a pinned token sees the version of a mapping for its environment only', async t => {
@@ -91,7 +91,7 @@ await t.test('the numbers of an environment exclude webhook deliveries of anothe
     'webhook_id', '=', hook.id
   ).execute()
   const dead = async (environment: Environment) =>
-    (await asking(['debugger:read'], environment).get('/api/metrics/dashboard')).body.reliability.dlqSize
+    (await asking(['metrics:read'], environment).get('/api/metrics/dashboard')).body.reliability.dlqSize
   t.equal(await dead('production'), 1)
   t.equal(await dead('development'), 0)
 })

@@ -96,7 +96,7 @@ const fill = (path: string) =>
 
 /** By permission, the routes where it alone may reveal the value. */
 const reading: Record<string, RegExp> = {
-  'sync:read': /^\/api\/sync\//,
+  'documents:read': /^\/api\/sync\//,
   'events:read': /^\/api\/topics\/.*\/events$/,
   subscribe: /^\/api\/topics\/.*\/events$/,
   client: /^\/api\/(sync\/|topics\/.*\/events$)/,
@@ -136,8 +136,8 @@ await t.test('deliveries and attempts require the right to read their events', a
     t.same((await asking('webhooks:read').get(`/api/webhooks/${path}`)).body, [], path)
     t.same((await asking('webhooks:read', 'subscribe:other.**').get(`/api/webhooks/${path}`)).body, [], path)
     t.match((await asking('webhooks:read', 'subscribe:order.*').get(`/api/webhooks/${path}`)).text, secret, path)
-    const { text } = await allBut('sync:read').get(`/api/webhooks/${path}?limit=1000&event=presence.updated`)
-    t.notMatch(text, secret, `${path} without sync:read`)
+    const { text } = await allBut('documents:read').get(`/api/webhooks/${path}?limit=1000&event=presence.updated`)
+    t.notMatch(text, secret, `${path} without documents:read`)
     t.match(
       (await allBut().get(`/api/webhooks/${path}?limit=1000&event=presence.updated`)).text,
       path === 'logs' ? secret : 'doc:parcel:'
@@ -154,7 +154,7 @@ await t.test('deliveries and attempts require the right to read their events', a
     (await by.post('/api/webhooks/redrive', { dryRun: true })).body.matched as number
   t.equal(await owed(asking('webhooks:update')), 0)
   t.equal(await owed(asking('webhooks:update', 'subscribe:order.*')), 2, 'for the event and its replay')
-  t.ok(await owed(allBut('sync:read')) < await owed(allBut()), 'not those of documents\' channels')
+  t.ok(await owed(allBut('documents:read')) < await owed(allBut()), 'not those of documents\' channels')
 })
 
 await t.test('no response about an event reveals whether a filter matched it', async t => {
@@ -230,8 +230,8 @@ await t.test('the number of recipients does not reveal who views a document', as
   const broadcast = async (...permissions: string[]) =>
     (await asking('socket:create', ...permissions).post('/api/socket/broadcast', { channel, event: 'e', data: 1 })).body
   t.same(await broadcast(), { delivered: null })
-  t.same(await broadcast('sync:read'), { delivered: 1 })
-  for (const [permissions, delivered] of [[['publish'], null], [['publish', 'sync:read'], 1]] as const) {
+  t.same(await broadcast('documents:read'), { delivered: 1 })
+  for (const [permissions, delivered] of [[['publish'], null], [['publish', 'documents:read'], 1]] as const) {
     const socket = await connectWs(url, { token: shop.token([...permissions]) })
     t.match(await socket.request('publish', { channel, event: 'e', data: 1 }), { delivered })
     t.match(await socket.request('publish', { channel: 'room', event: 'e', data: 1 }), { delivered: 0 })
@@ -241,7 +241,7 @@ await t.test('the number of recipients does not reveal who views a document', as
 
 await t.test('a caller who may write documents, but not read them, does not see former contents', async t => {
   const documents = '/api/sync/parcel/documents'
-  const writer = asking('sync:create', 'sync:update', 'sync:delete')
+  const writer = asking('documents:create', 'documents:update', 'documents:delete')
   const key = { headers: { 'idempotency-key': 'm1' } }
   const mutate = (by: ReturnType<typeof asking>, op: object) =>
     by.post(`${documents}/plain/mutate`, { mutations: [op] }, key)
@@ -263,7 +263,7 @@ await t.test('a caller who may write documents, but not read them, does not see 
       body: { code: 'PERMISSION_DENIED' }
     })
   }
-  const reader = asking('sync:update', 'sync:read')
+  const reader = asking('documents:update', 'documents:read')
   t.match((await reader.request('PATCH', `${documents}/plain/merge`, { data: {} })).text, secret)
   t.equal(
     (await reader.post(`${documents}/plain/mutate`, { mutations: [{ op: 'test', path: '/value', value: secret }] }))
@@ -282,16 +282,16 @@ await t.test('the SQL condition agrees with the check', async t => {
   const sets = [
     [],
     ['subscribe'],
-    ['subscribe', 'sync:read'],
+    ['subscribe', 'documents:read'],
     ['events:read'],
     ['subscribe:order.*'],
     ['subscribe:order.**'],
     ['subscribe:*'],
-    ['subscribe:*.*', 'sync:read'],
+    ['subscribe:*.*', 'documents:read'],
     ['subscribe:presence.*', 'subscribe:a-b.c_d'],
     ['subscribe:sync.*.created'],
     ['client'],
-    ['sync:read']
+    ['documents:read']
   ]
   for (const permissions of sets) {
     const held = parsePermissions(permissions)

@@ -492,7 +492,7 @@ await t.test('an unusable database is 503 for requests that need it, and does no
 
 await t.test('a caller with read permission cannot change anything', async t => {
   const id = await create()
-  const headers = { authorization: `Bearer ${shop.token(['database:read'])}` }
+  const headers = { authorization: `Bearer ${shop.token(['mappings:read'])}` }
   t.equal((await request('GET', base, undefined, headers)).status, 200)
   for (
     const [method, url, body] of [

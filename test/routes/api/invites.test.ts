@@ -134,12 +134,12 @@ await t.test('an invite grants no more than it promised, and nothing after its s
   t.equal((await root.post(`/api/admin/keys/${key.keyId}/revoke`)).status, 200)
   t.equal(outcome(await accept(stolen)), '403 INVITE_INVALID', 'the key of the token that sent it is revoked')
 
-  const inviting = await newRole('users:create', 'users:read', 'topics:read')
+  const inviting = await newRole('invites:create', 'invites:read', 'topics:read')
   const reading = await newRole('topics:read')
   const sender = await person(app, [inviting.id, shop.applicationId])
   const [open, late] = [await invited(sender, reading.id), await invited(sender, reading.id)]
   t.equal((await accept(open)).status, 201)
-  await root.patch(`/api/roles/${inviting.id}`, { permissions: pairs('users:read', 'topics:read') })
+  await root.patch(`/api/roles/${inviting.id}`, { permissions: pairs('invites:read', 'topics:read') })
   t.equal(
     outcome(await accept(late)), '403 INVITE_INVALID', 'the sender still holds the role, but may no longer invite'
   )

@@ -145,7 +145,7 @@ await t.test('a principal cannot grant, remove or change more than it holds', as
   const admin = await person(app, 'admin')
   const editor = await person(app, 'editor')
   const auditor = await root.post('/api/roles', {
-    name: 'key-reader', permissions: [{ resource: 'keys', action: 'read' }]
+    name: 'key-rotator', permissions: [{ resource: 'keys', action: 'update' }]
   })
   t.equal(auditor.status, 201)
 

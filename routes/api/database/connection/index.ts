@@ -8,7 +8,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
   const { connections, test } = app.databaseSources
 
   app.get('/', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'getDatabaseConnection',
       tags: ['Database'],
@@ -21,7 +21,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => connections.get(request.scope))
 
   app.put('/', {
-    config: { permission: 'database:update' },
+    config: { permission: 'mappings:update' },
     schema: {
       operationId: 'putDatabaseConnection',
       tags: ['Database'],
@@ -39,7 +39,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => connections.put(request.scope, request.body, request.origin))
 
   app.delete('/', {
-    config: { permission: 'database:delete' },
+    config: { permission: 'mappings:delete' },
     schema: {
       operationId: 'deleteDatabaseConnection',
       tags: ['Database'],
@@ -56,7 +56,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => connections.remove(request.scope, request.origin))
 
   app.post('/test', {
-    config: { permission: 'database:update' },
+    config: { permission: 'mappings:update' },
     schema: {
       operationId: 'testDatabaseConnection',
       tags: ['Database'],

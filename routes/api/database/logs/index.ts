@@ -4,7 +4,7 @@ import { DatabaseLog, DatabaseLogQuery } from '../../../../schemas/database.ts'
 
 const logs: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'listDatabaseLogs',
       tags: ['Database'],

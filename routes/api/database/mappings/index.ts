@@ -9,7 +9,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   const { mappings, status, preview } = app.databaseSources
 
   app.get('/', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'listMappings',
       tags: ['Database'],
@@ -29,7 +29,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/topic/:topic', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     // Hidden: in OpenAPI, its path would be ambiguous with `/{id}/versions`. The list documents `topic` as a parameter.
     schema: {
       hide: true,
@@ -44,7 +44,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/status', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'listMappingStatus',
       tags: ['Database'],
@@ -63,7 +63,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/', {
-    config: { permission: 'database:create' },
+    config: { permission: 'mappings:create' },
     schema: {
       operationId: 'createMapping',
       tags: ['Database'],
@@ -82,7 +82,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/preview', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'previewMapping',
       tags: ['Database'],
@@ -99,7 +99,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => preview(request.scope, request.body))
 
   app.get('/:id', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'getMapping',
       tags: ['Database'],
@@ -111,7 +111,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => mappings.get(request.scope, request.params.id))
 
   app.patch('/:id', {
-    config: { permission: 'database:update' },
+    config: { permission: 'mappings:update' },
     schema: {
       operationId: 'updateMapping',
       tags: ['Database'],
@@ -126,7 +126,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => mappings.update(request.scope, request.params.id, request.body, request.origin))
 
   app.delete('/:id', {
-    config: { permission: 'database:delete' },
+    config: { permission: 'mappings:delete' },
     schema: {
       operationId: 'deleteMapping',
       tags: ['Database'],

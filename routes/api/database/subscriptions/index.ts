@@ -8,7 +8,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
   const { subscriptions } = app.databaseSources
 
   app.get('/', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'listDatabaseSubscriptions',
       tags: ['Database'],
@@ -27,7 +27,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/', {
-    config: { permission: 'database:create' },
+    config: { permission: 'mappings:create' },
     schema: {
       operationId: 'createDatabaseSubscription',
       tags: ['Database'],
@@ -50,7 +50,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/:subscriptionId/activate', {
-    config: { permission: 'database:update' },
+    config: { permission: 'mappings:update' },
     schema: {
       operationId: 'activateDatabaseSubscription',
       tags: ['Database'],
@@ -65,7 +65,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request) => subscriptions.activate(request.scope, request.params.subscriptionId, request.origin))
 
   app.post('/:subscriptionId/deactivate', {
-    config: { permission: 'database:update' },
+    config: { permission: 'mappings:update' },
     schema: {
       operationId: 'deactivateDatabaseSubscription',
       tags: ['Database'],

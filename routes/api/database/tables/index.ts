@@ -7,7 +7,7 @@ const tables: FastifyPluginAsyncTypebox = async (app) => {
   const { sources, readTables } = app.databaseSources
 
   app.get('/', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'listDatabaseTables',
       tags: ['Database'],

@@ -11,7 +11,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
   const { promotion } = app.databaseSources
 
   app.get('/:id/versions', {
-    config: { permission: 'database:read' },
+    config: { permission: 'mappings:read' },
     schema: {
       operationId: 'listMappingVersions',
       tags: ['Database'],
@@ -33,7 +33,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/:id/versions', {
-    config: { permission: 'database:create' },
+    config: { permission: 'mappings:create' },
     schema: {
       operationId: 'createMappingVersion',
       tags: ['Database'],
@@ -53,7 +53,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/:id/promote',
     {
-      config: { permission: 'database:update' },
+      config: { permission: 'mappings:update' },
       schema: {
         operationId: 'promoteMapping',
         tags: ['Database'],
@@ -80,7 +80,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/:id/rollback',
     {
-      config: { permission: 'database:update' },
+      config: { permission: 'mappings:update' },
       schema: {
         operationId: 'rollbackMapping',
         tags: ['Database'],

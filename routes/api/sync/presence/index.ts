@@ -8,7 +8,7 @@ export const prefixOverride = '/api/sync'
 
 const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/:service/documents/:id/presence', {
-    config: { permission: 'sync:read' },
+    config: { permission: 'documents:read' },
     schema: {
       operationId: 'listDocumentPresence',
       tags: ['Sync'],
