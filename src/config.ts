@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os'
+import { resolve } from 'node:path'
 import { getHeapStatistics } from 'node:v8'
 import ipaddr from 'ipaddr.js'
 import { defaultCdcTiming, threadShares, type CdcSettings } from './config/cdc-settings.ts'
@@ -85,6 +86,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       host: parsed.HOST,
       port: parsed.PORT,
       publicUrl: parsed.PUBLIC_URL,
+      consoleFolder: parsed.CONSOLE_DIR === undefined ? undefined : resolve(parsed.CONSOLE_DIR),
       corsOrigins: list(parsed.CORS_ORIGINS),
       trustProxy: list(parsed.TRUST_PROXY),
       rateLimitMax: parsed.RATE_LIMIT_MAX,

@@ -60,6 +60,12 @@ export const EnvironmentVariables = Type.Object({
       pattern: '^https?://', description: 'The URL under which users reach this server, for links in mail.'
     })
   ),
+  CONSOLE_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'The folder of the built console. Unset: `ui/dist`, if it is built; otherwise `/` leads to `/docs`.'
+    })
+  ),
   CORS_ORIGINS: Type.String({
     default: '',
     description: 'Comma-separated origins that browsers may call from; `*` allows any.'

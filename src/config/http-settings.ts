@@ -5,6 +5,8 @@ export interface HttpSettings {
   host: string
   port: number
   publicUrl: string | undefined
+  /** An absolute path. */
+  consoleFolder: string | undefined
   corsOrigins: string[]
   trustProxy: string[]
   /**

@@ -1,0 +1,61 @@
+import fastifyStatic from '@fastify/static'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { findConsole, isPageRequest, type ConsoleFiles } from '../src/foundation/http/console-files.ts'
+
+/** Where mails link to, and the guide that explains the same steps without the console. */
+const mailLinks = { '/accept-invite': '/docs/AUTH.md#invite-users', '/reset-password': '/docs/AUTH.md#invite-users' }
+const yearMs = 365 * 24 * 3_600_000
+
+/**
+ * Serves the console from `ui/dist`, or from `CONSOLE_DIR`, if it is built there: its page for every path that belongs
+ * to no route and that a browser navigates to, and its files. Without it, `/` and the links in mails lead to `/docs`.
+ */
+export default fp(async (app) => {
+  const files = findConsole(app.config.http.consoleFolder)
+  const options = { config: { permission: 'public' as const }, schema: { hide: true } }
+  if (files === undefined) {
+    app.get('/', options, async (_request, reply) => reply.redirect('/docs'))
+    for (const [path, guide] of Object.entries(mailLinks)) {
+      app.get(path, options, async (_request, reply) => reply.redirect(guide))
+    }
+    return
+  }
+  app.get('/', options, async (_request, reply) => sendPage(reply, files))
+  // The guard of routes does not apply to paths without a route; the page is public.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404 && isPageRequest(request)) return await sendPage(reply, files)
+  })
+  await app.register(fastifyStatic, { root: files.folder, serve: false, preCompressed: true, index: false })
+  for (const name of files.rootFiles) {
+    app.get(`/${name}`, options, async (_request, reply) => {
+      return reply.header('cache-control', 'no-cache').sendFile(name, { cacheControl: false })
+    })
+  }
+  app.get('/assets/*', options, async (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
+    const name = request.params['*']
+    if (name === '' || name.endsWith('/')) return reply.callNotFound()
+    // The names of assets contain a hash of their content.
+    return reply.sendFile(`assets/${name}`, { immutable: true, maxAge: yearMs })
+  })
+}, { name: 'console', dependencies: ['config', 'auth', 'security', 'errors'] })
+
+async function sendPage (reply: FastifyReply, files: ConsoleFiles) {
+  const { html, nonce } = files.page()
+  return reply.headers(pageHeaders(nonce)).type('text/html; charset=utf-8').send(html)
+}
+
+/**
+ * The page runs its own scripts only and talks to this server only. A style element that a script inserts must carry
+ * the nonce of the response.
+ */
+const pageHeaders = (nonce: string): Record<string, string> => ({
+  'content-security-policy': [
+    'default-src \'self\'', 'script-src \'self\'', `style-src 'self' 'nonce-${nonce}'`, 'img-src \'self\' data: blob:',
+    'font-src \'self\'', 'connect-src \'self\'', 'worker-src \'self\' blob:', 'object-src \'none\'',
+    'base-uri \'none\'', 'form-action \'self\'', 'frame-ancestors \'none\''
+  ].join('; '),
+  // Each visit needs the current page, because it names the current assets.
+  'cache-control': 'no-store',
+  'cross-origin-opener-policy': 'same-origin'
+})
