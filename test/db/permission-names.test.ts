@@ -24,7 +24,9 @@ await t.test('stored permissions keep their meaning under the new names', async 
       ('role_old', 'old', '', false, $1, 0, 0), ('role_empty', 'empty', '', false, '[]', 0, 0)`,
     [asPairs(oldPairs)]
   )
-  await pool.query("insert into applications (id, name, description, created_at, updated_at) values ('app_old', 'old', '', 0, 0)")
+  await pool.query(
+    "insert into applications (id, name, description, created_at, updated_at) values ('app_old', 'old', '', 0, 0)"
+  )
   await pool.query(
     `insert into invites (id, email, role_id, token_hash, given, created_at, expires_at) values
       ('inv_old', 'a@example.com', 'role_old', 'x', $1, 0, 0),
