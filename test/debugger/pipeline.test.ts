@@ -9,7 +9,7 @@ import { answer, receiver } from '../support/webhook-receiver.ts'
 
 /* Webhooks and connected databases in traces, explanations and replays, with real endpoints and a real stream. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, {
   variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms', WEBHOOK_TIMEOUT_MS: '10000' },
@@ -80,25 +80,30 @@ await t.test('the stream reports webhook deliveries as they settle', async t => 
     follow(url, shop), follow(url, shop, '?status=delivered'), follow(url, shop, '?status=failed')
   ])
   const [good] = await shop.publish(topic, { ok: true })
-  t.match(await all.received(1), [{
+  t.match((await all.received(1))[0], {
     event: 'trace', data: { eventId: good?.id, status: 'pending', webhooks: { pending: 1 } }
-  }])
+  })
   await sink.came(1)
   held.pop()?.()
   t.match(await delivered.received(1), [{
     data: { eventId: good?.id, status: 'delivered', webhooks: { pending: 0, delivered: 1 } }
   }])
-  await all.received(2)
+  const isSent = (offset: number, status: string) =>
+    all.until(
+      () => all.messages.some(({ data }) => data.offset === offset && data.status === status), `${offset} ${status}`
+    )
+  await isSent(1, 'delivered')
   const [bad] = await shop.publish(topic, { ok: false })
-  await all.received(3)
+  await isSent(2, 'pending')
   for (let attempt = 0; attempt < 3; attempt++) {
     await until(() => held.length > 0, 'an attempt')
     held.pop()?.()
   }
   t.match(await failed.received(1), [{ data: { eventId: bad?.id, status: 'failed', webhooks: { dead: 1 } } }])
-  await all.received(4)
-  t.same(all.messages.map(({ data }) => [data.offset, data.status]), [
-    [1, 'pending'], [1, 'delivered'], [2, 'pending'], [2, 'failed']
+  await isSent(2, 'failed')
+  // A trace is sent again for each step, so its status may be repeated.
+  t.same([...new Set(all.messages.map(({ data }) => `${data.offset} ${data.status}`))], [
+    '1 pending', '1 delivered', '2 pending', '2 failed'
   ])
   for (const stream of [all, delivered, failed]) {
     stream.close()

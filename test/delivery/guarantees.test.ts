@@ -1,7 +1,8 @@
 import t from 'tap'
-import { build, listen } from '../support/build.ts'
+import { build, listen, unpinged } from '../support/build.ts'
 import { connectSocketIo, transports, type Received } from '../support/clients.ts'
 import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /* The promises of contract §10 and the invariants 1–4 of the design, over both transports. */
 
@@ -103,7 +104,7 @@ for (const { name, connect } of transports) {
       t.equal(ack.recovered, true)
       // Cut at random: after so many more events, whether they come from the log or live.
       const more = cuts < 50 ? Math.floor(random() * 250) : total
-      await client.received(Math.min(more, total - position), 30_000)
+      await client.received(Math.min(more, total - position))
       client.cut()
       cuts++
       await client.closed
@@ -126,7 +127,7 @@ await t.test('events that reach a node out of order, twice or never are delivere
   const heard: Parameters<typeof publish>[0][number][] = []
   app.hub.publish = events => { heard.push(...events) }
   await shop.publish(topic, ...upTo(100))
-  while (heard.length < 100) await new Promise(resolve => setImmediate(resolve))
+  await until(() => heard.length === 100)
   app.hub.publish = publish
   const [a, b, c, d] = [heard.slice(0, 30), heard.slice(30, 60), heard.slice(60, 90), heard.slice(90)]
   publish([...c.slice(0, 10)].reverse())
@@ -143,10 +144,14 @@ await t.test('a stopped reader gets resync within its limit and does not delay t
   const shared = await build(t, {
     adapt: config => {
       config.delivery.socketBufferBytesMax = 256 * 1024
-      config.delivery.drainTimeoutMs = 500
+      Object.assign(config.delivery, unpinged, { drainTimeoutMs: 2000, closeTimeoutMs: 60_000 })
     }
   })
   const own = await listen(shared.app)
+  const closed = async () =>
+    Number(/realtime_sockets_closed_total\{code="SLOW_CONSUMER"\} (\d+)/.exec(
+      await shared.app.instruments.registry.metrics()
+    )?.[1] ?? 0)
   for (const { name, connect } of transports) {
     const shop = await tenant(shared.app)
     const topic = await shop.topic('slow.events')
@@ -154,17 +159,17 @@ await t.test('a stopped reader gets resync within its limit and does not delay t
     await slow.request('subscribe', { topic })
     await fast.request('subscribe', { topic })
     slow.pause()
+    const before = await closed()
     const payload = 'x'.repeat(20_000)
     for (let i = 0; i < 20; i++) await shop.publish(topic, ...Array(25).fill(payload))
     t.same((await fast.received(500)).map(event => event.offset), upTo(500), `${name}: the fast client has them all`)
-    await new Promise(resolve => setTimeout(resolve, 1000))
+    await until(async () => await closed() > before, 'the slow client to be given up')
     slow.resume()
     t.match(await slow.closed, name === 'Socket.IO' ? {} : { code: 4408 }, `${name}: the slow client is closed`)
     const got = slow.events.map(event => event.offset)
     t.same(got, upTo(got.length), `${name}: its events have no gap`)
     t.ok(got.length < 500)
-    const metrics = await shared.app.instruments.registry.metrics()
-    t.match(metrics, /realtime_resyncs_total\{code="SLOW_CONSUMER"\} [1-9]/)
+    t.match(await shared.app.instruments.registry.metrics(), /realtime_resyncs_total\{code="SLOW_CONSUMER"\} [1-9]/)
     fast.close()
   }
 })

@@ -3,7 +3,7 @@ import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs, transports, type Received } from '../../support/clients.ts'
 import { createDatabase } from '../../support/database.ts'
 import { tenant, type Tenant } from '../../support/tenant.ts'
-import { until } from '../../support/waiting.ts'
+import { eventually, until } from '../../support/waiting.ts'
 
 /* Replays reach the subscriptions that match now, and move no position. */
 
@@ -23,15 +23,13 @@ interface Replay {
 const replay = async (shop: Tenant, body: object) => await shop.request('POST', '/api/debugger/replay', body)
 
 async function finished (shop: Tenant, id: string, state = 'done'): Promise<Replay> {
-  const deadline = Date.now() + 30_000
-  for (;;) {
+  return await eventually(async () => {
     const { body } = await shop.request('GET', `/api/debugger/replays/${id}`)
-    if (body.state === state) return body
-    if (Date.now() > deadline || ['done', 'cancelled', 'failed'].includes(body.state)) {
+    if (body.state !== state && ['done', 'cancelled', 'failed'].includes(body.state)) {
       throw new Error(JSON.stringify(body))
     }
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
+    return body.state === state && body as Replay
+  })
 }
 const isReplayed = (event: Received) => (event.meta as { replayOf?: string } | undefined)?.replayOf !== undefined
 
@@ -90,7 +88,8 @@ await t.test('a time span is replayed, also if retention has dropped part or all
   const shop = await tenant(app)
   const topic = await shop.topic('timed.events')
   await shop.publish(topic, 1, 2)
-  await new Promise(resolve => setTimeout(resolve, 5))
+  const published = Date.now()
+  await until(() => Date.now() > published, 'the next millisecond')
   const from = Date.now()
   await shop.publish(topic, 3, 4)
   const client = await connectWs(url, { token: shop.token() })
@@ -101,9 +100,11 @@ await t.test('a time span is replayed, also if retention has dropped part or all
   t.same((await client.received(2)).map(({ offset }) => offset), [3, 4])
   const empty = await replay(shop, { topic, to: from - 60_000, target: 'subscribers' })
   t.match(await finished(shop, empty.body.id), { total: 0, done: 0, missing: 0 })
+  // Slow enough that its last event is deleted before its turn.
+  await shop.publish(topic, 5, 6, 7, 8)
   const slow = await replay(shop, { topic, fromOffset: 1, target: 'subscribers', ratePerSecond: 1 })
-  await app.pool.query('delete from events where application_id = $1 and "offset" > 3', [shop.applicationId])
-  t.match(await finished(shop, slow.body.id), { total: 4, done: 3, missing: 1 })
+  await app.pool.query('delete from events where application_id = $1 and "offset" > 7', [shop.applicationId])
+  t.match(await finished(shop, slow.body.id), { total: 8, done: 7, missing: 1 })
   client.close()
 })
 
@@ -195,7 +196,7 @@ await t.test('after a restart a replay continues without duplicates or gaps', as
   await shop.publish(topic, ...upTo(200))
   const before = await connectWs(await listen(first.app), { token: shop.token() })
   await before.request('subscribe', { topic })
-  const { body } = await replay(shop, { topic, fromOffset: 1, target: 'subscribers', ratePerSecond: 50 })
+  const { body } = await replay(shop, { topic, fromOffset: 1, target: 'subscribers', ratePerSecond: 20 })
   await before.received(10)
   await first.app.close()
   const sent = before.events.map(({ offset }) => offset)
@@ -205,11 +206,8 @@ await t.test('after a restart a replay continues without duplicates or gaps', as
   await after.request('subscribe', { topic })
   const there = (path: string) =>
     second.app.inject({ method: 'GET', url: path, headers: { authorization: `Bearer ${shop.token()}` } })
-  let state = ''
-  while (state !== 'done') {
-    state = (await there(`/api/debugger/replays/${body.id}`)).json().state
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
+  await until(async () => (await there(`/api/debugger/replays/${body.id}`)).json().state === 'done', 'the replay')
+  await until(() => after.events.at(-1)?.offset === 200, 'the last event')
   t.match((await there(`/api/debugger/replays/${body.id}`)).json(), { total: 200, done: 200, missing: 0 })
   const rest = after.events.map(({ offset }) => offset)
   t.same(rest, upTo(200, rest[0]), 'in order, up to the end')

@@ -5,6 +5,7 @@ import { TopicPatterns } from '../../../src/foundation/topic-pattern.ts'
 import { build, listen } from '../../support/build.ts'
 import { transports } from '../../support/clients.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* The cost of many patterns that begin, end and change. Counts calls instead of measuring time. */
 
@@ -15,9 +16,6 @@ const { app } = await build(t, {
 })
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
-const until = async (isDone: () => boolean) => {
-  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10))
-}
 
 /** Counts the calls of a method on all objects of a class. */
 function counted<K extends string> (prototype: Record<K, (...args: never[]) => unknown>, name: K): { calls: number } {

@@ -53,9 +53,10 @@ for (const { name, connect } of transports) {
       await shop.publish('order.created', 3)
       await shop.publish('order.paid', 1)
       const events = await client.received(2)
-      t.same(events.map(({ topic, offset, subscriptionIds }) => [topic, offset, subscriptionIds]), [
-        ['order.created', 3, [ack.subscriptionId]], ['order.paid', 1, [ack.subscriptionId]]
-      ])
+      // Topics have no order between them.
+      t.same(of('order.created', events), [3])
+      t.same(of('order.paid', events), [1])
+      t.same(events.map(event => event.subscriptionIds), Array(2).fill([ack.subscriptionId]))
       const rest = await open()
       const wide = await subscribe(rest, { topic: 'order.**' })
       t.same(wide.offsets, { 'order.created': 3, 'order.paid': 1, 'order.paid.late': 1 })
@@ -97,8 +98,12 @@ for (const { name, connect } of transports) {
       await shop.request('PATCH', `/api/sync/session/documents/d-${name.length}/merge`, { data: { n: 2 } })
       await shop.request('DELETE', `/api/sync/session/documents/d-${name.length}`)
       const events = await client.received(3)
-      t.same(events.map(event => event.topic), ['sync.session.created', 'sync.session.updated', 'sync.session.deleted'])
-      t.match(events[1]?.payload, { diff: [{ op: 'replace', path: '/n', value: 2 }] })
+      t.same(events.map(event => event.topic).sort(), [
+        'sync.session.created', 'sync.session.deleted', 'sync.session.updated'
+      ])
+      t.match(events.find(event => event.topic === 'sync.session.updated')?.payload, {
+        diff: [{ op: 'replace', path: '/n', value: 2 }]
+      })
     })
 
     await t.test('a filter applies to every topic, and one message names pattern and plain subscription', async t => {
@@ -298,7 +303,7 @@ for (const { name, connect } of transports) {
 }
 
 await t.test('ended subscriptions leave nothing in memory', async t => {
-  while (app.connections.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
+  await until(() => app.connections.size === 0)
   t.match(await app.instruments.registry.metrics(), /^realtime_subscriptions 0$/m)
   t.ok(app.hub.watches.isEmpty)
 })
@@ -357,7 +362,7 @@ await t.test('a client cut at random while topics are created receives every off
       ])
       const client = await connect(url, { token: shop.token() })
       t.match(await client.request('subscribe', { topic: pattern, after }), { ok: true, recovered: true })
-      await client.received(Math.min(state.isDone ? Infinity : 1 + (cuts * 13) % 60, total - count()), 20_000)
+      await client.received(Math.min(state.isDone ? Infinity : 1 + (cuts * 13) % 60, total - count()))
       client.cut()
       await client.closed
       for (const { topic, offset } of client.events) seen.set(topic, [...seen.get(topic) ?? [], offset])
