@@ -20,7 +20,7 @@ import { allSettled, answer, receiver, type ReceivedWebhook, type Receiver } fro
 
 /* Requests that an endpoint receives, and the end of deliveries to endpoints that misbehave. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 /** A circuit that never opens, for tests of other things. */
 const { app } = await build(t, {
@@ -502,7 +502,10 @@ await t.test('a deactivated or deleted webhook receives nothing; activating it r
   await twoCycles(shop, seen)
   t.equal(off.sink.received.length, 20, 'deliveries that were not in flight are not sent')
   t.equal(other.received.length, 0, 'nor are they sent to the other URL')
-  t.equal((await deliveriesOf(shop, `&webhookId=${off.id}&state=pending`)).length, 48)
+  await until(
+    async () => (await deliveriesOf(shop, `&webhookId=${off.id}&state=pending`)).length === 48,
+    'the answers to be recorded'
+  )
   await shop.request('POST', `/api/webhooks/${off.id}/activate`)
   await other.came(48)
   t.equal(off.sink.received.length, 20)
@@ -531,22 +534,27 @@ await t.test('during a rotation both secrets sign, and each request can be verif
   await shop.topic('order.placed')
   const sink = await receiver(t)
   const { id, secret: first } = await hook(shop, sink.url)
-  const publishing = (async () => { for (let n = 0; n < 100; n++) await shop.publish('order.placed', n) })()
+  const state = { published: 0, isRotated: false }
+  const publishing = (async () => {
+    for (let left = 20; left > 0; state.published++) {
+      await shop.publish('order.placed', state.published)
+      if (state.isRotated) left--
+    }
+  })()
   await sink.came(10)
   const { status, body: { secret: second } } = await shop.request('POST', `/api/webhooks/${id}/rotate-secret`, {})
   t.equal(status, 200)
   t.match(second, /^whsec_/)
-  const rotatedAt = sink.received.length
+  state.isRotated = true
   await publishing
   await shop.request('POST', `/api/webhooks/${id}/rotate-secret`, { secret: 'a_secret_of_our_own:_~!' })
   await shop.publish('order.placed', 'last')
-  await settled(shop, 101)
+  await settled(shop, state.published + 1)
   for (const received of sink.received) t.ok(verified(first, received), 'the first secret keeps signing')
   const last = sink.received.find(({ body }) => body.data.payload === 'last') as ReceivedWebhook
   t.equal(last.headers['webhook-signature']?.split(' ').length, 3)
   t.ok(verified(second, last))
   t.ok(verified('a_secret_of_our_own:_~!', last, { format: 'raw' }))
-  t.ok(sink.received.length - rotatedAt > 10 && sink.received.at(-2) !== undefined)
 })
 
 await t.test('connections are kept alive, and a slow endpoint has few', async t => {
@@ -730,9 +738,10 @@ await t.test('the rate limit is observed', async t => {
   await shop.topic('order.placed')
   const sink = await receiver(t)
   await hook(shop, sink.url, { rateLimit: 20 })
+  const begin = Date.now()
   await shop.publish('order.placed', ...Array.from({ length: 50 }, (_, n) => n))
   await settled(shop, 50)
-  const tookMs = (sink.received.at(-1)?.at ?? 0) - (sink.received[0]?.at ?? 0)
+  const tookMs = (sink.received.at(-1)?.at ?? 0) - begin
   t.ok(tookMs >= 1400, `50 requests at 20 per second, with a burst of 20, took ${tookMs} ms`)
 })
 

@@ -1,19 +1,14 @@
 import t from 'tap'
-import { build, listen } from '../../support/build.ts'
+import { build, listen, unpinged } from '../../support/build.ts'
 import { connectSocketIo, connectWs, transports, type Client } from '../../support/clients.ts'
 import { tenant } from '../../support/tenant.ts'
+import { until } from '../../support/waiting.ts'
 
 /* Large batches for many sockets. */
 
 const mib = 1024 * 1024
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
-const until = async (isDone: () => boolean | Promise<boolean>) => {
-  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
-}
-/** Clients that do not read do not answer pings either. */
-const unbounded = {
-  socketBufferBytesMax: 1024 * mib, bufferedBytesMax: 100_000 * mib, pingIntervalMs: 600_000, pongTimeoutMs: 600_000
-}
+const unbounded = { ...unpinged, socketBufferBytesMax: 1024 * mib, bufferedBytesMax: 100_000 * mib }
 const none = { subscriptionId: 'sub_none' }
 /** The answer arrives between the events, possibly later than the client's timeout. */
 const ask = (client: Client) => { client.request('unsubscribe', none).catch(() => {}) }
