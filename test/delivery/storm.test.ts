@@ -1,15 +1,16 @@
 import t from 'tap'
 import { startChild } from '../../bench/children.ts'
-import { build, listen } from '../support/build.ts'
+import { build, listen, unpinged } from '../support/build.ts'
 import type { Crowd } from '../support/crowd.ts'
 import { tenant } from '../support/tenant.ts'
+import { until } from '../support/waiting.ts'
 
 /* All clients reconnect at once. `STORM_CLIENTS=5000` is the full run; test/soak/measure.ts has its figures. */
 
 const clients = Number(process.env['STORM_CLIENTS'] ?? 500)
 const missed = 100
 
-const { app } = await build(t)
+const { app } = await build(t, { adapt: ({ delivery }) => { Object.assign(delivery, unpinged) } })
 const url = await listen(app)
 const crowd = await startChild<Crowd>('../test/support/crowd')
 t.teardown(() => crowd.stop())
@@ -46,7 +47,7 @@ for (const transport of ['socket.io', '/ws'] as const) {
     t.equal(live.at(-1)?.offset, 502)
     t.same((await crowd.call('arrival', topic, 502)).faults, [], 'afterwards all are live')
     await crowd.call('disperse')
-    while (app.connections.size > 0) await new Promise(resolve => setTimeout(resolve, 20))
+    await until(() => app.connections.size === 0)
   })
 }
 

@@ -14,6 +14,7 @@ import { EventWriter } from '../../src/events/writer.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 import { createDatabase } from '../support/database.ts'
+import { pace } from '../support/waiting.ts'
 
 const url = await createDatabase(t)
 const pool = createPool({ connectionString: url, max: 10, onError: () => {} })
@@ -169,7 +170,7 @@ await t.test('a reader of the log never sees an offset before those below it', a
   while (done.writes === 0 || (done.reads <= 5 && !writing.signal.aborted)) {
     await Promise.all(
       upTo(400).map(async i => {
-        await new Promise(resolve => setTimeout(resolve, i % 50))
+        await pace(i % 50)
         await nodes[i % 2]?.writer.submit(append(own, 'read.while', i))
       })
     )

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import type { DatabaseConnection } from '../../schemas/database.ts'
@@ -11,7 +10,7 @@ import { startTestPostgres } from '../support/postgres.ts'
 import { call, made } from '../support/rest.ts'
 import { dataFolder, postmasterPid, start } from '../support/server-process.ts'
 import { setUp } from '../support/shop.ts'
-import { until } from '../support/waiting.ts'
+import { elapse, pace, until } from '../support/waiting.ts'
 
 /*
  * Each mapped change is in the log exactly once, in the order of commits, whichever process is killed meanwhile. A
@@ -96,14 +95,14 @@ async function load (
           await client.query(isCommitted ? 'commit' : 'rollback')
           if (isCommitted) { done.committed++ }
           // Slow enough that the kill hits live writes instead of a backlog.
-          await sleep(connections * 4)
+          await pace(connections * 4)
         } catch (error) {
           // The database was killed: whether the last transaction was committed is unknown.
           if ((error as { code?: string }).code === '23505') throw error
           done.broken++
           await client?.end().catch(() => {})
           client = undefined
-          await sleep(50)
+          await pace(50)
         }
       }
       await client?.end()
@@ -230,7 +229,7 @@ t.test('the server is killed repeatedly', async t => {
       'the stream',
       60_000
     )
-    await sleep(Math.random() * 300)
+    await elapse(Math.random() * 300)
     server.kill('SIGKILL')
     await server.exit
     startedAt = Date.now()

@@ -8,14 +8,14 @@ import { call, made, type Reply } from '../support/rest.ts'
 import { dataFolder, start } from '../support/server-process.ts'
 import { setUp } from '../support/shop.ts'
 import type { Teardown } from '../support/teardown.ts'
-import { until } from '../support/waiting.ts'
+import { pace, until } from '../support/waiting.ts'
 
 /*
  * The disk of PostgreSQL is full for a while. It is a small file system in memory, which only root can create.
  * DISK_ROUNDS sets the length.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const rounds = Number(process.env['DISK_ROUNDS'] ?? 1)
 const run = promisify(execFile)
@@ -78,7 +78,7 @@ t.test('a full disk is answered 503, loses nothing, and writes resume once there
       if (answer.status === 201) {
         acked.push({ n: own, offset: (answer.body as RealtimeEvent).offset, id: (answer.body as RealtimeEvent).id })
       }
-      await new Promise(resolve => setTimeout(resolve, answer.status === 201 ? 5 : 50))
+      await pace(answer.status === 201 ? 5 : 50)
     }
   }))
   const refused = () => statuses.get(503) ?? 0

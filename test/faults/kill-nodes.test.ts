@@ -5,6 +5,7 @@ import { Publisher } from '../support/publisher.ts'
 import { startRedis } from '../support/redis.ts'
 import { openShop } from '../support/shop.ts'
 import { arrived, Subscriber } from '../support/subscriber.ts'
+import { until } from '../support/waiting.ts'
 
 /* Two nodes are killed in turn under load. The long form: KILL_SUBSCRIBERS=200 KILL_EVENTS=20000 KILLS=10. */
 
@@ -37,7 +38,7 @@ t.test(
     const publisher = new Publisher(shop, pick).start({ atOnce: 16, most: events })
     for (let n = 0; n < kills; n++) {
       const wanted = events * (n + 1) / (kills + 1)
-      while (publisher.acknowledged < wanted) await new Promise(resolve => setTimeout(resolve, 5))
+      await until(() => publisher.acknowledged >= wanted, 'writes', 600_000)
       const node = nodes[n % 2] as typeof nodes[0]
       await node.kill()
       await node.start()

@@ -1,7 +1,6 @@
 import { Migrator } from 'kysely'
 import t from 'tap'
 import { createKysely, createPool } from '../../db/connection.ts'
-import { freePort } from '../../db/embedded/free-port.ts'
 import { migrations } from '../../db/migrations/index.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { testKey } from '../support/build.ts'
@@ -9,14 +8,16 @@ import { createDatabase } from '../support/database.ts'
 import { call, made } from '../support/rest.ts'
 import { dataFolder, start } from '../support/server-process.ts'
 import { administrator } from '../support/shop.ts'
+import { steadyPort } from '../support/steady-port.ts'
 import type { Teardown } from '../support/teardown.ts'
+import { elapse, pace } from '../support/waiting.ts'
 
 /*
  * Several nodes start at once on an empty database, or on the filled database of an older version, while requests
  * arrive. MIGRATION_EVENTS sets the length.
  */
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const eventsCount = Number(process.env['MIGRATION_EVENTS'] ?? 20_000)
 const older = '0004-topic-log-ids'
@@ -40,7 +41,7 @@ async function emptyDatabase (t: Teardown): Promise<{ url: string, pool: ReturnT
 async function startUnderRequests (
   t: Teardown, databaseUrl: string, count: number
 ): Promise<{ urls: string[], statuses: Map<string, number> }> {
-  const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
+  const ports = await Promise.all(Array.from({ length: count }, () => steadyPort()))
   const statuses = new Map<string, number>()
   const over = new AbortController()
   const asking = Promise.all(
@@ -51,9 +52,7 @@ async function startUnderRequests (
             String(answer.status), () =>
             'no connection')
           statuses.set(status, (statuses.get(status) ?? 0) + 1)
-          await new Promise(resolve =>
-            setTimeout(resolve, 10)
-          )
+          await pace(10)
         }
       })
     )
@@ -160,7 +159,7 @@ t.test('a node waits for another one to migrate, without a limit', async t => {
   const state = { isOver: false }
   void server.then(() => { state.isOver = true }, () => { state.isOver = true })
   // Longer than the statement timeout and Fastify's plugin timeout.
-  await new Promise(resolve => setTimeout(resolve, 17_000))
+  await elapse(17_000)
   t.notOk(state.isOver, 'it waits')
   await migrating.query('select pg_advisory_unlock($1)', [kyselyLock])
   migrating.release()

@@ -17,7 +17,7 @@ import { until } from '../support/waiting.ts'
  * length.
  */
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const kills = Number(process.env['POSTGRES_KILLS'] ?? 2)
 const subscribersCount = Number(process.env['POSTGRES_SUBSCRIBERS'] ?? 20)
@@ -48,7 +48,7 @@ t.test(
     const publisher = new Publisher(shop, () => at(turn++)).start({ atOnce: 8 })
     const more = async (count: number) => {
       const wanted = publisher.acknowledged + count
-      await until(() => publisher.acknowledged >= wanted, `${count} writes`, 60_000)
+      await until(() => publisher.acknowledged >= wanted, `${count} writes`)
     }
     const resumed: number[] = []
     for (let n = 0; n < kills; n++) {

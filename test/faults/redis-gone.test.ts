@@ -9,7 +9,7 @@ import { until } from '../support/waiting.ts'
 
 /* Redis is killed and restarted repeatedly under load. REDIS_KILLS and REDIS_SUBSCRIBERS set the length. */
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const kills = Number(process.env['REDIS_KILLS'] ?? 2)
 const subscribersCount = Number(process.env['REDIS_SUBSCRIBERS'] ?? 20)
@@ -50,7 +50,7 @@ t.test(
       await more(100)
       await redis.start()
       const startedAt = performance.now()
-      await until(async () => await latency() < promptMs, 'events to be prompt again', 30_000)
+      await until(async () => await latency() < promptMs, 'events to be prompt again')
       back.push(Math.round(performance.now() - startedAt))
     }
     await publisher.stop()

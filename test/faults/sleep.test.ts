@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { DatabaseConnection } from '../../schemas/database.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
@@ -11,7 +10,7 @@ import { call, made } from '../support/rest.ts'
 import { openShop } from '../support/shop.ts'
 import { createSource } from '../support/source-database.ts'
 import { arrived, Subscriber } from '../support/subscriber.ts'
-import { until } from '../support/waiting.ts'
+import { elapse, pace, until } from '../support/waiting.ts'
 import { receiver } from '../support/webhook-receiver.ts'
 
 /*
@@ -86,7 +85,7 @@ t.test(`a node that sleeps for ${seconds} s does none of the work again that oth
     while (!over.signal.aborted) {
       await source.sql('insert into items values ($1)', [rows + 1])
       rows++
-      await sleep(5)
+      await pace(5)
     }
   })()
   const events = async (topic: string, after = 0) =>
@@ -107,12 +106,13 @@ t.test(`a node that sleeps for ${seconds} s does none of the work again that oth
     'every key to go on', 60_000
   )
   const keysAfterMs = Math.round(performance.now() - stoppedAt)
-  await sleep(Math.max(0, seconds * 1000 - (performance.now() - stoppedAt)))
+  await elapse(Math.max(0, seconds * 1000 - (performance.now() - stoppedAt)))
   const resumedFrom = endpoint.received.length
   sleeper.server.kill('SIGCONT')
   await endpoint.came(resumedFrom + 100)
   await until(async () => await readersOf(sleeper) + await readersOf(other) === 1, 'one to read')
-  await sleep(1500)
+  const [acknowledged, inserted] = [publisher.acknowledged, rows]
+  await until(() => publisher.acknowledged >= acknowledged + 100 && rows >= inserted + 100, 'work of both nodes')
   over.abort()
   await inserting
   await publisher.stop()

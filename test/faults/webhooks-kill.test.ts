@@ -7,7 +7,7 @@ import { createDatabase } from '../support/database.ts'
 import { call, made } from '../support/rest.ts'
 import { dataFolder, start, type ServerProcess } from '../support/server-process.ts'
 import { setUp } from '../support/shop.ts'
-import { until } from '../support/waiting.ts'
+import { pace, until } from '../support/waiting.ts'
 
 /*
  * No delivery is lost, whatever the endpoints do and however often the server is killed. Each run includes the short
@@ -166,7 +166,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
           .catch(() => undefined)
         if (answer?.status === 201) { for (const { id } of answer.body as { id: string }[]) acked.add(id) } else {
           refused++
-          await new Promise(resolve => setTimeout(resolve, 50))
+          await pace(50)
         }
       }
     }

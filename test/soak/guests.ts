@@ -1,5 +1,6 @@
 import { answerCalls } from '../../bench/children.ts'
 import { transports, type Client } from '../support/clients.ts'
+import { pace } from '../support/waiting.ts'
 
 /*
  * Clients that connect and disconnect: each resumes the topic where it left, joins a channel, sends a message, and is
@@ -39,7 +40,7 @@ async function stay (guest: Guest, { url, token, topic, channel }: Visit): Promi
     guest.epoch = answer.epoch
     await client.request('join', { channel, state: { visits } })
     await client.request('publish', { channel, event: 'said', data: { visits } })
-    await new Promise(resolve => setTimeout(resolve, 500 + Math.random() * 4000))
+    await pace(500 + Math.random() * 4000)
     follow(guest, client)
   } finally {
     if (Math.random() < 0.5) client.cut()

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startChild, type Child } from '../../bench/children.ts'
 import { HttpConnection, encodeRequest } from '../../bench/load/http-connection.ts'
 import type { TransportName } from '../../bench/load/subscriber.ts'
 import type { PlatformServer } from '../../bench/servers/platform.ts'
 import type { Crowd } from '../support/crowd.ts'
 import { createDatabase } from '../support/database.ts'
+import { elapse, pace } from '../support/waiting.ts'
 
 /*
  * node --import tsx test/soak/measure.ts storm|stopped [socket.io|/ws]
@@ -49,7 +49,7 @@ function probe (topic: string, everyMs = 10) {
     while (!state.isOver) {
       const took = await publish(topic, [{ n: 1 }])
       latencies.push(took)
-      await sleep(Math.max(0, everyMs - took))
+      await pace(Math.max(0, everyMs - took))
     }
   })()
   return async () => { state.isOver = true; await running; return percentiles(latencies) }
@@ -63,7 +63,7 @@ async function storm (crowd: Child<Crowd>): Promise<void> {
     await publish(topic, Array.from({ length: 500 }, () => ({ at: 1, text: 'x'.repeat(200) })))
   }
   const before = probe(probes)
-  await sleep(5000)
+  await elapse(5000)
   console.log('publish before the storm, ms', await before())
   const during = probe(probes)
   const begin = performance.now()
@@ -79,7 +79,7 @@ async function storm (crowd: Child<Crowd>): Promise<void> {
   )
   console.log('publish during the storm, ms', await during())
   const after = probe(probes)
-  await sleep(3000)
+  await elapse(3000)
   console.log('publish afterwards, ms', await after())
   console.log('memory of the server', Math.round(await server.call('memoryBytes') / 1e6), 'MB')
 }
@@ -102,7 +102,7 @@ async function stopped (crowd: Child<Crowd>): Promise<void> {
       await publish(topic, [{ at: nowUs(), text: 'x'.repeat(200) }])
       head++
       if (i % 50 === 49) most = Math.max(most, await server.call('memoryBytes'))
-      await sleep(Math.max(0, 50 - (performance.now() - begin)))
+      await pace(Math.max(0, 50 - (performance.now() - begin)))
     }
     const { faults } = await crowd.call('arrival', topic, head)
     const timing = await crowd.call('timing')
@@ -113,7 +113,7 @@ async function stopped (crowd: Child<Crowd>): Promise<void> {
       ...faults
     )
     await crowd.call('disperse')
-    await sleep(1000)
+    await elapse(1000)
     return timing.p99
   }
   await round(0)

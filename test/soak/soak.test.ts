@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startChild } from '../../bench/children.ts'
 import type { PacerLoad } from '../../bench/load/pacer.ts'
@@ -9,6 +8,7 @@ import type { Vitals } from '../../bench/servers/usage.ts'
 import { createDatabase } from '../support/database.ts'
 import { heapArguments } from '../support/node-arguments.ts'
 import type { Guests } from './guests.ts'
+import { pace } from '../support/waiting.ts'
 
 /*
  * Puts mixed load on one server: published events, merged and read documents, subscribers and channel members that
@@ -64,7 +64,7 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing a
     while (performance.now() < end - 1000) {
       // One second of load, one of rest: a server that is never idle would hide work that it does when idle.
       for (const { requests: count } of await Promise.all(load.map(child => child.call('round', 1)))) requests += count
-      await sleep(1000)
+      await pace(1000)
     }
     published += await publishing
     const vitals = await server.call('vitals')

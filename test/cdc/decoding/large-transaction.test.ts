@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { DatabaseConnection } from '../../../schemas/database.ts'
 import { testKey } from '../../support/build.ts'
@@ -7,7 +6,7 @@ import { call, made } from '../../support/rest.ts'
 import { dataFolder, start } from '../../support/server-process.ts'
 import { setUp } from '../../support/shop.ts'
 import { createSource } from '../../support/source-database.ts'
-import { until } from '../../support/waiting.ts'
+import { pace, until } from '../../support/waiting.ts'
 
 /*
  * A large transaction does not fill the memory of the node or block other requests. CDC_ROWS sets its size; the output
@@ -66,13 +65,13 @@ t.test(`a transaction of ${rows} rows is read in bounded memory`, async t => {
     (async () => {
       while (!over.aborted) {
         await write(latencies)
-        await sleep(20)
+        await pace(20)
       }
     })(),
     (async () => {
       while (!over.aborted) {
         peak = Math.max(peak, await processMetric('process_resident_memory_bytes'))
-        await sleep(100)
+        await pace(100)
       }
     })()
   ])

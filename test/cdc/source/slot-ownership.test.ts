@@ -13,7 +13,7 @@ import { until } from '../../support/waiting.ts'
  * publication.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, {
   adapt: config => {
@@ -276,7 +276,7 @@ await t.test('a copy of the platform\'s database never touches the slot and publ
     method, url: `/api/database${path}`, headers, ...(payload !== undefined && { payload })
   })
   const copied = async (isThere: (connection: { state: string, error: { code: string } | null }) => boolean) =>
-    until(async () => isThere((await copy('GET', '/connection')).json()), 'the state of the copy', 40_000)
+    until(async () => isThere((await copy('GET', '/connection')).json()), 'the state of the copy')
   await copied(({ error }) => error?.code === 'SLOT_FOREIGN')
   await copy('PUT', '/connection', { connectionString: source.url, acceptGap: true })
   await copied(({ error }) => error?.code === 'SLOT_FOREIGN')

@@ -8,7 +8,7 @@ import {
 
 /* Conversations with tenants' servers fail alone, whatever happens to their thread. */
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** Compiled like this file. */
 const hang = new URL(`fixtures/hang${extname(import.meta.filename)}`, import.meta.url).href
@@ -86,6 +86,7 @@ await t.test('a conversation with many slow queries is limited as a whole', asyn
   const slow = await startHostileServer(t, {
     ...honest,
     onMessage: (...given) => {
+      // A server that takes its time for every message.
       setTimeout(() => honest.onMessage?.(...given), 100)
     }
   })

@@ -6,13 +6,13 @@ import t from 'tap'
 import type { ConnectionTest, DatabaseConnection } from '../../../schemas/database.ts'
 import { build } from '../../support/build.ts'
 import { tenant } from '../../support/tenant.ts'
-import { until } from '../../support/waiting.ts'
+import { pace, until } from '../../support/waiting.ts'
 import { beforeTheSession, duringAQuery } from './hostile-scenarios.ts'
 import { startHostileServer, type Scenario } from './hostile-server.ts'
 
 /* A server that is not PostgreSQL, or a broken one, only ends its own conversation. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const { app } = await build(t, { adapt: config => { config.http.rateLimitMax = 0 } })
 const scenarios = Object.entries({ ...beforeTheSession, ...duringAQuery })
@@ -132,7 +132,7 @@ await t.test('the event loop stays responsive while servers send endlessly', asy
   const turning = (async () => {
     for (; !over.signal.aborted; turns++) {
       t.equal((await app.inject('/health')).statusCode, 200)
-      await new Promise(resolve => setTimeout(resolve, 5))
+      await pace(5)
     }
   })()
   await each(async (_name, scenario, own) => {

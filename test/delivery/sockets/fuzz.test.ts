@@ -9,6 +9,7 @@ import { toText, Values } from '../../support/fuzz-values.ts'
 import type { Schema } from '../../support/openapi-document.ts'
 import { Random } from '../../support/random.ts'
 import { tenant } from '../../support/tenant.ts'
+import { pace, until } from '../../support/waiting.ts'
 
 /*
  * Whatever arrives, the server neither crashes nor leaks nor hangs. `FUZZ_FRAMES=100000` is the full run; `FUZZ_SEED`
@@ -235,7 +236,6 @@ async function end (tcp: Socket): Promise<void> {
 }
 
 async function everythingGone (): Promise<Record<string, number>> {
-  const deadline = Date.now() + 10_000
   const left = () => ({
     connections: app.connections.size,
     webSockets: app.websocketServer.clients.size,
@@ -243,9 +243,8 @@ async function everythingGone (): Promise<Record<string, number>> {
     namespace: app.io.of('/').sockets.size,
     feeds: app.hub.size
   })
-  while (Object.values(left()).some(count => count > 0) && Date.now() < deadline) {
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
+  // The caller reports the rest.
+  await until(() => Object.values(left()).every(count => count === 0)).catch(() => {})
   return left()
 }
 
@@ -268,7 +267,7 @@ await t.test(`raw frames over /ws (seed ${seed})`, async t => {
     const run = 1 + integer(60)
     for (let i = 0; i < run && !tcp.destroyed && sent < share * 2; i++, sent++) await write(tcp, wsFrame())
     if (random() < 0.5) { await write(tcp, wsPoison()); sent++ }
-    if (random() < 0.1) await new Promise(resolve => setTimeout(resolve, 20))
+    if (random() < 0.1) await pace(20)
     await end(tcp)
   }
   const tcp = await open('/ws', `Authorization: Bearer ${token}\r\n`)
