@@ -1,5 +1,8 @@
 import neostandard, { plugins } from 'neostandard'
 
+const noSleeps = 'Wait for a fact, with `until` or `eventually` of test/support/waiting.ts. If the time is the ' +
+  'scenario itself, use its `pace` or `elapse`.'
+
 export default [
   { ignores: ['dist/', '.data/', '.tap/', 'coverage/', 'openapi.json'] },
   ...neostandard({ ts: true, env: ['node'] }),
@@ -29,6 +32,29 @@ export default [
       }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-import-type-side-effects': 'error'
+    }
+  },
+  {
+    files: ['test/**/*.ts'],
+    ignores: ['test/support/waiting.ts'],
+    rules: {
+      'no-restricted-imports': ['error', {
+        paths: ['node:timers/promises', 'timers/promises'].map(name => ({
+          name, importNames: ['setTimeout', 'scheduler'], message: noSleeps
+        }))
+      }]
+    }
+  },
+  {
+    files: ['test/**/*.ts'],
+    // Clients and receivers have timeouts of their own.
+    ignores: ['test/support/**'],
+    rules: {
+      'no-restricted-syntax': ['error', {
+        selector: ':matches(NewExpression[callee.name=Promise], CallExpression[callee.name=promisify]) ' +
+          ':matches(CallExpression[callee.name=setTimeout], Identifier.arguments[name=setTimeout])',
+        message: noSleeps
+      }]
     }
   }
 ]

@@ -4,7 +4,7 @@ import { build, listen } from '../support/build.ts'
 import { transports, type Client } from '../support/clients.ts'
 import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
-import { until } from '../support/waiting.ts'
+import { pace, until } from '../support/waiting.ts'
 
 const { app } = await build(t, {
   adapt: config => {
@@ -13,7 +13,8 @@ const { app } = await build(t, {
 })
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
-const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+/** A request whose answer follows every message that the connection got before it. */
+const inOrder = (client: Client) => ask(client, 'leave', { channel: 'no member of it' })
 
 const setGrace = async (shop: Tenant, presenceGraceMs: number) => {
   const { status, text } = await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs })
@@ -53,7 +54,7 @@ for (const { name, connect } of transports) {
         const { answer } = await join(second, 'room', end === 'cut' ? {} : { state: { n: 2 } })
         t.equal(answer.members.length, 2, 'the member counts once')
         await until(() => presenceOf(watcher).length > told, 'the update')
-        await wait(50)
+        await inOrder(watcher)
         t.match(presenceOf(watcher).slice(told), [{
           action: 'update',
           member: {
@@ -151,7 +152,7 @@ await t.test('another tab of the same user takes over an away member, another us
   // Both transports at once, because each has to wait.
   await Promise.all(transports.map(async ({ name, connect }) => {
     const shop = await tenant(app)
-    await setGrace(shop, 4000)
+    await setGrace(shop, 8000)
     const open = async (subject: string) => await connect(url, { token: shop.token(['admin'], { subject }) })
     const [watcher, tab1, tab2] = [await open('watcher'), await open('ann'), await open('ann')]
     for (const client of [watcher, tab1, tab2]) await join(client, 'tabs')
@@ -168,9 +169,10 @@ await t.test('another tab of the same user takes over an away member, another us
     await join(bob, 'tabs')
     await join(tab3, 'tabs')
     await until(
-      () => presenceOf(watcher, 'tabs').some(({ action }) => action === 'leave'), 'the leave of the other tab', 20_000
+      () => presenceOf(watcher, 'tabs').some(({ action }) => action === 'leave'), 'the leave of the other tab'
     )
-    await wait(100)
+    await until(async () => (await membersBy(shop, 'tabs')).length === 3, 'the members that stay')
+    await inOrder(watcher)
     t.same(presenceOf(watcher, 'tabs').map(({ action, member }) => `${member.userId} ${action}`), [
       'ann join',
       'ann join',
@@ -198,18 +200,20 @@ await t.test('the grace period is a setting of the application', async t => {
 })
 
 const seconds = Number(process.env['PRESENCE_SECONDS'] ?? 6)
-await t.test(`200 clients that join, update, drop and rejoin at random for ${seconds} s agree within 30 s`, async t => {
+await t.test(`200 clients that join, update, drop and rejoin at random for ${seconds} s agree afterwards`, async t => {
   const shop = await tenant(app)
   await setGrace(shop, 1000)
   const tokens = upTo(200).map(n => shop.token(['admin'], { subject: `u${n % 150}` }))
   const end = Date.now() + seconds * 1000
   const counts = { join: 0, update: 0, leave: 0, cut: 0, close: 0 }
+  // A busy machine does not get far in the time.
+  const isEnough = () => Date.now() >= end && counts.cut + counts.close > 50
   const survivors = await Promise.all(tokens.map(async (token, n) => {
     const { connect } = transports[n % 2] as typeof transports[number]
-    await wait(Math.random() * 1000)
+    await pace(Math.random() * 1000)
     let client: Client | undefined
     let room: Awaited<ReturnType<typeof join>> | undefined
-    while (Date.now() < end || room === undefined) {
+    while (!isEnough() || room === undefined) {
       client ??= await connect(url, { token })
       const dice = Math.random()
       if (room === undefined) {
@@ -230,27 +234,22 @@ await t.test(`200 clients that join, update, drop and rejoin at random for ${sec
         client = undefined
         room = undefined
         // Some return within the grace period, some after it; some reconnect before the others notice.
-        if (Math.random() < 0.3) await wait(Math.random() * 2000)
+        if (Math.random() < 0.3) await pace(Math.random() * 2000)
       }
-      await wait(200 + Math.random() * 600)
+      await pace(200 + Math.random() * 600)
     }
     return room
   }))
-  const since = Date.now()
   const truth = async () =>
     JSON.stringify((await membersBy(shop, 'crowd')).sort((a, b) => a.socketId < b.socketId ? -1 : 1))
   const differing = async () => {
     const wanted = await truth()
     return survivors.filter(room => JSON.stringify(room.view()) !== wanted).length
   }
-  while (await differing() > 0 || (await membersBy(shop, 'crowd')).length !== 200) {
-    if (Date.now() - since > 30_000) break
-    await wait(100)
-  }
-  t.comment(`${JSON.stringify(counts)}, ${Date.now() - since} ms`)
-  t.equal((await membersBy(shop, 'crowd')).length, 200)
-  t.equal(await differing(), 0)
+  await until(
+    async () => (await membersBy(shop, 'crowd')).length === 200 && await differing() === 0, 'all clients to agree'
+  )
+  t.comment(JSON.stringify(counts))
   t.same((await shop.request('GET', '/api/socket/channels')).body, [{ name: 'crowd', memberCount: 200 }])
-  t.ok(counts.cut + counts.close > 50)
   for (const { client } of survivors) client.close()
 })

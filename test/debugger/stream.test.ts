@@ -4,6 +4,7 @@ import { connectWs } from '../support/clients.ts'
 import { person } from '../support/people.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
 import { follow, type Message } from '../support/trace-stream.ts'
+import { until } from '../support/waiting.ts'
 
 /* Live traces over server-sent events. */
 
@@ -51,8 +52,14 @@ await t.test('a reconnecting client receives every trace once, even in the middl
   let stream = await follow(url, shop)
   const seen: number[] = []
   const total = 3000
-  const publishing = (async () => { for (let n = 0; n < total; n += 100) await shop.publish(topic, ...upTo(100)) })()
   let cuts = 0
+  // At most 500 events ahead of the cuts, so that there are several.
+  const publishing = (async () => {
+    for (let n = 0; n < total; n += 100) {
+      await until(() => n < 500 * (cuts + 1), 'the next cut')
+      await shop.publish(topic, ...upTo(100))
+    }
+  })()
   while (seen.length < total) {
     await stream.received(Math.min(1 + (cuts * 157) % 400, total - seen.length))
     stream.close()
@@ -121,6 +128,7 @@ await t.test('events continue while the trace store is blocked; excess traces ar
   await store.query('commit')
   store.release()
   await stream.until(() => stream.messages.some(({ event }) => event === 'dropped'), 'an announcement')
+  await stream.until(() => stream.messages.some(({ data }) => data.status === 'rejected'), 'the rejection')
   t.match(stream.messages.find(({ event }) => event === 'dropped')?.data, { events: 20, reason: /keep up/ })
   t.same(stream.messages.filter(({ event }) => event === 'trace').map(({ data }) => [data.offset, data.status]), [
     ...upTo(10).map(offset => [offset, 'delivered']),
@@ -144,7 +152,7 @@ await t.test('the stream ends with its credential or the server, and sends the r
   const own = await build(t)
   const ownUrl = await listen(own.app)
   const shop = await tenant(own.app)
-  const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 5 }))
+  const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 10 }))
   // Revoked on another node, which has not notified this one.
   const viewers = await Promise.all([0, 1].map(() => person(own.app, ['viewer', shop.applicationId])))
   const watched = await Promise.all(
