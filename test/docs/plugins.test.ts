@@ -9,12 +9,10 @@ function purposeOf (text: string): string {
   return sentence
 }
 
-/** Returns the names that the plugin adds to the app and to each request. */
+/** Returns the names that the plugin adds to the app, to each request and to each reply. */
 function addedBy (text: string): string[] {
-  const decorations = text.matchAll(/\.decorate(Request)?(?:<[^>]*>)?\(\s*'(\w+)'/g)
-  return [...new Set([...decorations].map(([, ofRequest, name = '']) =>
-    `\`${ofRequest === undefined ? 'app' : 'request'}.${name}\``
-  ))]
+  const decorations = text.matchAll(/\.decorate(Request|Reply)?(?:<[^>]*>)?\(\s*'(\w+)'/g)
+  return [...new Set([...decorations].map(([, target = 'app', name = '']) => `\`${target.toLowerCase()}.${name}\``))]
 }
 
 /** Returns the folders of `src/` that the parts come from, without those of types. */

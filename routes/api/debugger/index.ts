@@ -93,10 +93,8 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const stream = await streams.open(request.scope, request.principal, request.query, request.headers['last-event-id'])
-    return reply.headers({
-      'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no'
-    }).send(stream as never)
+    return reply.headers({ 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
+      .sendSerialized(stream, 'text/event-stream; charset=utf-8')
   })
 
   app.post('/route', {

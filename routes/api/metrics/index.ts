@@ -25,7 +25,7 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async ({ headers, ip }, reply) => {
-    return reply.type(app.instruments.registry.contentType).send(await app.scrape(headers.authorization, ip) as never)
+    return reply.sendSerialized(await app.scrape(headers.authorization, ip), app.instruments.registry.contentType)
   })
 
   app.get('/dashboard', {

@@ -14,8 +14,6 @@ import {
   ServiceDocumentsPath
 } from '../../../schemas/documents.ts'
 
-const jsonType = 'application/json; charset=utf-8'
-
 const IfMatch = {
   'if-match': Type.Optional(
     Type.String({
@@ -50,7 +48,7 @@ function withoutData (json: string): string {
 }
 
 const send = (reply: FastifyReply, document: { etag: string, json: string }) =>
-  reply.header('etag', document.etag).header('content-type', jsonType).send(document.json)
+  reply.header('etag', document.etag).sendSerialized(document.json)
 
 const sync: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/:service/documents', {
@@ -101,7 +99,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { json, nextCursor } = await app.documents.list(request.scope, request.params.service, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return reply.header('content-type', jsonType).send(json as never)
+    return reply.sendSerialized(json)
   })
 
   app.get('/:service/documents/:id', {

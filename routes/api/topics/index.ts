@@ -6,7 +6,6 @@ import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/top
 
 /** Limits the body of a publish. A batch of large payloads has to be smaller than 1,000 events. */
 const publishBytesMax = 8 * 1024 * 1024
-const jsonType = 'application/json; charset=utf-8'
 
 const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -116,7 +115,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     const events = await app.publisher.publish(request.scope, name, request.body, {
       idempotencyKey: request.idempotencyKey
     })
-    return reply.code(201).header('content-type', jsonType).send(events as never)
+    return reply.code(201).sendSerialized(events)
   })
 
   app.get('/:name/events', {
@@ -149,7 +148,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       request.scope, name, request.query, event => access.mayReadEvent(event)
     )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return reply.header('content-type', jsonType).send(json as never)
+    return reply.sendSerialized(json)
   })
 }
 export default topics

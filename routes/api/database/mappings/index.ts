@@ -25,7 +25,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
     const { topic, ...page } = request.query
     const { items, nextCursor } = await mappings.list(request.scope, page, topic)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return items as never
+    return items
   })
 
   app.get('/topic/:topic', {
@@ -40,7 +40,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { items, nextCursor } = await mappings.list(request.scope, request.query, request.params.topic)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return items as never
+    return items
   })
 
   app.get('/status', {
@@ -59,7 +59,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { items, nextCursor } = await status(request.principal, request.scope, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return items as never
+    return items
   })
 
   app.post('/', {
