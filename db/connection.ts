@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Kysely } from 'kysely'
+import { Kysely, type PostgresCursor, type PostgresPool, type PostgresQueryResult } from 'kysely'
 import pg from 'pg'
 import { CommitDialect } from './after-commit.ts'
 import type { Database } from './tables.ts'
@@ -83,18 +83,22 @@ function statementName (text: string): string | undefined {
   return name
 }
 
-function preparing (pool: pg.Pool) {
+function preparing (pool: pg.Pool): PostgresPool {
   return {
     async connect () {
       const client = await pool.connect()
-      return {
-        query (text: string, values: unknown[]) {
-          const name = statementName(text)
-          return client.query(name === undefined ? { text, values } : { name, text, values })
-        },
-        release: () => client.release()
+      function query<Row> (text: string, values: unknown[]): Promise<PostgresQueryResult<Row>>
+      function query (cursor: PostgresCursor<unknown>): never
+      function query<Row> (
+        text: string | PostgresCursor<unknown>, values: unknown[] = []
+      ): Promise<PostgresQueryResult<Row>> {
+        if (typeof text !== 'string') throw new TypeError('Cursors are not supported')
+        const name = statementName(text)
+        const result = client.query(name === undefined ? { text, values } : { name, text, values })
+        return result as Promise<PostgresQueryResult<Row>>
       }
+      return { query, release: () => client.release() }
     },
     async end () {}
-  } as unknown as pg.Pool
+  }
 }

@@ -29,7 +29,7 @@ function canonicalEmail (address: string): string {
   const at = text.lastIndexOf('@')
   if (at === -1) return text
   const domain = text.slice(at + 1).trim()
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- a migration never changes
   const rooted = /^[\x00-\x7f]*$/.test(domain) ? domain : domainToASCII(domain) || domain
   return `${text.slice(0, at).trim()}@${rooted.endsWith('.') ? rooted.slice(0, -1) : rooted}`
 }
