@@ -9,7 +9,7 @@ import { closeCodes } from '../src/identity/auth/close-codes.ts'
 import type { Connection } from '../src/delivery/sockets/connection.ts'
 import { createLimitedServer } from '../src/delivery/sockets/message-limit.ts'
 import { requestParser } from '../src/delivery/sockets/request-parser.ts'
-import { acceptSocketIo, webSocketOf } from '../src/delivery/sockets/socket-io-gateway.ts'
+import { acceptSocketIo } from '../src/delivery/sockets/socket-io-gateway.ts'
 import { closeLink, type Link } from '../src/delivery/sockets/socket-io-link.ts'
 import { checkHost } from '../src/foundation/http/http-host.ts'
 import { ServiceUnavailableError, toPublicError, ValidationError } from '../src/errors.ts'
@@ -123,7 +123,7 @@ interface Packet { data?: string | Buffer }
 /** Includes the byte of the packet's type. */
 const lengthOf = (data: string | Buffer | undefined): number => Buffer.byteLength(data ?? '') + 1
 
-const tcpOf = (link: Link): Socket | undefined => (webSocketOf(link) as { _socket?: Socket } | undefined)?._socket
+const tcpOf = (link: Link): Socket | undefined => link.transport.socket?._socket
 
 /** Matches JSONP. Engine.IO's oldest clients receive responses as scripts, and post packets in another form. */
 const hasCallback = /[?&](?:j|%6a)=/i
@@ -136,5 +136,4 @@ async function pollsAnswered (io: Server): Promise<void> {
   while (linksOf(io).some(link => link.transport.name === 'polling') && performance.now() < deadline) await sleep(10)
 }
 
-const linksOf = (io: Server): Link[] =>
-  Object.values((io.engine as unknown as { clients: Record<string, Link> }).clients)
+const linksOf = (io: Server): Link[] => Object.values(io.engine['clients'])

@@ -1,5 +1,4 @@
-import { EventEmitter } from 'node:events'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
@@ -16,11 +15,11 @@ const subprotocol = 'realtime.v1'
 
 /**
  * Adds plain WebSocket at `/ws`. @fastify/websocket handles every upgrade event that it receives, Socket.IO's included.
- * It therefore receives them from an emitter that passes on only those for `/ws`.
+ * It therefore receives them from a server that never listens and passes on only those for `/ws`.
  */
 export default fp(async (app) => {
   const limits = app.config.delivery
-  const upgrades = new EventEmitter()
+  const upgrades = createServer()
   const forward = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const [path] = (request.url ?? '').split('?', 1)
     if (path === '/ws') upgrades.emit('upgrade', request, socket, head)
@@ -36,9 +35,8 @@ export default fp(async (app) => {
   app.server.on('upgrade', forward)
   await app.register(websocket, {
     options: {
-      server: upgrades as unknown as Server,
-      // The types require the functions of the whole module.
-      WebSocket: ClientWebSocket as never,
+      server: upgrades,
+      WebSocket: ClientWebSocket,
       // Until the gateway has authenticated the client.
       maxPayload: limits.unauthenticatedFrameBytesMax,
       perMessageDeflate: false,

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { WebSocket, type RawData } from 'ws'
+import type WebSocketModule from 'ws' with { 'resolution-mode': 'require' }
 
 /** Receives the events of a WebSocket. */
 export interface WebSocketClient {
@@ -17,6 +18,12 @@ export interface WebSocketClient {
  * A WebSocket that passes its events to its client directly. Listeners would add a tenth to a silent socket's memory.
  */
 export class ClientWebSocket extends WebSocket {
+  // Inherited from `ws`. Its types for ES modules omit these, but those of @fastify/websocket require them.
+  declare static readonly createWebSocketStream: typeof WebSocketModule.createWebSocketStream
+  declare static readonly Server: typeof WebSocketModule.Server
+  declare static readonly WebSocketServer: typeof WebSocketModule.WebSocketServer
+  declare static readonly WebSocket: typeof WebSocketModule.WebSocket
+
   client: WebSocketClient | undefined = undefined
 
   /**

@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import type { DeliveryLimits } from '../../config/delivery-limits.ts'
@@ -11,7 +10,7 @@ import type { Pace } from '../../foundation/limits/pace.ts'
 import { PreparedAnswer } from './prepared-answer.ts'
 import type { Protocol } from './protocol.ts'
 import { Unread } from './request-parser.ts'
-import { closeLink, type Link } from './socket-io-link.ts'
+import { closeLink, cutLink, type Link } from './socket-io-link.ts'
 import { SocketIoTransport } from './socket-io-transport.ts'
 
 type Identity = Awaited<ReturnType<Handshake['identify']>>
@@ -52,13 +51,13 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
       address: addressOf(link.request),
       pace: handshake.pace({
         keptOn () {
-          if (client.connection === undefined) return cut(link)
-          const webSocket = webSocketOf(link)
+          if (client.connection === undefined) return cutLink(link)
+          const webSocket = link.transport.socket
           client.connection.close(closeCodes.RATE_LIMITED)
           // After the close, Engine.IO no longer reports what arrives, but it must still count.
           webSocket?.on('message', (data: Buffer) => { client.pace.charge(data.length); client.pace.tick() })
         },
-        wentOn: () => cut(link)
+        wentOn: () => cutLink(link)
       })
     }
     clients.set(link, client)
@@ -140,7 +139,8 @@ function refuseHandshake (
  * headers: a client may leave the namespace and enter it again over the same link.
  */
 function letGo (socket: Socket): void {
-  const { conn, handshake } = socket
+  const { handshake } = socket
+  const conn: Link = socket.conn
   const headers = Object.fromEntries(
     identifyingHeaders.flatMap(name =>
       conn.request.headers[name] === undefined ? [] : [[name, conn.request.headers[name]]]
@@ -149,24 +149,13 @@ function letGo (socket: Socket): void {
   Object.assign(conn, { request: { headers, connection: {}, _query: {}, url: '' } })
   Object.assign(handshake, { headers, auth: {}, query: {} })
   // Engine.IO's error listener for the time of the upgrade. Its closure holds the request.
-  const webSocket = webSocketOf(conn)
+  const webSocket = conn.transport.socket
   for (const listener of webSocket?.listeners('error') ?? []) {
     if (listener.name === 'onUpgradeError') webSocket?.removeListener('error', listener as () => void)
   }
 }
 
 const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-id', 'x-environment']
-
-/** Returns the WebSocket of a link; undefined for long polling. */
-export const webSocketOf = (link: Link) =>
-  (link.transport as unknown as { socket?: EventEmitter & { terminate(): void } }).socket
-
-/** Ends a link at once, without a close frame. */
-function cut (link: Link): void {
-  const webSocket = webSocketOf(link)
-  link.close(true)
-  webSocket?.terminate()
-}
 
 /** A packet as Engine.IO reports it. Engine.IO reads `type` after the listeners have run. */
 interface Packet { type: string, data?: string | Buffer }
@@ -181,7 +170,7 @@ function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'un
     const { data } = packet
     if (client.connection === undefined && ++client.packets > limits.unauthenticatedPacketsMax) {
       packet.type = ignored
-      return cut(link)
+      return cutLink(link)
     }
     pace.charge((data?.length ?? 0) + 1)
     if (packet.type !== 'message' || !isRequest(data)) {
@@ -194,7 +183,7 @@ function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'un
     refuse(link, data, refusal)
   })
   const count = (data: Buffer) => { pace.charge(data.length); pace.tick() }
-  const watchControlFrames = () => { webSocketOf(link)?.on('ping', count).on('pong', count) }
+  const watchControlFrames = () => { link.transport.socket?.on('ping', count).on('pong', count) }
   watchControlFrames()
   link.on('upgrade', watchControlFrames)
 }

@@ -1,13 +1,24 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
+import type { WebSocket } from 'ws'
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
 
 /** An Engine.IO socket: the link below Socket.IO, from the first byte on. */
-export type Link = Socket['conn']
+export type Link = Socket['conn'] & { transport: LinkTransport }
 
-/** The untyped parts of a link that this file uses; long polling has no WebSocket. */
-interface Closable {
-  writeBuffer: unknown[]
-  transport: { socket?: { close (code: number, reason: string): void, terminate (): void } }
+/** A transport of Engine.IO with the members of WebSocket and long polling that its types lack. */
+type LinkTransport = Socket['conn']['transport'] & {
+  /** WebSocket only. */
+  socket?: WebSocket & { _socket?: TcpSocket }
+  /** Long polling only: the longest body of a POST. */
+  maxHttpBufferSize?: number
+  /** Long polling only: the poll that waits for packets. */
+  res?: ServerResponse | null
+  /** Long polling only: the POST in progress, and the bytes of it that have arrived. */
+  dataReq?: IncomingMessage | null
+  postedBytes?: number
+  onDataRequest? (request: IncomingMessage, response: ServerResponse): void
 }
 
 /**
@@ -17,16 +28,15 @@ interface Closable {
  */
 export function closeLink (link: Link, reason: CloseReason, timeoutMs: number): void {
   if (link.readyState !== 'open') return
-  const { writeBuffer, transport } = link as unknown as Closable
   // Engine.IO sends no close code. With an empty buffer, this close frame overtakes nothing.
-  if (writeBuffer.length === 0) transport.socket?.close(reason.code, reason.reason)
+  if (link['writeBuffer'].length === 0) link.transport.socket?.close(reason.code, reason.reason)
   link.close()
   setTimeout(() => cutLink(link), timeoutMs).unref()
 }
 
 /** Ends the link without waiting for the peer. */
 export function cutLink (link: Link): void {
-  const { transport } = link as unknown as Closable
+  const { socket } = link.transport
   link.close(true)
-  transport.socket?.terminate()
+  socket?.terminate()
 }

@@ -1,12 +1,10 @@
-import type { ServerResponse } from 'node:http'
-import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 import type { ServerMessage, ServerMessageName } from '../../../schemas/socket-protocol.ts'
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
 import { arrivingBytesOf } from './message-limit.ts'
-import { closeLink, cutLink } from './socket-io-link.ts'
+import { closeLink, cutLink, type Link } from './socket-io-link.ts'
 import type { Delivery, Transport } from './transport.ts'
 
 /** Engine.IO adds its own message type (`4`) to text sent over long polling. */
@@ -19,12 +17,6 @@ const engineFramePieces = 2
 
 /** The untyped Engine.IO options with which Socket.IO's adapter sends one encoded frame to many sockets. */
 interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
-
-/** The untyped parts of an Engine.IO socket: its buffered packets, and its WebSocket's TCP socket. */
-interface EngineLink {
-  writeBuffer: unknown[]
-  transport: { name: string, writable: boolean, socket?: { _socket?: TcpSocket }, res?: ServerResponse | null }
-}
 
 /** A packet as Engine.IO reports it on creation. */
 interface EnginePacket { data?: string | Buffer, options: Partial<PreEncoded> }
@@ -41,7 +33,7 @@ export class SocketIoTransport implements Transport {
   readonly kind = 'socket.io'
   readonly id: string
   readonly #socket: Socket
-  readonly #link: EngineLink
+  readonly #link: Link
   readonly #closeTimeoutMs: number
   /** Bytes that Engine.IO buffers. */
   #heldBytes = 0
@@ -52,7 +44,7 @@ export class SocketIoTransport implements Transport {
     this.id = socket.id
     this.#socket = socket
     this.#closeTimeoutMs = closeTimeoutMs
-    this.#link = socket.conn as unknown as EngineLink
+    this.#link = socket.conn
     socket.conn.on('packetCreate', ({ data, options }: EnginePacket) => {
       this.#heldBytes += options.wsPreEncodedFrame?.reduce((sum, { length }) => sum + length, 0) ?? data?.length ?? 0
     })
@@ -71,10 +63,11 @@ export class SocketIoTransport implements Transport {
 
   sendEvents (run: readonly Delivery[], onTaken: () => void): void {
     if (!this.#socket.connected) return
-    const { transport, writeBuffer } = this.#link
+    const { transport } = this.#link
     if (transport.name !== 'websocket') return this.#sendPackets(run, onTaken)
     const tcp = transport.socket?._socket
-    if (tcp !== undefined && transport.writable && writeBuffer.length === 0) return frames.write(tcp, run, onTaken)
+    const isIdle = transport.writable && this.#link['writeBuffer'].length === 0
+    if (tcp !== undefined && isIdle) return frames.write(tcp, run, onTaken)
     this.#queueFrames(encodeFrames(run, socketIoWrapping), onTaken)
   }
 
