@@ -21,13 +21,8 @@ export interface StreamOptions {
   onKeepalive (walEnd: bigint, isReplyWanted: boolean): void
 }
 
-/** The members of a node-postgres connection that its types omit. */
-interface CopyConnection {
-  once (event: 'replicationStart', listener: () => void): void
-  on (event: 'copyData', listener: (message: { chunk: Buffer }) => void): void
-  sendCopyFromChunk (chunk: Buffer): void
-  stream: { pause (): void, resume (): void }
-}
+/** A node-postgres connection with the member that its types omit. */
+type CopyConnection = pg.Connection & { sendCopyFromChunk (chunk: Buffer): void }
 
 /** PostgreSQL counts microseconds from 2000. */
 const epochMs = Date.UTC(2000, 0, 1)
@@ -65,9 +60,9 @@ export class ReplicationStream {
     this.#session = session
     if (this.#isStopped) return await session.close()
     this.#parser = new PgoutputParser(await agreeOnEncoding(session.client))
-    const connection = this.#connection as CopyConnection
+    const { connection } = session.client
     const started = new Promise<void>(resolve => connection.once('replicationStart', resolve))
-    connection.on('copyData', ({ chunk }) => {
+    connection.on('copyData', ({ chunk }: { chunk: Buffer }) => {
       try {
         this.#take(chunk)
       } catch (error) {
@@ -119,7 +114,7 @@ export class ReplicationStream {
   }
 
   get #connection (): CopyConnection | undefined {
-    return this.#session && (this.#session.client as unknown as { connection: CopyConnection }).connection
+    return this.#session?.client.connection as CopyConnection | undefined
   }
 }
 

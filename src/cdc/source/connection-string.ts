@@ -63,6 +63,9 @@ export function parseConnectionString (text: string): ParsedConnectionString {
   }
 }
 
+/** All of ASCII that is not visible, and `#`. */
+const unencoded = /[^!-~\u0080-\uffff]|#/
+
 /**
  * Refuses spaces and control characters, because the URL parser drops some of them, and `#`, because the text after it
  * would be ignored.
@@ -72,8 +75,7 @@ function parseUrl (text: string): URL {
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
     throw refused('must be a URL: postgres://user:password@host:port/database')
   }
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u0020\u007f#]/.test(text)) throw refused('must have spaces, control characters and # percent-encoded')
+  if (unencoded.test(text)) throw refused('must have spaces, control characters and # percent-encoded')
   return url
 }
 

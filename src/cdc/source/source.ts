@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import pg from 'pg'
 import { ServiceUnavailableError } from '../../errors.ts'
 import { explainForeignError } from '../../foundation/foreign-errors.ts'
@@ -121,7 +120,7 @@ export async function openSession (
   if (mark !== undefined) config.application_name = markedName(config.application_name ?? '', mark)
   const tls = typeof config.ssl === 'object' ? config.ssl : false
   const socket = new CheckedSocket({ tls, limits: wireLimits, mayStream: config.replication === 'database' })
-  const client = new pg.Client({ ...config, ssl: false, stream: () => socket as unknown as Socket })
+  const client = new pg.Client({ ...config, ssl: false, stream: () => socket })
   // An error between two queries surfaces at the next query.
   client.on('error', () => {})
   try {

@@ -2,8 +2,7 @@ import type { Transferable } from 'node:worker_threads'
 import { fromFailure, toFailure, type Failure } from '../decoding/failure.ts'
 
 /** Methods that another thread may call. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- methods take different arguments
-export type Methods<M> = { [Name in keyof M]: (...values: any[]) => unknown }
+export type Methods<M> = { [Name in keyof M]: (...values: never[]) => unknown }
 
 export type Frame =
   | { call: number, name: string, values: unknown[] }
@@ -16,14 +15,14 @@ interface Waiting { resolve (value: unknown): void, reject (error: Error): void 
 /** Calls between two threads, in both directions over one port. */
 export class Calls<Remote extends Methods<Remote>> {
   readonly #port: Port
-  readonly #own: Record<string, (...values: never[]) => unknown>
+  readonly #own: Record<string, (...values: unknown[]) => unknown>
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
   #ended: Error | undefined
 
   constructor (port: Port, own: object) {
     this.#port = port
-    this.#own = own as Record<string, (...values: never[]) => unknown>
+    this.#own = own as Record<string, (...values: unknown[]) => unknown>
   }
 
   get isIdle (): boolean { return this.#waiting.size === 0 }
@@ -60,7 +59,7 @@ export class Calls<Remote extends Methods<Remote>> {
 
   async #answer ({ call, name, values }: Extract<Frame, { call: number }>): Promise<void> {
     try {
-      const value = await this.#own[name]?.(...values as never[])
+      const value = await this.#own[name]?.(...values)
       this.#port.postMessage({ reply: call, value } satisfies Frame)
     } catch (error) {
       this.#port.postMessage({ reply: call, failure: toFailure(error) } satisfies Frame)

@@ -1,4 +1,5 @@
 import { Worker, type ResourceLimits } from 'node:worker_threads'
+import type { QueryResultRow } from 'pg'
 import { unlessAborted } from '../source/deadline.ts'
 import { SourceError, type SourceClient } from '../source/source.ts'
 import { Calls, type Frame } from './calls.ts'
@@ -122,9 +123,9 @@ export class SourceThread {
     const onAbort = () => { void end(session) }
     signal?.addEventListener('abort', onAbort, { once: true })
     return {
-      query: async (text, values) => {
+      query: async <Row extends QueryResultRow>(text: string, values?: unknown[]) => {
         const { rows, rowCount } = await unlessAborted(this.#calls.call('query', session, text, values), signal)
-        return { rows: rows as never[], rowCount }
+        return { rows: rows as Row[], rowCount }
       },
       another: more => this.open(connectionString, more, signal),
       close: async () => {
