@@ -54,7 +54,7 @@ export default fp(async (app) => {
   }))
   app.decorate('forgiveStranger', (address: string) => { if (rateLimitMax > 0) ofStrangers.decr(networkOf(address)) })
   await app.register(rateLimit, {
-    store: Counts as never,
+    store: Counts,
     global: rateLimitMax > 0,
     max: rateLimitMax || 6000,
     timeWindow: windowMs,

@@ -62,7 +62,9 @@ export const ErrorBody = Type.Object({
 }, { $id: 'Error', description: 'Every error response has this shape.' })
 export type ErrorBody = Static<typeof ErrorBody>
 
-const retryAfter = { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' }, example: 1 } }
+const retryAfter = {
+  'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' as const }, example: 1 }
+}
 const kinds = {
   400: ['BadRequest', 'The body, query, a header or the payload is invalid.', {
     error: 'ValidationError',

@@ -2,9 +2,9 @@ import { maxHeaderSize } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import {
-  fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyInstance, type FastifyReply
+  fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyError, type FastifyInstance,
+  type FastifyReply, type FastifyRequest, type FastifyServerOptions
 } from 'fastify'
 import { createNode } from './cluster/node.ts'
 import type { Config } from './config.ts'
@@ -20,6 +20,9 @@ const root = join(import.meta.dirname, '..')
 
 /** Request ids that a caller may send: short, and safe to log and to return. */
 const requestIdPattern = /^[\w.:-]{1,128}$/
+
+type SchemaController = NonNullable<FastifyServerOptions['schemaController']>
+type BuildValidator = NonNullable<NonNullable<SchemaController['compilersFactory']>['buildValidator']>
 
 export interface AppOptions {
   config: Config
@@ -58,32 +61,36 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     exposeHeadRoutes: true,
-    frameworkErrors: (error, _request, reply) => {
-      const message = error.code === 'FST_ERR_BAD_URL'
-        ? 'The path is invalid: it has a malformed percent escape'
-        : 'The path has a segment that is too long'
-      const plain = reply as unknown as FastifyReply
-      void plain.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(
-        JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
-      )
-    },
+    frameworkErrors: refusePath,
     clientErrorHandler (error, socket) {
       const status = refuseRaw(error, socket)
       if (status !== undefined) {
-        (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress })
+        app.accessLog?.refused({ status, address: socket.remoteAddress })
       }
     },
     schemaController: {
       compilersFactory: {
-        buildValidator: validatorCompilers(stringFormats) as never, buildSerializer: serializerCompilers() as never
+        // Its type is that of Ajv's own compiler, but Fastify calls it with the definition of a route.
+        buildValidator: validatorCompilers(stringFormats) as BuildValidator,
+        buildSerializer: serializerCompilers()
       }
     }
-  }).withTypeProvider<TypeBoxTypeProvider>()
+  })
   await app.register(autoload, {
     dir: join(root, 'plugins'), options: { config, node }, forceESM: true, encapsulate: false
   })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })
-  return app as unknown as FastifyInstance
+  return app
+}
+
+function refusePath (error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const message = error.code === 'FST_ERR_BAD_URL'
+    ? 'The path is invalid: it has a malformed percent escape'
+    : 'The path has a segment that is too long'
+  // A reply without the decorators of plugins.
+  void reply.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(
+    JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
+  )
 }
 
 const rawRefusals: Record<string, [string, string]> = {

@@ -12,7 +12,7 @@ const variablesSchema = { ...EnvironmentVariables }
 /** Parses variables. Invalid ones are added to `problems` and left out, so that one run finds all of them. */
 export function parseVariables (data: Record<string, string | undefined>, problems: string[]): EnvironmentVariables {
   try {
-    return envSchema<EnvironmentVariables>({ schema: variablesSchema, data, env: false, ajv: variablesAjv as never })
+    return envSchema<EnvironmentVariables>({ schema: variablesSchema, data, env: false, ajv: variablesAjv })
   } catch (error) {
     const errors = (error as { errors?: ValidatorError[] }).errors ?? []
     const wrong = new Set(errors.map(({ instancePath = '' }) => instancePath.slice(1)))

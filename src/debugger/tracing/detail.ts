@@ -16,7 +16,8 @@ export class Column<T> {
     this.#length++
   }
 
-  toJSON (): unknown { return this.#all ?? this.#first ?? null }
+  /** Returns one value if all events have the same. */
+  toStored (): Stored<T> { return this.#length === 0 ? [] : this.#all ?? this.#first as T }
 }
 
 export type Stored<T> = T | T[]

@@ -84,7 +84,7 @@ export class OpenPart {
     const column = <T>(of: (step: Step) => T) => {
       const values = new Column<T>()
       for (const step of steps) values.push(of(step))
-      return values as unknown as T
+      return values.toStored()
     }
     return {
       ...(steps.some(({ place }, i) => place !== i) && { places: steps.map(({ place }) => place) }),
@@ -177,18 +177,18 @@ export class OpenRun {
 
   toRow (): RunRow {
     const { scope, topic, epoch, timestamp } = this.#common
-    const sources = this.#sources.toJSON()
-    const detail = {
+    const sources = this.#sources.toStored()
+    const detail: RunDetail = {
       ...(this.#places !== undefined && { places: this.#places }),
       epoch,
-      types: this.#types,
-      sources: this.#sources,
-      versions: this.#versions,
-      waitedMs: this.#waitedMs,
+      types: this.#types.toStored(),
+      sources,
+      versions: this.#versions.toStored(),
+      waitedMs: this.#waitedMs.toStored(),
       ...this.#times,
       count: this.#count,
       ...(this.part.size > 0 && { part: this.part.toDetail() })
-    } as unknown as RunDetail
+    }
     return {
       id: this.id,
       createdAt: timestamp,

@@ -51,8 +51,8 @@ export interface OpenApiDocument {
 
 /** Changes the document in place. */
 export function shareComponents<T extends object> (generated: T, refusalNames: Record<string, string>): T {
-  const document = generated as unknown as OpenApiDocument
-  const { components, paths } = document
+  // The types of @fastify/swagger leave most parts of a document optional.
+  const { components, paths } = generated as T & OpenApiDocument
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.values(methods).map(operation => ({ path, operation }))
   )
@@ -67,7 +67,7 @@ export function shareComponents<T extends object> (generated: T, refusalNames: R
     nameEnums(schema, enums)
     describeDefaults(schema)
   }
-  nameEnums(paths as unknown as Schema, enums)
+  nameEnums(paths, enums)
   Object.assign(components.schemas, Object.fromEntries(Object.entries(enums).sort(([a], [b]) => a < b ? -1 : 1)))
   for (const { operation } of operations) {
     for (const media of Object.values(operation.requestBody?.content ?? {})) {
@@ -79,7 +79,7 @@ export function shareComponents<T extends object> (generated: T, refusalNames: R
 }
 
 /** Replaces named enums by references. Descriptions of a single use stay beside the reference. */
-function nameEnums (schema: Schema, found: Record<string, Schema>): void {
+function nameEnums (schema: Record<string, unknown>, found: Record<string, Schema>): void {
   for (const [key, part] of Object.entries(schema)) {
     if (typeof part !== 'object' || part === null || key === 'examples' || key === 'example') continue
     const one = part as Schema

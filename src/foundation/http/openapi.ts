@@ -63,7 +63,7 @@ export const openapiInfo = {
           'The session token from a login. You can also send it as `Authorization: <session token>`, without `Bearer`.'
       }
     },
-    responses: refusalComponents as never
+    responses: refusalComponents
   }
 }
 

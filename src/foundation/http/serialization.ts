@@ -1,6 +1,7 @@
 import fastJsonStringify, { type Options } from 'fast-json-stringify'
+import { isPlainObject } from '../json.ts'
 
-type Schemas = Record<string, object>
+type Schemas = Record<string, unknown>
 type Serializer = (value: unknown) => string
 
 const reference = /"\$ref":"([^"#]+)#/g
@@ -14,9 +15,9 @@ const compiled = new Map<string, Serializer>()
  * schemas: with a hundred routes that would be most of the time of a start.
  */
 export function serializerCompilers () {
-  return (shared: Schemas | undefined, options: object = {}) => ({ schema }: { schema: object }): Serializer => {
+  return (shared?: unknown, options: object = {}) => ({ schema }: { schema?: unknown }): Serializer => {
     let serializer: Serializer | undefined
-    return value => (serializer ??= compile(schema, shared ?? {}, options))(value)
+    return value => (serializer ??= compile(schema as object, isPlainObject(shared) ? shared : {}, options))(value)
   }
 }
 

@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { Ajv, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import { isNumber } from 'lossless-json'
@@ -9,6 +9,8 @@ import { explain, type ValidatorError } from './validation-message.ts'
 /** A function for each `format`. Each runs in linear time. */
 export type Formats = Iterable<[string, (text: string) => boolean]>
 
+type SharedSchemas = Readonly<Record<string, AnySchema | AnySchema[]>>
+
 /**
  * Returns Fastify's validator compiler. Bodies are taken as they are: no value is coerced and no unknown field dropped.
  * Text (query, headers, path) is coerced to its declared type. Validation stops at the first error, so that a hostile
@@ -17,7 +19,7 @@ export type Formats = Iterable<[string, (text: string) => boolean]>
 export function validatorCompilers (formats: Formats) {
   // Fastify requests a compiler for each encapsulated section, with the same schemas.
   const compilers = new Map<string, FastifySchemaCompiler<TSchema>>()
-  return (shared: Record<string, object>): FastifySchemaCompiler<TSchema> => {
+  return (shared: SharedSchemas): FastifySchemaCompiler<TSchema> => {
     const names = Object.keys(shared).join()
     let compiler = compilers.get(names)
     if (compiler === undefined) {
@@ -85,7 +87,7 @@ function addFormats (ajv: Ajv, formats: Formats): void {
   for (const name of ['password', 'binary', 'jwk', 'pem']) ajv.addFormat(name, true)
 }
 
-function validatorCompiler (shared: Record<string, object>, formats: Formats): FastifySchemaCompiler<TSchema> {
+function validatorCompiler (shared: SharedSchemas, formats: Formats): FastifySchemaCompiler<TSchema> {
   const [exact, coercing] = [false, true].map(coerceTypes => once(() => {
     const ajv = new Ajv({ ...options, coerceTypes })
     addFormats(ajv, formats)

@@ -38,7 +38,7 @@ export function createRequestCounter (shared: RedisCounter | undefined) {
       void shared?.uncount(name)
     }
 
-    child (route: { routeInfo?: { method?: string | string[], url?: string } }) {
+    child (route: { path?: string, routeInfo?: { method?: string | string[], url?: string } }) {
       return new RequestCounter(route)
     }
 

@@ -118,13 +118,13 @@ export function labelledCounter<N extends LabelledName> (
 ): LabelledCounter<N> {
   const counter = new Counter({ name, help, labelNames: Object.keys(labelValues[name]), registers })
   for (const labels of combinations(name)) counter.inc(labels, 0)
-  return counter as unknown as LabelledCounter<N>
+  return counter
 }
 
 export function labelledGauge<N extends LabelledName> (name: N, help: string, registers: Registry[]): LabelledGauge<N> {
   const gauge = new Gauge({ name, help, labelNames: Object.keys(labelValues[name]), registers })
   for (const labels of combinations(name)) gauge.set(labels, 0)
-  return gauge as unknown as LabelledGauge<N>
+  return gauge
 }
 
 function combinations (name: LabelledName): Record<string, string>[] {

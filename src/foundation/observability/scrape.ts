@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { AggregatorRegistry, type Registry } from 'prom-client'
+import { AggregatorRegistry, type Metric, type Registry } from 'prom-client'
 import { UnauthorizedError } from '../../errors.ts'
 
 /** Labels whose values tenants choose. */
@@ -38,25 +38,31 @@ function isSame (given: string, wanted: string): boolean {
 }
 
 async function anonymousMetrics (registry: Registry): Promise<string> {
-  const metrics = registry.getMetricsAsArray().map(({ name }) => registry.getSingleMetric(name) as unknown as Labelled)
-  const named = metrics.filter(({ labelNames = [] }) => tenantLabels.some(label => labelNames.includes(label)))
+  const metrics = registry.getMetricsAsArray().flatMap(({ name }) => {
+    const metric = registry.getSingleMetric(name)
+    return metric === undefined ? [] : { name, metric, isNamed: hasTenants(metric) }
+  })
   // Counters and histograms are summed; gauges are combined by their aggregator.
   const merged = AggregatorRegistry.aggregate([
-    await Promise.all(named.map(async metric => withoutTenants(await metric.get())))
+    await Promise.all(
+      metrics.filter(({ isNamed }) => isNamed).map(async ({ metric }) => withoutTenants(await metric.get()))
+    )
   ])
-  const texts = metrics.map(metric => (named.includes(metric) ? merged : registry).getSingleMetricAsString(metric.name))
+  const texts = metrics.map(({ name, isNamed }) => (isNamed ? merged : registry).getSingleMetricAsString(name))
   return `${(await Promise.all(texts)).join('\n\n')}\n`
 }
 
-/** Members of prom-client's metrics that its types omit. */
-interface Labelled { name: string, labelNames?: string[], get (): Promise<Values> }
-interface Values { values: { labels: Record<string, string | number> }[] }
+/** The types of prom-client omit `labelNames`. */
+const hasTenants = ({ labelNames = [] }: Metric & { labelNames?: readonly string[] }): boolean =>
+  tenantLabels.some(label => labelNames.includes(label))
+
+interface Values { values: { labels: Partial<Record<string, string | number>> }[] }
 
 function withoutTenants (metric: Values): Values {
   const values = metric.values.map(value => {
-    const labels = Object.entries(value.labels).map((
-      [name, label]
-    ) => [name, tenantLabels.includes(name) ? everything : label])
+    const labels = Object.entries(value.labels).map(([name, label]) => [
+      name, tenantLabels.includes(name) ? everything : label
+    ])
     return { ...value, labels: Object.fromEntries(labels) as Record<string, string | number> }
   })
   return { ...metric, values }

@@ -52,11 +52,8 @@ const audienceOf = (aud: unknown): unknown => Array.isArray(aud) && aud.length =
  */
 export function readClaims (payload: unknown, issuer: string, now: number): Claims {
   if (!isPlainObject(payload)) throw invalidCredential('the token has no claims')
-  for (const [name, { isGood, must }] of Object.entries(rules)) {
-    const value = Object.hasOwn(payload, name) ? payload[name] : undefined
-    if (!isGood(value)) throw invalidCredential(`its claim ${name} ${value === undefined ? 'is missing' : must}`)
-  }
-  const { aud, nbf, ...claims } = payload as unknown as Claims & { nbf?: number }
+  requireRules(payload)
+  const { aud, nbf, ...claims } = payload
   if (claims.iss !== issuer) throw invalidCredential('its claim iss names another issuer')
   if (claims.exp * 1000 <= now) throw expiredToken()
   if (nbf !== undefined && nbf * 1000 > now) throw invalidCredential('the token is not valid yet (nbf)')
@@ -69,5 +66,15 @@ export function readClaims (payload: unknown, issuer: string, now: number): Clai
     iat,
     permissions,
     ...(environment !== undefined && { environment })
+  }
+}
+
+type CheckedClaims = Omit<Claims, 'aud'> & { aud: string | string[], nbf?: number }
+
+/** Checks each claim by its rule. */
+function requireRules (payload: Record<string, unknown>): asserts payload is Record<string, unknown> & CheckedClaims {
+  for (const [name, { isGood, must }] of Object.entries(rules)) {
+    const value = Object.hasOwn(payload, name) ? payload[name] : undefined
+    if (!isGood(value)) throw invalidCredential(`its claim ${name} ${value === undefined ? 'is missing' : must}`)
   }
 }

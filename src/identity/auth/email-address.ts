@@ -22,5 +22,4 @@ function canonicalDomain (domain: string): string {
   return rooted.endsWith('.') ? rooted.slice(0, -1) : rooted
 }
 
-// eslint-disable-next-line no-control-regex
-const isAscii = /^[\x00-\x7f]*$/
+const isAscii = /^\p{ASCII}*$/u

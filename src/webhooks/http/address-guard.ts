@@ -175,7 +175,7 @@ function parseAddress (text: string): Address | undefined {
 const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 
 const isWithin = (address: Address, [network, bits]: [Address, number]) =>
-  address.kind() === network.kind() && address.match(network as never, bits)
+  address.kind() === network.kind() && address.match(network, bits)
 
 /** Returns the IPv4 addresses that an IPv6 address could lead to, and the one that it is an equivalent form of. */
 function embedded (address: Address): { all: ipaddr.IPv4[], same?: ipaddr.IPv4 } {
