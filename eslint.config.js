@@ -5,6 +5,7 @@ const noSleeps = 'Wait for a fact, with `until` or `eventually` of test/support/
 
 export default [
   { ignores: ['dist/', '.data/', '.tap/', 'coverage/', 'openapi.json'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   ...neostandard({ ts: true, env: ['node'] }),
   {
     files: ['**/*.ts'],
@@ -23,6 +24,13 @@ export default [
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/ban-ts-comment': 'error',
+      'no-restricted-syntax': ['error', ...[
+        'TSAsExpression > TSAsExpression > TSUnknownKeyword', 'TSAsExpression > TSNeverKeyword',
+        'TSAsExpression > TSArrayType > TSNeverKeyword'
+      ].map(selector => ({
+        selector, message: 'Declare the true type of the value, or check the value with a type guard.'
+      }))],
       '@typescript-eslint/naming-convention': ['error', {
         selector: ['variable', 'classProperty'],
         // A variable that is named after an environment variable keeps the name of it.

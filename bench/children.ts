@@ -28,12 +28,12 @@ export async function startChild<M extends Methods> (
   const child = fork(join(import.meta.dirname, module + extension), [], {
     execArgv: [...process.execArgv, ...execArgv], env: { ...process.env, FASTIFY_AUTOLOAD_TYPESCRIPT: '1' }
   })
-  const waiting = new Map<number, { resolve (value: never): void, reject (error: Error): void }>()
+  const waiting = new Map<number, { resolve (value: unknown): void, reject (error: Error): void }>()
   let lastId = 0
   child.on('message', ({ id, value, error }: Answer) => {
     const waiter = waiting.get(id)
     waiting.delete(id)
-    if (error === undefined) waiter?.resolve(value as never)
+    if (error === undefined) waiter?.resolve(value)
     else waiter?.reject(new Error(`${module}: ${error}`))
   })
   child.on('exit', code => {
@@ -41,7 +41,9 @@ export async function startChild<M extends Methods> (
   })
   await once(child, 'message', { signal: AbortSignal.timeout(readyTimeoutMs) })
   return {
-    call: async (method, ...args) => {
+    call: async <K extends keyof M & string>(
+      method: K, ...args: Parameters<M[K]>
+    ): Promise<Awaited<ReturnType<M[K]>>> => {
       const id = ++lastId
       child.send({ id, method, args })
       const timer = setTimeout(
@@ -49,7 +51,8 @@ export async function startChild<M extends Methods> (
         callTimeoutMs
       )
       try {
-        return await new Promise<never>((resolve, reject) => waiting.set(id, { resolve, reject }))
+        const answer = new Promise<unknown>((resolve, reject) => waiting.set(id, { resolve, reject }))
+        return await answer as Awaited<ReturnType<M[K]>>
       } finally {
         clearTimeout(timer)
       }
@@ -68,9 +71,10 @@ async function stop (child: ChildProcess): Promise<void> {
 }
 
 /** In a child: serves its parent's calls; `onEnd` runs when the parent has ended. */
-export function answerCalls<M extends Methods> (methods: M, onEnd: () => Promise<void> | void = () => {}): void {
+export function answerCalls (methods: Methods, onEnd: () => Promise<void> | void = () => {}): void {
+  const own = methods as Record<string, (...args: unknown[]) => unknown>
   process.on('message', ({ id, method, args }: { id: number, method: string, args: unknown[] }) => {
-    (async () => methods[method]?.(...args as never[]))().then(
+    (async () => own[method]?.(...args))().then(
       value => process.send?.({ id, value }),
       (error: Error) => process.send?.({ id, error: error.stack ?? error.message }))
   })

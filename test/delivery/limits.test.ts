@@ -90,7 +90,7 @@ await t.test('too many bytes are refused, and a flooding client is closed at onc
   ]
   await ponging(ponger.socket)
   t.match(await ponger.closed, { code: 4429 }, 'unsolicited pongs count, too')
-  await ponging((below.socket.io.engine.transport as unknown as { ws: WebSocket }).ws)
+  await ponging(below.webSocket())
   t.match(await below.closed, { code: 4429 }, 'control frames below Socket.IO count, too')
   // Acknowledgements of nothing, and connections to an unknown namespace.
   for (const packet of ['3999[]', '0/nowhere,']) {

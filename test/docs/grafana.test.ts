@@ -4,6 +4,7 @@ import { parse } from 'yaml'
 import { build, listen } from '../support/build.ts'
 import { read } from '../support/repository.ts'
 import { tenant } from '../support/tenant.ts'
+import { labelNamesOf } from './label-names.ts'
 
 /* The dashboard and the alert rules only name exported metrics. */
 
@@ -21,7 +22,7 @@ async function scrape (headers: Record<string, string>): Promise<Map<string, Set
   const text = await (await fetch(`${url}/api/metrics/prometheus`, { headers })).text()
   const found = new Map<string, Set<string>>()
   for (const [, name = '', type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
-    const { labelNames = [] } = app.instruments.registry.getSingleMetric(name) as unknown as { labelNames?: string[] }
+    const labelNames = labelNamesOf(app.instruments.registry, name)
     for (const suffix of type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']) {
       found.set(name + suffix, new Set([...labelNames, ...(suffix === '_bucket' ? ['le'] : [])]))
     }

@@ -5,6 +5,7 @@ import { DocumentLoader } from '../../src/documents/document-loader.ts'
 import { ValidationError } from '../../src/errors.ts'
 import { invalid } from '../../src/foundation/json.ts'
 import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
+import { watched } from '../support/database.ts'
 import { createDomain, parse } from '../support/domain.ts'
 
 const domain = await createDomain(t)
@@ -380,26 +381,14 @@ await t.test('concurrent look-ups share a statement, and each gets its own docum
   const scope = await domain.createScope()
   await Promise.all(upTo(1200).map(i => start(scope, `d${i}`, { i })))
   let statements = 0
-  const counting = {
-    query: (...args: Parameters<typeof domain.pool.query>) => {
-      statements++
-      return domain.pool.query(...args)
-    }
-  } as unknown as typeof domain.pool
-  const loader = new DocumentLoader({ pool: counting })
+  const loader = new DocumentLoader({ pool: watched(domain.pool, () => { statements++ }) })
   const found = await Promise.all([...upTo(1200), 5, 5, -1].map(i => loader.load(scope, key(`d${i}`))))
   t.equal(statements, 3)
   t.strictSame(found.slice(0, 1200).map(document => document?.dataText), upTo(1200).map(i => `{"i":${i}}`))
   t.equal(found[1200]?.id, 'd5')
   t.equal(found[1202], undefined)
 
-  const broken = new DocumentLoader({
-    pool: {
-      query: async () => {
-        throw new Error('gone')
-      }
-    } as unknown as typeof domain.pool
-  })
+  const broken = new DocumentLoader({ pool: watched(domain.pool, () => { throw new Error('gone') }) })
   const outcomes = await Promise.allSettled(upTo(600).map(i => broken.load(scope, key(`d${i}`))))
   t.ok(outcomes.every(({ status }) => status === 'rejected'))
 })

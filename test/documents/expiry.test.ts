@@ -4,6 +4,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { DocumentExpiry } from '../../src/documents/expiry.ts'
 import { ServiceUnavailableError } from '../../src/errors.ts'
 import type { Writer } from '../../src/events/intent.ts'
+import { watched } from '../support/database.ts'
 import { createDomain, parse } from '../support/domain.ts'
 import { elapse, until } from '../support/waiting.ts'
 
@@ -111,13 +112,10 @@ await t.test('an application with a full share of the queue does not keep docume
 await t.test('the sweep runs by the clock, survives an outage and stops on close', async t => {
   const scope = await domain.createScope()
   const outage = { isOn: true, queries: 0 }
-  const flaky = {
-    query: async (...args: Parameters<typeof domain.pool.query>) => {
-      outage.queries++
-      if (outage.isOn) throw new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'away')
-      return domain.pool.query(...args)
-    }
-  } as unknown as typeof domain.pool
+  const flaky = watched(domain.pool, () => {
+    outage.queries++
+    if (outage.isOn) throw new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'away')
+  })
   const warnings: string[] = []
   const node = domain.node()
   const sweep = new DocumentExpiry({

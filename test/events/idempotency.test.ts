@@ -1,5 +1,6 @@
 import t from 'tap'
 import { build } from '../support/build.ts'
+import { documentOf } from '../support/dereferenced.ts'
 import { tenant } from '../support/tenant.ts'
 
 /* A retry with an idempotency key is recognised by the value of its body, not by its text (RFC 8785). */
@@ -58,7 +59,7 @@ await t.test('a retry with its members in another order is the same request', as
       '{"payload":{"deep":1}}'
     ]
   ]
-  const { paths, components } = app.swagger() as unknown as Document
+  const { paths, components } = documentOf<Document>(app)
   const nameOf = (parameter: Parameter) =>
     '$ref' in parameter ? components.parameters[parameter.$ref.split('/').at(-1) ?? '']?.name : parameter.name
   const takesKey = ({ parameters = [] }: Operation) =>

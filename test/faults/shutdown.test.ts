@@ -6,7 +6,7 @@ import t from 'tap'
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import type { RealtimeEvent } from '../../schemas/events.ts'
-import { connectSocketIo, connectWs } from '../support/clients.ts'
+import { connectSocketIo, connectWs, nextOf } from '../support/clients.ts'
 import { createDatabase } from '../support/database.ts'
 import { call, made } from '../support/rest.ts'
 import { dataFolder, isAlive, launch, postmasterPid, start, type Account } from '../support/server-process.ts'
@@ -198,7 +198,7 @@ await t.test('with DATABASE_URL the server starts no PostgreSQL, and even verbos
   const wrongToken = new WebSocket(`${url.replace('http', 'ws')}/ws?token=${token}z`)
   await once(wrongToken, 'close')
   const socketIo = io(url, { query: { token }, auth: { token }, forceNew: true, reconnection: false })
-  await once(socketIo as never, 'connect')
+  await nextOf(socketIo, 'connect')
   await socketIo.emitWithAck('auth', { token: `${token}z` })
   socketIo.close()
 

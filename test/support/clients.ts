@@ -18,6 +18,9 @@ export interface Answer {
   error?: string
   code?: string
   message?: string
+  /** Of `auth`: the subscriptions that the new token does not cover, and the end of the token. */
+  lost?: { subscriptionId: string, topic: string }[]
+  expiresAt?: number
 }
 
 export interface Client {
@@ -32,6 +35,12 @@ export interface Client {
   message (name: string, timeoutMs?: number): Promise<Record<string, unknown>>
   /** Resolves when the server, or `cut`, has ended the connection. */
   readonly closed: Promise<{ code: number, reason: string }>
+  /** Returns the id under which the server lists the connection. */
+  socketId (): string | undefined
+  /** Returns the WebSocket of the link. Over Socket.IO, it is the one below Engine.IO. */
+  webSocket (): WebSocket
+  /** Returns the TCP socket below the WebSocket. */
+  tcp (): TcpSocket
   /** Cuts the TCP connection without a close. */
   cut (): void
   close (): void
@@ -79,6 +88,18 @@ class Inbox {
   }
 }
 
+/** A WebSocket with the member that its types omit. */
+type OpenWebSocket = WebSocket & { _socket?: TcpSocket }
+
+function tcpOf ({ _socket: tcp }: OpenWebSocket): TcpSocket {
+  if (tcp === undefined) throw new Error('the WebSocket is not open')
+  return tcp
+}
+
+/** Resolves with the arguments of the next event of a Socket.IO client, `connect` and `disconnect` included. */
+export const nextOf = (socket: Socket, name: string) =>
+  new Promise<unknown[]>(resolve => { socket.once(name, (...values: unknown[]) => resolve(values)) })
+
 /** Rejects with the error body if the handshake fails. */
 export async function connectSocketIo (
   url: string, options: ConnectOptions = {}
@@ -105,11 +126,22 @@ export async function connectSocketIo (
     socket.once('connect', resolve)
     socket.once('connect_error', reject)
   })
-  // The TCP socket under ws under Engine.IO.
-  const tcp = () => (socket.io.engine.transport as unknown as { ws: { _socket: TcpSocket } }).ws._socket
+  const below = (): OpenWebSocket | undefined => {
+    const { ws }: Socket['io']['engine']['transport'] & { ws?: OpenWebSocket | null } = socket.io.engine.transport
+    return ws ?? undefined
+  }
+  const webSocket = () => {
+    const found = below()
+    if (found === undefined) throw new Error('the link has no WebSocket')
+    return found
+  }
+  const tcp = () => tcpOf(webSocket())
   return {
     kind: 'socket.io',
     socket,
+    socketId: () => socket.id,
+    webSocket,
+    tcp,
     events: inbox.events,
     messages: inbox.messages,
     closed,
@@ -124,9 +156,7 @@ export async function connectSocketIo (
     received: (count, timeoutMs) => inbox.received(count, timeoutMs),
     message: (name, timeoutMs) => inbox.message(name, timeoutMs),
     // It may be closed already.
-    cut: () => {
-      ;(socket.io.engine.transport as unknown as { ws: { _socket: TcpSocket } | null }).ws?._socket.destroy()
-    },
+    cut: () => { below()?._socket?.destroy() },
     close: () => {
       socket.disconnect()
     },
@@ -138,6 +168,9 @@ export async function connectSocketIo (
     }
   }
 }
+
+/** Any frame of `/ws`: an event, an answer or a message. */
+type Frame = { type: string, id?: number, data?: Received } & Omit<Answer, 'ok'>
 
 /**
  * With a token, resolves when the server has authenticated the client, as over Socket.IO, or has closed the connection:
@@ -157,10 +190,10 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
   const waiting = new Map<number, (answer: Answer) => void>()
   let lastId = 0
   socket.on('message', (data: Buffer) => {
-    const { type, ...body } = JSON.parse(data.toString()) as { type: string, id?: number, data?: Received }
+    const { type, ...body } = JSON.parse(data.toString()) as Frame
     const answered = body.id === undefined ? undefined : waiting.get(body.id)
     if (type === 'event') inbox.events.push(body.data as Received)
-    else if (answered !== undefined) answered({ ok: type !== 'error', ...body } as unknown as Answer)
+    else if (answered !== undefined) answered({ ok: type !== 'error', ...body })
     else inbox.messages.push({ name: type, body })
     inbox.changed()
   })
@@ -169,10 +202,13 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
   )
   await once(socket, 'open')
   if (options.token !== undefined) await Promise.race([inbox.message('authenticated'), closed])
-  const tcp = () => (socket as unknown as { _socket: TcpSocket })._socket
+  const tcp = () => tcpOf(socket)
   return {
     kind: 'ws',
     socket,
+    socketId: () => inbox.messages.find(({ name }) => name === 'authenticated')?.body['socketId'] as string | undefined,
+    webSocket: () => socket,
+    tcp,
     events: inbox.events,
     messages: inbox.messages,
     closed,

@@ -18,6 +18,15 @@ export async function createDatabase (t: Teardown): Promise<string> {
   return withDatabase(server, name)
 }
 
+/** Returns a view of a pool that calls `onQuery` before each query. The query rejects with what `onQuery` throws. */
+export function watched (pool: pg.Pool, onQuery: () => void): pg.Pool {
+  const query = async (...values: unknown[]): Promise<unknown> => {
+    onQuery()
+    return await Reflect.apply(pool.query, pool, values)
+  }
+  return new Proxy(pool, { get: (target, name) => name === 'query' ? query : Reflect.get(target, name) })
+}
+
 export function withDatabase (serverUrl: string, database: string): string {
   const url = new URL(serverUrl)
   url.pathname = `/${database}`

@@ -1,3 +1,5 @@
+import type { FastifyInstance } from 'fastify'
+
 /** A schema of the OpenAPI document, as far as the tests read it. */
 export interface Schema {
   $ref?: string
@@ -16,6 +18,9 @@ export interface Schema {
 }
 
 const shared = /^#\/components\/(parameters|responses)\/(\w+)$/
+
+/** Returns the OpenAPI document of the app as a client reads it. */
+export const documentOf = <T>(app: FastifyInstance): T => JSON.parse(JSON.stringify(app.swagger())) as T
 
 /** Returns the OpenAPI document with shared parameters and responses inlined. References to schemas stay. */
 export function dereferenced<T> (document: object): T {

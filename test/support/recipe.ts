@@ -12,7 +12,7 @@ export function follow (socket: Socket): { offsets: number[], reloads: number } 
   const seen = { offsets: [] as number[], reloads: 0 }
   const handle = (event: Printed) => { seen.offsets.push(event.offset) }
   const reload = () => { seen.reloads++ }
-  // eslint-disable-next-line no-new-func
+  // eslint-disable-next-line no-new-func -- the code comes from the document that is tested
   new Function('socket', 'handle', 'reload', printed)(socket, handle, reload)
   return seen
 }

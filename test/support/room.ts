@@ -1,18 +1,18 @@
 import type { Answer, Client } from './clients.ts'
 
-export interface SeenMember {
+export type SeenMember = {
   socketId: string
   userId: string
   joinedAt: number
   state: unknown
   previousSocketId?: string
 }
-export interface SeenPresence {
+export type SeenPresence = {
   channel: string
   action: 'join' | 'leave' | 'update'
   member: SeenMember
 }
-export interface SeenMessage {
+export type SeenMessage = {
   channel?: string
   event: string
   data: unknown
@@ -27,16 +27,14 @@ export const ask = async (client: Client, name: string, fields: object) =>
   await client.request(name, fields) as ChannelAnswer
 
 export const messagesOf = (client: Client) =>
-  client.messages.filter(({ name }) => name === 'message').map(({ body }) => body as unknown as SeenMessage)
+  client.messages.filter(({ name }) => name === 'message').map(({ body }) => body as SeenMessage)
 export const presenceOf = (client: Client, channel?: string) =>
   client.messages.filter(({ name }) => name === 'presence')
-    .map(({ body }) => body as unknown as SeenPresence).filter(seen =>
+    .map(({ body }) => body as SeenPresence).filter(seen =>
       channel === undefined || seen.channel === channel
     )
 
-export const idOf = (client: Client) => client.kind === 'socket.io'
-  ? (client as unknown as { socket: { id: string } }).socket.id
-  : client.messages.find(({ name }) => name === 'authenticated')?.body['socketId'] as string
+export const idOf = (client: Client) => client.socketId() as string
 
 /**
  * Joins a channel. Returns the members as the client sees them from then on: the answer's, updated by every presence
@@ -61,7 +59,7 @@ export async function join (client: Client, channel: string, fields: object = {}
     view () {
       const members = new Map(answer.members.map(member => [member.socketId, member]))
       for (const { name, body } of client.messages.slice(first)) {
-        const { channel: of, action, member } = body as unknown as SeenPresence
+        const { channel: of, action, member } = body as SeenPresence
         if (name !== 'presence' || of !== channel) continue
         const { previousSocketId, ...now } = member
         if (previousSocketId !== undefined) members.delete(previousSocketId)

@@ -23,21 +23,7 @@ export async function tenant (
       expiresInS: options.expiresInS
     }).token
   }
-  const ownToken = token()
-
-  async function request (method: Method, url: string, body?: unknown, headers: Record<string, string> = {}) {
-    const options: InjectOptions = { method, url, headers: { authorization: `Bearer ${ownToken}`, ...headers } }
-    if (body !== undefined) {
-      options.payload = typeof body === 'string' ? body : JSON.stringify(body)
-      options.headers = { 'content-type': 'application/json', ...options.headers }
-    }
-    const response = await app.inject(options)
-    const text = response.body
-    return {
-      status: response.statusCode, headers: response.headers, text,
-      body: text === '' || !String(response.headers['content-type']).includes('json') ? undefined : JSON.parse(text)
-    }
-  }
+  const request = requester(app, token())
 
   return {
     applicationId,
@@ -62,4 +48,22 @@ export async function tenant (
     }
   }
 }
+
+/** Returns a function that sends requests with a token. */
+export function requester (app: FastifyInstance, token: string) {
+  return async function request (method: Method, url: string, body?: unknown, headers: Record<string, string> = {}) {
+    const options: InjectOptions = { method, url, headers: { authorization: `Bearer ${token}`, ...headers } }
+    if (body !== undefined) {
+      options.payload = typeof body === 'string' ? body : JSON.stringify(body)
+      options.headers = { 'content-type': 'application/json', ...options.headers }
+    }
+    const response = await app.inject(options)
+    const text = response.body
+    return {
+      status: response.statusCode, headers: response.headers, text,
+      body: text === '' || !String(response.headers['content-type']).includes('json') ? undefined : JSON.parse(text)
+    }
+  }
+}
+
 export type Tenant = Awaited<ReturnType<typeof tenant>>

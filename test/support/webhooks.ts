@@ -34,7 +34,7 @@ export async function hook (
 
 export const deliveriesOf = async (shop: Tenant, query = '') =>
   (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
-export const logsOf = async (shop: Tenant, query = '') =>
+export const logsOf = async (shop: Pick<Tenant, 'request'>, query = '') =>
   (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
 
 export const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)

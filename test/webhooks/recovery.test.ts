@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createQueue } from '../../src/webhooks/dispatch/queue.ts'
 import { createDatabase } from '../support/database.ts'
-import { tenant, type Tenant } from '../support/tenant.ts'
+import { requester, tenant, type Tenant } from '../support/tenant.ts'
 import { until } from '../support/waiting.ts'
 import { allSettled, answer, receiver } from '../support/webhook-receiver.ts'
 import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from '../support/webhooks.ts'
@@ -59,24 +59,11 @@ await t.test('a shutdown releases unsent deliveries and aborts slow requests', a
   const hung = sink.received.length
   isQuick = true
   const second = await node(t, database)
-  const again = {
-    ...shop,
-    request: async (method: 'GET', path: string) => {
-      const response = await second.app.inject({
-        method,
-        url: path,
-        headers: {
-          authorization: `Bearer ${
-            second.app.tokens.mint({
-              subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined,
-              expiresInS: undefined
-            }).token
-          }`
-        }
-      })
-      return { status: response.statusCode, body: response.json() }
-    }
-  } as unknown as Tenant
+  const { token } = second.app.tokens.mint({
+    subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined,
+    expiresInS: undefined
+  })
+  const again = { request: requester(second.app, token) }
   await settled(shop, 20, second.app)
   t.equal(new Set(sink.received.map(({ id }) => id)).size, 20)
   t.equal(sink.received.length, 20 + hung, 'only requests in flight were repeated')

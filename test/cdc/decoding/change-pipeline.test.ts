@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Pgoutput } from 'pg-logical-replication'
 import { ChangePipeline } from '../../../src/cdc/decoding/change-pipeline.ts'
+import type { MappingSnapshot } from '../../../src/cdc/decoding/mapping-snapshot.ts'
 import { Relations } from '../../../src/cdc/decoding/relations.ts'
 
 /* The waits of the pipeline: for changes, for room for the next write, for a failure, for the end. */
@@ -21,17 +22,15 @@ const commit = (lsn: number): Pgoutput.Message => ({
   commitTime: 0n
 })
 
-function piped (
-  mappings: () => Promise<{ revision: number, byTable: Map<string, never> }> = async () => ({
-    revision: 1, byTable: new Map<string, never>()
-  })
-) {
+const noMappings: MappingSnapshot = { revision: 1, definitions: [], byTable: new Map(), tables: [] }
+
+function piped (mappings: () => Promise<MappingSnapshot> = async () => noMappings) {
   const settled: bigint[] = []
   const pipeline = new ChangePipeline({
     place: { commitLsn: '0/0', changeIndex: 0 },
     confirmedLsn: 0n,
     carefulUntil: 0n,
-    mappings: { current: mappings as never },
+    mappings: { current: mappings },
     relations: new Relations(client),
     write: async () => true,
     onPressure: () => {},

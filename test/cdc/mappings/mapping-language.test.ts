@@ -76,11 +76,9 @@ function model (when: Record<string, unknown>, given: Given): Truth {
   const { operation, row, old } = given
   return truthAnd(
     Object.entries(when).map(([name, operand]): Truth => {
-      const each = (test: (value: unknown, wanted: never) => boolean): Truth =>
+      const each = (test: (value: unknown, wanted: unknown) => boolean): Truth =>
         truthAnd(
-          Object.entries(operand as object).map(([column, wanted]) =>
-            known(row[column], value => test(value, wanted as never))
-          )
+          Object.entries(operand as object).map(([column, wanted]) => known(row[column], value => test(value, wanted)))
         )
       switch (name) {
         case 'changed': {

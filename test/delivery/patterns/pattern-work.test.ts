@@ -1,5 +1,7 @@
 import t from 'tap'
 import { ListeningNodes } from '../../../src/channels/listening-nodes.ts'
+import type { Cluster } from '../../../src/cluster/cluster.ts'
+import { localCluster } from '../../../src/cluster/local-cluster.ts'
 import { PatternSubscription } from '../../../src/delivery/patterns/pattern-subscription.ts'
 import { TopicPatterns } from '../../../src/foundation/topic-pattern.ts'
 import { build, listen } from '../../support/build.ts'
@@ -30,17 +32,16 @@ function counted<K extends string> (prototype: Record<K, (...args: never[]) => u
 }
 
 const told: string[] = []
-const records = {
-  observe () {},
+const records: Cluster['records'] = {
+  ...localCluster.records,
   set: (key: string) => {
     told.push(`+${key}`)
   },
   delete: (key: string) => {
     told.push(`-${key}`)
-  },
-  spread: () => Promise.resolve()
+  }
 }
-app.hub.shareInterest(new ListeningNodes({ records: records as never, hub: app.hub }))
+app.hub.shareInterest(new ListeningNodes({ records, hub: app.hub }))
 const wants = counted(PatternSubscription.prototype, 'wants')
 const covers = counted(TopicPatterns.prototype, 'covers')
 

@@ -4,7 +4,7 @@ import { io } from 'socket.io-client'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { build, listen } from '../../support/build.ts'
-import { connectSocketIo, connectWs, transports } from '../../support/clients.ts'
+import { connectSocketIo, connectWs, nextOf, transports } from '../../support/clients.ts'
 import { DatabaseProxy } from '../../support/database-proxy.ts'
 import { createDatabase } from '../../support/database.ts'
 import { person } from '../../support/people.ts'
@@ -208,7 +208,7 @@ await t.test('a message has at most 256 fragments', async t => {
   const [plain, below] = [
     await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })
   ]
-  for (const socket of [plain.socket, (below.socket.io.engine.transport as unknown as { ws: WebSocket }).ws]) {
+  for (const socket of [plain.webSocket(), below.webSocket()]) {
     const closed = once(socket, 'close')
     for (let n = 0; n < 300; n++) socket.send('', { fin: false })
     t.same((await closed)[0], 1008)
@@ -248,7 +248,7 @@ await t.test('handshakes refused by a database outage do not count; other refuse
     const stock = io(url, {
       auth: { token }, transports: [round % 2 === 0 ? 'websocket' : 'polling'], forceNew: true, reconnection: false
     })
-    t.equal((await once(stock as never, 'disconnect'))[0], 'transport close')
+    t.equal((await nextOf(stock, 'disconnect'))[0], 'transport close')
   }
   await proxy.open()
   t.equal(await anybody(fromHere), 200, 'only this request counted for the address')

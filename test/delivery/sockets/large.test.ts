@@ -81,19 +81,12 @@ await t.test('control frames and answers stay between the frames of large runs',
     const client = await connect(url, { token: shop.token() })
     await client.request('subscribe', { topic })
     client.pause()
-    const webSocket =
-      (client as unknown as { socket: { ping?: () => void, io?: { engine: { transport: { ws: { ping(): void } } } } } })
-        .socket
-    const ping = () => {
-      if (webSocket.io === undefined) webSocket.ping?.()
-      else webSocket.io.engine.transport.ws.ping()
-    }
     for (const n of [1, 2, 3]) {
       await shop.publish(topic, ...batch(n))
-      ping()
+      client.webSocket().ping()
       ask(client)
       await shop.publish(topic, n)
-      ping()
+      client.webSocket().ping()
     }
     client.resume()
     const sent = [1, 2, 3].flatMap(n => [...batch(n), n])

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { Socket as TcpSocket } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { build, listen } from '../../support/build.ts'
@@ -243,11 +242,10 @@ await t.test('over /ws, at most 100 frames wait while the credential is checked'
 
 await t.test('a close frame gets its code back, 1007 for invalid UTF-8, 1002 for an invalid code', async t => {
   const closing = async (payload: Buffer) => {
-    const { socket } = await connectWs(url, { token: shop.token() })
+    const { socket, tcp } = await connectWs(url, { token: shop.token() })
     const closed = once(socket, 'close')
     // Masked with zeros.
-    const tcp = (socket as unknown as { _socket: TcpSocket })._socket
-    tcp.write(Buffer.concat([Buffer.from([0x88, 0x80 | payload.length, 0, 0, 0, 0]), payload]))
+    tcp().write(Buffer.concat([Buffer.from([0x88, 0x80 | payload.length, 0, 0, 0, 0]), payload]))
     const [code, reason] = await closed as [number, Buffer]
     return { code, reason: reason.toString() }
   }

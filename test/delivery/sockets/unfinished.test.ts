@@ -1,5 +1,4 @@
 import { request as httpRequest } from 'node:http'
-import type { Socket } from 'node:net'
 import t from 'tap'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs } from '../../support/clients.ts'
@@ -21,16 +20,14 @@ await t.test('unfinished messages have a limit together; the application with th
   ])
   const plain = async ({ token }: typeof shop, bytes: number) => {
     const client = await connectWs(url, { token: token() })
-    const { _socket: tcp } = client.socket as unknown as { _socket: Socket }
-    tcp.write(frameHead)
-    tcp.write(Buffer.alloc(bytes))
+    client.tcp().write(frameHead)
+    client.tcp().write(Buffer.alloc(bytes))
     return client
   }
   const below = async ({ token }: typeof shop, bytes: number) => {
     const client = await connectSocketIo(url, { token: token() })
-    const { _socket: tcp } = (client.socket.io.engine.transport as unknown as { ws: { _socket: Socket } }).ws
-    tcp.write(frameHead)
-    tcp.write(Buffer.alloc(bytes))
+    client.tcp().write(frameHead)
+    client.tcp().write(Buffer.alloc(bytes))
     return client
   }
   const polling = async ({ token }: typeof shop, bytes: number) => {

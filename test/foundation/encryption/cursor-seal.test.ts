@@ -1,6 +1,5 @@
 import t from 'tap'
 import { createCursorSeal } from '../../../src/foundation/encryption/cursor-seal.ts'
-import { encodeCursor } from '../../../src/foundation/paging.ts'
 import { build } from '../../support/build.ts'
 import { dereferenced } from '../../support/dereferenced.ts'
 import { person } from '../../support/people.ts'
@@ -67,6 +66,7 @@ t.test('a forged cursor gets 400 on every list of the OpenAPI document', async t
   const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor'))
     .map(([path]) => path)
   t.ok(lists.length >= 20, `${lists.length} lists`)
+  const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const parts = [
     ['a'], [1], [Date.now(), 'usr_a'], [1, 'a', 1, 1], ['\0'], [null], [9007199254740991], [-1],
     [9007199254740991, 'a'], [1e300], [2147483648], [{}], []
@@ -75,8 +75,8 @@ t.test('a forged cursor gets 400 on every list of the OpenAPI document', async t
     '',
     'x',
     'WzFd',
-    ...parts.map(part => encodeCursor(part as never)),
-    ...parts.map(part => cursor.slice(0, 22) + encodeCursor(part as never))
+    ...parts.map(encode),
+    ...parts.map(part => cursor.slice(0, 22) + encode(part))
   ]
   for (const list of lists) {
     const header = paths[list]?.get?.responses[200].headers?.['X-Next-Cursor']

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { build, listen } from '../../support/build.ts'
+import { documentOf } from '../../support/dereferenced.ts'
 import { inject } from '../../support/inject.ts'
 import { tenant } from '../../support/tenant.ts'
 import { until } from '../../support/waiting.ts'
@@ -27,7 +28,7 @@ async function raw (head: string): Promise<string> {
 
 await t.test('HEAD works wherever GET does, with the same headers and no body', async t => {
   await shop.topic('order.placed')
-  const { paths } = app.swagger() as unknown as { paths: Record<string, { get?: object }> }
+  const { paths } = documentOf<{ paths: Record<string, { get?: object }> }>(app)
   const documented = Object.entries(paths).filter(([path, { get }]) => get !== undefined && !path.endsWith('/stream'))
     .map(([path]) => path.replaceAll(/\{(\w+)\}/g, (_, name: string) => name === 'topic' ? 'order.placed' : 'unknown'))
   const changing =

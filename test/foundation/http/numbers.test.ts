@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, transports } from '../../support/clients.ts'
+import { documentOf } from '../../support/dereferenced.ts'
 import { inject } from '../../support/inject.ts'
 import { person } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
@@ -29,10 +30,10 @@ interface Operation {
   security?: unknown[]
   parameters?: (Parameter | { $ref: string })[]
 }
-const { paths, components } = app.swagger() as unknown as {
+const { paths, components } = documentOf<{
   paths: Record<string, Record<string, Operation>>
   components: { parameters: Record<string, Parameter> }
-}
+}>(app)
 const resolve = (parameter: Parameter | { $ref: string }) =>
   '$ref' in parameter ? components.parameters[parameter.$ref.split('/').at(-1) ?? ''] as Parameter : parameter
 const operations = Object.entries(paths).flatMap(([path, methods]) =>

@@ -7,7 +7,7 @@ import { Quota } from '../../../src/foundation/limits/quota.ts'
 import { createMetrics } from '../../../src/foundation/observability/metrics.ts'
 import { RefusalLimit } from '../../../src/identity/auth/refusal-limit.ts'
 import { build, listen } from '../../support/build.ts'
-import { connectSocketIo, connectWs, transports } from '../../support/clients.ts'
+import { connectSocketIo, connectWs, nextOf, transports } from '../../support/clients.ts'
 import { person } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually, until } from '../../support/waiting.ts'
@@ -91,7 +91,7 @@ await t.test('the sockets of an application are limited; another application has
   })
   t.match(await refused.closed, { code: 4429 })
   const trying = io(url, { auth: { token: shop.token() }, transports: ['websocket'], forceNew: true })
-  t.equal((await once(trying as never, 'disconnect'))[0], 'transport close')
+  t.equal((await nextOf(trying, 'disconnect'))[0], 'transport close')
   t.ok(trying.active, 'a Socket.IO client retries by itself')
   trying.disconnect()
   const others = await connectWs(url, { token: other.token() })

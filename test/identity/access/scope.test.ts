@@ -1,11 +1,10 @@
 import t from 'tap'
 import { createScopeResolver } from '../../../src/identity/access/scope.ts'
-import type { ApplicationCache } from '../../../src/identity/auth/application-cache.ts'
 import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
 import { codeOf } from '../../support/refusal.ts'
 
 /** Applications a and b exist. */
-const applications = { has: async (id: string) => id === 'app_a' || id === 'app_b' } as unknown as ApplicationCache
+const applications = { has: async (id: string) => id === 'app_a' || id === 'app_b' }
 const resolve = createScopeResolver({ applications })
 
 t.test('a token has access to its own application', async t => {

@@ -6,7 +6,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { loggedPath } from '../../../src/identity/audit/access-log.ts'
 import { build, listen } from '../../support/build.ts'
-import { connectSocketIo, connectWs } from '../../support/clients.ts'
+import { connectSocketIo, connectWs, nextOf } from '../../support/clients.ts'
 import { readableLog } from '../../support/log-lines.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
@@ -112,11 +112,11 @@ await t.test('with ACCESS_LOG', async t => {
     for (const transports of [['polling'], ['polling', 'websocket']]) {
       skip()
       const client = io(url, { transports, auth: { token }, reconnection: false })
-      await once(client as never, 'connect')
+      await nextOf(client, 'connect')
       t.match(await next('socket.connected'), { transport: 'socket.io', status: 200, principal })
       await eventually(() => client.io.engine.transport.name === transports.at(-1))
       await client.emitWithAck('subscribe', { topic })
-      const event = once(client as never, 'event')
+      const event = nextOf(client, 'event')
       await shop.publish(topic, 'x'.repeat(10_000))
       await event
       client.close()

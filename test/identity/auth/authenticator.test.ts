@@ -5,10 +5,11 @@ import { codeOf } from '../../support/refusal.ts'
 
 const session = sessionPrincipal('viewer')
 const token = tokenPrincipal(['client'])
+const claims = { sub: 'a', aud: 'app_a', iss: 'realtime-platform', exp: 2, iat: 1, permissions: ['client'] }
 const asked: string[] = []
 const { authenticate } = createAuthenticator({
   sessions: { authenticate: async (text: string) => { asked.push(text); return session } },
-  tokens: { verify: (text: string) => { asked.push(text); return { claims: {} as never, principal: token } } }
+  tokens: { verify: (text: string) => { asked.push(text); return { claims, principal: token } } }
 })
 const fromHeaders = (headers: Record<string, string>) => authenticate(credentialFromHeaders(headers))
 

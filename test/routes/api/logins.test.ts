@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import t from 'tap'
 import { up } from '../../../db/migrations/0016-canonical-addresses.ts'
 import { HashingQueue } from '../../../src/identity/auth/hashing-queue.ts'
@@ -128,7 +128,7 @@ await t.test('the migration keeps accounts with equal canonical addresses apart'
       [`usr_${i}`, email, i]
     )
   }
-  await up(app.db as unknown as Kysely<unknown>)
+  await up(new Kysely<unknown>({ dialect: new PostgresDialect({ pool: app.pool }) }))
   const { rows } = await app.pool.query('select email_canonical from users order by created_at')
   t.same(rows.map(row => row.email_canonical), [
     'ada@example.com', 'ada@example.com usr_1', 'ada@example.com usr_2', 'grace@example.com'
