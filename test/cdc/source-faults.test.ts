@@ -11,7 +11,7 @@ import { until } from '../support/waiting.ts'
  * Faults of a connected database: each has a state that names it, recovers without a restart, and reports every loss.
  */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const lines: Record<string, unknown>[] = []
 const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } })
@@ -132,6 +132,8 @@ await t.test('a table that was dropped or removed from the publication is a loss
       )?.[1] ?? 0
     )
 
+  // Other tests of this file move the counter as well.
+  const before = await counted()
   await shop.sql('drop table rows')
   await shop.sql('create table rows (id int primary key)')
   await shop.insert()
@@ -140,7 +142,7 @@ await t.test('a table that was dropped or removed from the publication is a loss
   await shop.insert()
   await shop.has(t, [1, 3], 'changes before it was added again are lost')
   t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [lost])
-  t.equal(await counted(), 1)
+  await until(async () => await counted() > before, 'the loss to be counted')
   t.match(lines.filter(({ msg }) => msg === 'cdc.changes_lost').at(-1), {
     level: 50, table: 'public.rows', mappings: [mappingId]
   })
@@ -168,7 +170,11 @@ await t.test('a table that was dropped or removed from the publication is a loss
   await shop.sql('alter table rows replica identity default')
   await cutStream(shop.source)
   await until(isBack, 'the table in the publication')
-  t.equal(await counted(), 3, 'each loss is reported once')
+  await until(async () => await counted() >= before + 3, 'the losses to be counted')
+  t.equal(
+    (await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length >= 3)).length, 3,
+    'each loss is reported once'
+  )
 })
 
 await t.test('reading continues without loss after a revoked privilege or a changed password is corrected', async t => {

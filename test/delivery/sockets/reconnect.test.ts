@@ -1,6 +1,5 @@
 import { io, type Socket } from 'socket.io-client'
 import t from 'tap'
-import { freePort } from '../../../db/embedded/free-port.ts'
 import { closeCodes } from '../../../src/identity/auth/close-codes.ts'
 import { build, listen } from '../../support/build.ts'
 import { connectWs } from '../../support/clients.ts'
@@ -8,12 +7,13 @@ import { DatabaseProxy } from '../../support/database-proxy.ts'
 import { createDatabase } from '../../support/database.ts'
 import { person } from '../../support/people.ts'
 import { follow } from '../../support/recipe.ts'
+import { steadyPort } from '../../support/steady-port.ts'
 import { tenant } from '../../support/tenant.ts'
 import { until } from '../../support/waiting.ts'
 
 /* Unmodified socket.io-client: how it reacts when the server closes or refuses it. */
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const kinds = [
   { name: 'WebSocket', options: { transports: ['websocket'] } },
@@ -48,8 +48,7 @@ const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 await t.test('after a restart every client reconnects by itself and has every offset once', async t => {
   const databaseUrl = await createDatabase(t)
-  const variables = { PORT: String(await freePort()) }
-  const port = Number(variables.PORT)
+  const port = await steadyPort()
   let { app } = await build(t, { databaseUrl })
   const url = await app.listen({ host: '127.0.0.1', port })
   const shop = await tenant(app)
