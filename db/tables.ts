@@ -188,6 +188,8 @@ export interface TopicLogsTable extends Scoped {
   topic: string
   epoch: string
   head_offset: number
+  /** The time of the last event. */
+  head_at: Generated<number>
 }
 
 export interface SchemasTable extends Scoped {

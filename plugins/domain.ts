@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { createHistory, type History } from '../src/delivery/history.ts'
 import { createDocuments, type Documents } from '../src/documents/documents.ts'
 import { DocumentExpiry } from '../src/documents/expiry.ts'
 import { createSchemaVersions, type SchemaVersions } from '../src/registry/schemas/versions.ts'
@@ -12,6 +13,7 @@ import { createTopics, type Topics } from '../src/registry/topics/topics.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     topics: Topics
+    history: History
     schemas: SchemaVersions
     publisher: Publisher
     services: Services
@@ -23,12 +25,13 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { db, pool, eventLog: log, eventWriter: writer } = app
   const topics: Topics = createTopics({
-    db, log, schemaVersionExists: (scope, topic, version) => schemas.exists(scope, topic, version)
+    db, schemaVersionExists: (scope, topic, version) => schemas.exists(scope, topic, version)
   })
   const schemas = createSchemaVersions({
     db, checker: app.checkerPool, validators: app.validators, requireTopic: topics.requireTopic
   })
   app.decorate('topics', topics)
+  app.decorate('history', createHistory({ log, requireTopic: topics.requireTopic }))
   app.decorate('schemas', schemas)
   app.decorate('publisher', createPublisher({ writer, observer: app.tracing.writes }))
   app.decorate('services', createServices({ db, writer }))

@@ -179,14 +179,14 @@ export const nodesMissing = {
   })
 }
 
-export const IdempotencyHeaders = Type.Object({
-  'idempotency-key': Type.Optional(Type.String({
-    minLength: 1,
-    maxLength: 255,
-    pattern: '^[\\x21-\\x7e]+$',
-    description:
-      'A retry with the same key and body has no second effect and returns the first response, for 24 h. Bodies are ' +
-        'compared as canonical JSON (RFC 8785): the order of members and white space do not matter.',
-    examples: ['order-4711-placed']
-  }))
+export const IdempotencyKey = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: '^[\\x21-\\x7e]+$',
+  description:
+    'A retry with the same key and body has no second effect and returns the first response, for 24 h. Bodies are ' +
+      'compared as canonical JSON (RFC 8785): the order of members and white space do not matter.',
+  examples: ['order-4711-placed']
 })
+
+export const IdempotencyHeaders = Type.Object({ 'idempotency-key': Type.Optional(IdempotencyKey) })

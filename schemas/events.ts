@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EnvironmentName, EpochMs, Nullable, ref } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, IdempotencyHeaders, Nullable, ref, Text } from './common.ts'
 
 export const eventTypes = [
   'document.created', 'document.updated', 'document.deleted', 'presence.updated', 'socket.message',
@@ -42,7 +42,8 @@ export const RealtimeEvent = Type.Object({
 }, { $id: 'RealtimeEvent' })
 export type RealtimeEvent = Static<typeof RealtimeEvent>
 
-const publishable = {
+/** The fields of one event to publish. */
+export const publishable = {
   payload: Type.Unknown({
     description:
       'Any JSON value of at most 256 KiB and 64 levels. A number that a double cannot represent exactly, such as a ' +
@@ -81,12 +82,60 @@ export const PublishBody = Type.Object({
 })
 export type PublishBody = Static<typeof PublishBody>
 
+export const PublishHeaders = Type.Object({
+  ...IdempotencyHeaders.properties,
+  prefer: Type.Optional(Type.String({
+    description:
+      '`return=minimal` for a response with `offset`, `count` and `epoch` instead of the events (RFC 7240). Other ' +
+        'preferences are ignored.',
+    examples: ['return=minimal']
+  }))
+})
+
+export const PublishReceipt = Type.Object({
+  offset: Type.Integer({
+    minimum: 1, description: 'The offset of the event, or of the first event of a batch.', examples: [42]
+  }),
+  count: Type.Integer({
+    minimum: 1, description: 'How many events were stored. Their offsets follow one another.', examples: [1]
+  }),
+  epoch: Type.String({ description: "The epoch of the topic's log.", examples: ['k3J9sQ2x'] })
+}, { $id: 'PublishReceipt', description: 'The place of stored events.' })
+export type PublishReceipt = Static<typeof PublishReceipt>
+
+/** Limits how many events one request for history reads to find those with a key or a filter. */
+export const historyScanMax = 10_000
+
+const Offset = (minimum: number, options: Record<string, unknown>) =>
+  Type.Optional(Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER, ...options }))
+
 export const HistoryQuery = Type.Object({
-  after: Type.Optional(
-    Type.Integer({
-      minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Returns events above this offset. Default: from the oldest retained event.', examples: [41]
+  order: Type.Optional(
+    Enum('Order', ['asc', 'desc'], {
+      default: 'asc', description: '`asc`: from the oldest event. `desc`: from the latest.', examples: ['asc']
+    })
+  ),
+  after: Offset(0, {
+    description: 'Only events above this offset. Default: from the oldest retained event.', examples: [41]
+  }),
+  before: Offset(1, { description: 'Only events below this offset.', examples: [1000] }),
+  from: Offset(0, {
+    description: 'Only events at or after this time, in epoch milliseconds.', examples: [1705312800000]
+  }),
+  to: Offset(0, {
+    description: 'Only events at or before this time, in epoch milliseconds.', examples: [4102444800000]
+  }),
+  key: Type.Optional(Text(512, { description: 'Only events with this key.', examples: ['s1'] })),
+  filter: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 16_384,
+      description:
+        'Only events whose payload matches this filter: JSON, in the language of subscriptions ' +
+          '([filters](/docs/PROTOCOL.md#filters)).',
+      examples: ['{"status":"ended"}']
     })
   ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Events per page.' }))
 }, { additionalProperties: false })
+export type HistoryQuery = Static<typeof HistoryQuery>

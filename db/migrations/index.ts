@@ -19,6 +19,7 @@ import * as cdcMarks from './0018-cdc-marks.ts'
 import * as auditUserAgent from './0020-audit-user-agent.ts'
 import * as leases from './0021-leases.ts'
 import * as permissionNames from './0022-permission-names.ts'
+import * as logTimes from './0023-log-times.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -41,5 +42,6 @@ export const migrations: Record<string, Migration> = {
   '0018-cdc-marks': cdcMarks,
   '0020-audit-user-agent': auditUserAgent,
   '0021-leases': leases,
-  '0022-permission-names': permissionNames
+  '0022-permission-names': permissionNames,
+  '0023-log-times': logTimes
 }

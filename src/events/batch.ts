@@ -77,7 +77,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   // commit is sent at once; PostgreSQL turns it into a rollback if the write fails.
   const mayBeStale = set.inserts.length > 0 || hasKeys
   const [events] = await Promise.all([
-    plan.isEmpty ? [] : write(set, plan, client),
+    plan.isEmpty ? [] : write(set, client),
     ...plan.also.map(statement => client.query(statement)),
     mayBeStale ? undefined : commit()
   ])
@@ -162,7 +162,7 @@ function findRecipients (
   return applicationIds.size === 0 ? undefined : routing.prepare(applicationIds, client)
 }
 
-async function write (set: statements.WriteSet, plan: WritePlan, client: pg.PoolClient): Promise<LoggedEvent[]> {
+async function write (set: statements.WriteSet, client: pg.PoolClient): Promise<LoggedEvent[]> {
   const { rows } = await client.query<statements.WrittenLog>(statements.write(set))
   if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) {
     throw new StaleBatchError('a document was created meanwhile')
@@ -170,8 +170,8 @@ async function write (set: statements.WriteSet, plan: WritePlan, client: pg.Pool
   const heads = new Array<statements.WrittenLog>(set.logs.length)
   for (const row of rows) heads[row.ordinal - 1] = row
   return set.events.map(({ draft, id, log, back }) => {
-    const { head_offset: head, epoch } = heads[log] as statements.WrittenLog
+    const { head_offset: head, epoch, head_at: timestamp } = heads[log] as statements.WrittenLog
     const { scope } = set.logs[log] as statements.LogGrowth
-    return new LoggedEvent(scope, draft, { id, offset: head - back, epoch, timestamp: plan.now })
+    return new LoggedEvent(scope, draft, { id, offset: head - back, epoch, timestamp })
   })
 }

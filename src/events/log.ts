@@ -4,6 +4,7 @@ import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { createBatchLoader } from '../foundation/batching/batch-loader.ts'
 import { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
+import { createTimeSearch } from './time-search.ts'
 
 interface EventRow {
   id: string
@@ -32,6 +33,23 @@ export interface PageRange {
   limit: number
   /** Limits the payload bytes of the page. The page always has at least one event. */
   bytesMax?: number
+}
+
+/** A part of a log, by its first and last offset, and the direction in which it is read. */
+export interface SliceRange {
+  first: number
+  last: number
+  order: 'asc' | 'desc'
+  /** Only events with this key. */
+  key?: string | undefined
+  limit: number
+  bytesMax?: number
+}
+
+export interface Slice {
+  events: LoggedEvent[]
+  /** Whether the slice has more events than were read. */
+  hasMore: boolean
 }
 
 /** The inclusive bounds of a part of a log, by offset, time, or both. */
@@ -95,9 +113,21 @@ const pickSql = `
   cross join lateral (select * from events where log_id = l.id and "offset" = k."offset" limit 1) e
   order by k.ordinal`
 
-const spanSql = `
-  select count(*) as count, min("offset") as first, max("offset") as last
-  from events where log_id = ${logIdSql} and "offset" between $4 and $5 and created_at between $6 and $7`
+/** Reads one more event than the limit, to find out whether there are more. */
+const sliceSql = (order: 'asc' | 'desc', hasKey: boolean) => `
+  select * from (
+    select e.*, l.epoch, l.head_offset as head, count(*) over () as found,
+      row_number() over (order by e."offset" ${order}) as place,
+      sum(octet_length(e.payload::text)) over (order by e."offset" ${order}) - octet_length(e.payload::text)
+        as bytes_before
+    from (
+      select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
+      where log_id = ${logIdSql} and "offset" between $4 and $5${hasKey ? ' and key = $8' : ''}
+      order by "offset" ${order} limit $6::bigint + 1) e
+    cross join (
+      select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l) slice
+  where bytes_before < $7 and place <= $6
+  order by "offset" ${order}`
 
 /**
  * Reads the log. Offsets have no gaps and become visible in order: a page after n that is not empty starts with n + 1,
@@ -111,6 +141,8 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       return topics.map(({ scope, topic }, i) => found[i] ?? { epoch: epochOf(scope, topic), head: 0, earliest: 1 })
     }
   })
+
+  const at = createTimeSearch({ pool, epochOf })
 
   async function readPositions (topics: ScopedTopic[]): Promise<(LogPosition | undefined)[]> {
     const { rows } = await pool.query<LogPosition & { ordinal: number }>({
@@ -136,16 +168,22 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       return (await readRows(scope, topic, range)).map(row => toEvent(scope, topic, row))
     },
 
-    /** Returns a page, and the offset to continue after if the log has more. */
-    async history (
-      scope: Scope, topic: string, range: PageRange
-    ): Promise<{ events: LoggedEvent[], next: number | undefined }> {
-      const rows = await readRows(scope, topic, range)
-      const last = rows.at(-1)
-      return {
-        events: rows.map(row => toEvent(scope, topic, row)),
-        next: last !== undefined && last.offset < last.head ? last.offset : undefined
-      }
+    /**
+     * Returns events of a part of the log in either order: at most `limit`, and fewer if they are large, but at least
+     * one if there is any.
+     */
+    async slice (
+      scope: Scope, topic: string, { first, last, order, key, limit, bytesMax = pageBytesMax }: SliceRange
+    ): Promise<Slice> {
+      const hasKey = key !== undefined
+      const { rows } = await pool.query<EventRow & { found: number, place: number, bytes_before: number }>({
+        name: `log_slice_${order}${hasKey ? '_key' : ''}`,
+        text: sliceSql(order, hasKey),
+        values: [
+          scope.applicationId, scope.environment, topic, first, last, limit, bytesMax, ...hasKey ? [key] : []
+        ]
+      })
+      return { events: rows.map(row => toEvent(scope, topic, row)), hasMore: (rows[0]?.found ?? 0) > rows.length }
     },
 
     /** Returns single events in the given order. Omits events that the log no longer has. */
@@ -160,18 +198,20 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       return rows.map(row => toEvent(scope, row.topic, row))
     },
 
-    /** Returns the count and the first and last offset of a topic's events within the bounds. */
+    /** Returns the count and the first and last offset of a topic's retained events within the bounds. */
     async span (
-      scope: Scope, topic: string,
-      { fromOffset = 1, toOffset = Number.MAX_SAFE_INTEGER, from = 0, to = Number.MAX_SAFE_INTEGER }: SpanBounds
+      scope: Scope, topic: string, { fromOffset = 1, toOffset = Number.MAX_SAFE_INTEGER, from = 0, to }: SpanBounds
     ): Promise<{ count: number, first: number, last: number }> {
-      const { rows: [row] } = await pool.query<{ count: number, first: number | null, last: number | null }>({
-        name: 'log_span',
-        text: spanSql,
-        values: [scope.applicationId, scope.environment, topic, fromOffset, toOffset, from, to]
-      })
-      return { count: row?.count ?? 0, first: row?.first ?? 0, last: row?.last ?? 0 }
+      const [start, end] = await Promise.all([
+        at(scope, topic, from), to === undefined ? undefined : at(scope, topic, to + 1)
+      ])
+      const first = Math.max(fromOffset, start.offset)
+      const last = Math.min(toOffset, end === undefined ? start.head : end.offset - 1)
+      return first > last ? { count: 0, first: 0, last: 0 } : { count: last - first + 1, first, last }
     },
+
+    /** Finds the first event at or after a time. The times of a log never decrease. */
+    at,
 
     /** Returns the position of a log. Its head is 0 if it has no event yet. */
     position: (scope: Scope, topic: string): Promise<LogPosition> => loadPosition({ scope, topic }),

@@ -142,11 +142,22 @@ export interface WriteSet {
 }
 
 /** One row of the write's result, for one log. */
-export interface WrittenLog { ordinal: number, epoch: string, head_offset: number, inserted: number }
+export interface WrittenLog {
+  ordinal: number
+  epoch: string
+  head_offset: number
+  /** The time of the batch's events. */
+  head_at: number
+  inserted: number
+}
 
 /**
  * Writes documents, offset counters, events and outbox rows in one statement. Returns each log's new head and the
  * number of inserted documents: if it is too low, another node has created one of them meanwhile.
+ *
+ * The time of an event is that of the batch or, if later, that of the log's last event: the clocks of nodes differ, and
+ * a batch may wait for the lock of its log. So the times of a log never decrease, and a search by time can be one by
+ * offset (log-times.ts).
  */
 export function write (set: WriteSet): Statement {
   const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${
@@ -190,16 +201,16 @@ function writeText (shape: string): string {
       ? ''
       : `, owed as (
         insert into webhook_outbox (webhook_id, log_id, head, backs, created_at)
-        select o.webhook_id, l.id, l.head_offset, o.backs::int[], $16
+        select o.webhook_id, l.id, l.head_offset, o.backs::int[], l.head_at
         from unnest($${parameter++}::text[], $${parameter++}::int[], $${parameter++}::text[])
           as o(webhook_id, log, backs)
         join logs l on l.ordinal = o.log)`
     text += `heads as (
-        insert into topic_logs as l (application_id, environment, topic, epoch, head_offset)
-        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-        on conflict (application_id, environment, topic)
-          do update set head_offset = l.head_offset + excluded.head_offset
-        returning l.id, l.application_id, l.environment, l.topic, l.epoch, l.head_offset),
+        insert into topic_logs as l (application_id, environment, topic, epoch, head_offset, head_at)
+        select *, $16::bigint from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+        on conflict (application_id, environment, topic) do update set
+          head_offset = l.head_offset + excluded.head_offset, head_at = greatest(l.head_at, excluded.head_at)
+        returning l.id, l.application_id, l.environment, l.topic, l.epoch, l.head_offset, l.head_at),
       logs as (
         select heads.*, k.ordinal from heads
         join unnest($1::text[], $2::text[], $3::text[])
@@ -210,13 +221,13 @@ function writeText (shape: string): string {
           log_id, "offset", application_id, environment, topic, id, type, source, key, payload, diff, meta,
           schema_version, created_at)
         select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, e.type, e.source, e.key,
-          e.payload, e.diff, e.meta, e.schema_version, $16
+          e.payload, e.diff, e.meta, e.schema_version, l.head_at
         from unnest(
           $6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[],
           $14::json[], $15::int[])
           as e(log, back, id, type, source, key, payload, diff, meta, schema_version)
         join logs l on l.ordinal = e.log)${owed}
-      select ordinal::int, epoch, head_offset, ${
+      select ordinal::int, epoch, head_offset, head_at, ${
       shape.includes('i') ? '(select count(*) from inserted)' : '0'
     } as inserted from logs`
     writeTexts.set(shape, text)

@@ -10,8 +10,11 @@ import { tenant } from '../support/tenant.ts'
 const { app } = await build(t)
 const shop = await tenant(app)
 const long = 50_000
+/** An event's time is this plus its offset. */
+const beginning = Date.now() - long
 
 interface PlanNode {
+  'Total Cost': number
   'Relation Name'?: string
   'Actual Rows': number
   'Actual Loops': number
@@ -26,6 +29,8 @@ function rowsOf (node: PlanNode): number {
     : 0
   return (node.Plans ?? []).reduce((sum, plan) => sum + rowsOf(plan), own)
 }
+
+const costOf = (node: PlanNode) => node['Total Cost']
 
 /** Returns the plan of the statement that the log sends. */
 async function explained (name: string, work: () => Promise<unknown>): Promise<PlanNode> {
@@ -55,8 +60,8 @@ for (const [topic, events] of [['long.log', long], ['short.log', 1000]] as const
       insert into topic_logs (application_id, environment, topic, epoch, head_offset)
       values ($1, $2, $3, 'e', $4) returning *)
     insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
-    select l.id, n, $1, $2, $3, $3 || n, 'topic.event', 'api', '{}', $5 from grown l, generate_series(1, $4) n`,
-  [shop.applicationId, shop.scope.environment, topic, events, Date.now()])
+    select l.id, n, $1, $2, $3, $3 || n, 'topic.event', 'api', '{}', $5 + n from grown l, generate_series(1, $4) n`,
+  [shop.applicationId, shop.scope.environment, topic, events, beginning])
 }
 await app.pool.query('analyze events')
 
@@ -84,11 +89,41 @@ await t.test('picking single events and reading a position cost a few rows', asy
   t.ok(rowsOf(position) <= 10, `${rowsOf(position)} rows were looked at`)
 })
 
-await t.test('counting a span reads only the rows of the span', async t => {
-  const plan = await explained('log_span', async () => {
-    t.match(await app.eventLog.span(shop.scope, 'long.log', { fromOffset: 101, toOffset: 300 }), {
-      count: 200, first: 101, last: 300
+for (
+  const [topic, offset] of [
+    ['long.log', 7], ['long.log', long / 2], ['long.log', long + 1], ['short.log', 500]
+  ] as const
+) {
+  await t.test(`finding event ${offset} of ${topic} by its time reads a few rows`, async t => {
+    const plan = await explained('log_times', async () => {
+      t.match(await app.eventLog.at(shop.scope, topic, beginning + offset), { offset, earliest: 1, isComplete: true })
     })
+    t.ok(rowsOf(plan) <= 60, `${rowsOf(plan)} rows were looked at`)
+    t.ok(costOf(plan) < 50_000, `a cost of ${costOf(plan)} is far from starting the JIT compiler`)
   })
-  t.ok(rowsOf(plan) <= 300, `${rowsOf(plan)} rows were looked at`)
+}
+
+await t.test('a slice of the log reads only what it returns, or searches for a key', async t => {
+  const middle = { first: long / 2, last: long, limit: 100 }
+  for (const order of ['asc', 'desc'] as const) {
+    const plan = await explained(`log_slice_${order}`, async () => {
+      const { events, hasMore } = await app.eventLog.slice(shop.scope, 'long.log', { ...middle, order })
+      t.strictSame([events.length, events[0]?.offset, hasMore], [100, order === 'asc' ? long / 2 : long, true])
+    })
+    t.ok(rowsOf(plan) <= 200, `${order}: ${rowsOf(plan)} rows were looked at`)
+    const search = { first: long / 2, last: long / 2 + 999, limit: 100, key: 'none' }
+    const searched = await explained(`log_slice_${order}_key`, async () => {
+      const slice = await app.eventLog.slice(shop.scope, 'long.log', { ...search, order })
+      t.strictSame(slice, { events: [], hasMore: false })
+    })
+    t.ok(rowsOf(searched) <= 1000, `${order}: ${rowsOf(searched)} rows were looked at for a key`)
+  }
+})
+
+await t.test('counting a span by offset and time reads a few rows', async t => {
+  const plan = await explained('log_times', async () => {
+    const span = { fromOffset: 101, toOffset: 40_000, from: beginning + 500, to: beginning + 45_000 }
+    t.same(await app.eventLog.span(shop.scope, 'long.log', span), { count: 39_501, first: 500, last: 40_000 })
+  })
+  t.ok(rowsOf(plan) <= 120, `${rowsOf(plan)} rows were looked at`)
 })

@@ -1,6 +1,7 @@
 import { createKysely, createPool } from '../../db/connection.ts'
 import type { Document } from '../../schemas/documents.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import { createHistory } from '../../src/delivery/history.ts'
 import { createDocuments } from '../../src/documents/documents.ts'
 import { DocumentExpiry } from '../../src/documents/expiry.ts'
 import type { LoggedEvent } from '../../src/events/envelope.ts'
@@ -39,20 +40,23 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
     }
   }
 
-  function node () {
+  /** `now` is the clock of the node's writer. */
+  function node ({ now = Date.now }: { now?: () => number } = {}) {
     const committed: LoggedEvent[] = []
     const metrics = createMetrics()
     const writer = new EventWriter({
-      pool, epochOf, metrics, log: logger, check, onCommitted: events => committed.push(...events)
+      pool, epochOf, metrics, log: logger, check, now, onCommitted: events => committed.push(...events)
     })
     t.teardown(() => writer.close())
+    const topics = createTopics({ db })
     return {
       committed,
       metrics,
       writer,
       documents: createDocuments({ pool, writer }),
       services: createServices({ db, writer }),
-      topics: createTopics({ db, log }),
+      topics,
+      history: createHistory({ log, requireTopic: topics.requireTopic }),
       publisher: createPublisher({ writer }),
       expiry: new DocumentExpiry({ pool, writer, log: logger })
     }

@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { IdempotencyHeaders, nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
-import { HistoryQuery, PublishBody, RealtimeEvent } from '../../../schemas/events.ts'
+import { nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import {
+  HistoryQuery, historyScanMax, PublishBody, PublishHeaders, PublishReceipt, RealtimeEvent
+} from '../../../schemas/events.ts'
 import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/topics.ts'
 
 /** Limits the body of a publish. A batch of large payloads has to be smaller than 1,000 events. */
@@ -97,25 +99,35 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       description:
         'Appends one event (`payload`, `key?`) or a batch of up to 1,000 (`events`). A batch is stored as a whole or ' +
           'not at all. The response is sent after the commit and contains the offsets: an object for one event, an ' +
-          "array for a batch. Payloads are checked against the topic's active schema.",
+          "array for a batch. Payloads are checked against the topic's active schema. With `Prefer: return=minimal`, " +
+          'the response has only the place of the events, which is faster for large batches.',
       params: TopicPath,
-      headers: IdempotencyHeaders,
+      headers: PublishHeaders,
       body: ref(PublishBody),
       response: {
         201: {
-          description: 'The event, or the events of the batch, as stored.',
-          content: { 'application/json': { schema: Type.Union([ref(RealtimeEvent), Type.Array(ref(RealtimeEvent))]) } }
+          description:
+            'The event, or the events of the batch, as stored. With `Prefer: return=minimal`, the place of the events.',
+          headers: {
+            'Preference-Applied': Type.String({ description: '`return=minimal`, if the request prefers it.' })
+          },
+          content: {
+            'application/json': {
+              schema: Type.Union([ref(RealtimeEvent), Type.Array(ref(RealtimeEvent)), ref(PublishReceipt)])
+            }
+          }
         },
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
   }, async (request, reply) => {
     const { name } = request.params
+    const { scope, body, idempotencyKey, prefersMinimal } = request
     request.access.authorizeTopic('publish', name)
-    const events = await app.publisher.publish(request.scope, name, request.body, {
-      idempotencyKey: request.idempotencyKey
-    })
-    return reply.code(201).sendSerialized(events)
+    reply.code(201)
+    if (!prefersMinimal) return reply.sendSerialized(await app.publisher.publish(scope, name, body, { idempotencyKey }))
+    const { offset, count, epoch } = await app.publisher.append(scope, name, body, { idempotencyKey })
+    return reply.header('preference-applied', 'return=minimal').sendSerialized(JSON.stringify({ offset, count, epoch }))
   })
 
   app.get('/:name/events', {
@@ -125,7 +137,14 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'Read the log',
       description:
-        'Returns the retained events of a topic, ascending by offset. The topic is registered or the platform\'s own.',
+        'Returns the retained events of a topic, by offset in either direction. The topic is registered or the ' +
+          "platform's own.\n\n" +
+          'The times of a log never decrease: if the clock of a node is behind that of the node that wrote the event ' +
+          'before, the event gets the time of that one. So `from` and `to` select successive offsets, and a page by ' +
+          'time costs what a page by offset costs.\n\n' +
+          `With \`key\` or \`filter\`, one request examines at most ${historyScanMax.toLocaleString('en')} events, ` +
+          'or 8 MiB of their payloads. The page may then have fewer events than `limit`, or none, although more ' +
+          'follow: continue as long as there is an `X-Next-Cursor`.',
       params: TopicPath,
       querystring: HistoryQuery,
       response: {
@@ -133,8 +152,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
           RealtimeEvent,
           'A page of events.',
           nextCursor(
-            'The last offset of the page, if the log has more events. Pass it as `after` to get the next page. ' +
-              'A page of large events may have fewer than `limit`.'
+            'The offset to continue at, if there may be more events. To get the next page, pass it as `after`, or as ' +
+              '`before` with `order=desc`, and leave the other parameters as they are. A page of large events may ' +
+              'have fewer than `limit`.'
           )
         ),
         ...refusals(400, 401, 403, 404)
@@ -144,7 +164,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     const { name } = request.params
     const { access } = request
     access.authorizeTopic('subscribe', name)
-    const { json, nextCursor } = await app.topics.history(
+    const { json, nextCursor } = await app.history.read(
       request.scope, name, request.query, event => access.mayReadEvent(event)
     )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)

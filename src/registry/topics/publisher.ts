@@ -1,6 +1,7 @@
-import type { EventPublish, PublishBody } from '../../../schemas/events.ts'
+import type { EventPublish, PublishBody, PublishReceipt } from '../../../schemas/events.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { toPublicError } from '../../errors.ts'
+import type { LoggedEvent } from '../../events/envelope.ts'
 import { type Writer, idempotencyFor, type OwnKey } from '../../events/intent.ts'
 import { noWriteObserver, type WriteObserver } from '../../events/write-observer.ts'
 import { encodeJson, invalid } from '../../foundation/json.ts'
@@ -27,6 +28,34 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
     }
   }
 
+  /** Appends the events and returns them; with an idempotency key their text, which is stored under the key. */
+  async function append (
+    scope: Scope, topic: string, body: PublishBody, idempotencyKey: OwnKey | undefined
+  ): Promise<readonly LoggedEvent[] | string> {
+    const publications = prepare(scope, topic, body)
+    const idempotency = idempotencyFor(idempotencyKey, 'events.publish', topic, body)
+    return writer.submit<readonly LoggedEvent[] | string>({
+      scope,
+      topics: [topic],
+      bytes: publications.reduce((sum, publication) => sum + publication.text.length, 0),
+      idempotency,
+      apply (batch) {
+        if (!batch.isRegistered(topic)) throw topicNotFound(topic)
+        return {
+          events: publications.map(({ payload, key, path, text }) => ({
+            topic,
+            type: 'topic.event',
+            source: 'api',
+            key,
+            payload: text,
+            schemaVersion: batch.check(topic, payload, path)
+          }))
+        }
+      },
+      answer: events => idempotency === undefined ? events : textOf(body, events)
+    })
+  }
+
   return {
     /**
      * Appends one event, or a batch as a whole or not at all. Returns JSON text: the event, or an array of events.
@@ -34,40 +63,41 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
      * or violates the topic's schema.
      */
     async publish (
-      scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}
+      scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: PublishOptions = {}
     ): Promise<string> {
-      const publications = prepare(scope, topic, body)
-      return writer.submit<string>({
-        scope,
-        topics: [topic],
-        bytes: publications.reduce((sum, publication) => sum + publication.text.length, 0),
-        idempotency: idempotencyFor(idempotencyKey, 'events.publish', topic, body),
-        apply (batch) {
-          if (!batch.isRegistered(topic)) throw topicNotFound(topic)
-          return {
-            events: publications.map(({ payload, key, path, text }) => ({
-              topic,
-              type: 'topic.event',
-              source: 'api',
-              key,
-              payload: text,
-              schemaVersion: batch.check(topic, payload, path)
-            }))
-          }
-        },
-        answer (events) {
-          const texts = events.map(event => event.json())
-          return body.events === undefined ? texts.join() : `[${texts.join(',')}]`
-        }
-      })
+      const appended = await append(scope, topic, body, idempotencyKey)
+      return typeof appended === 'string' ? appended : textOf(body, appended)
+    },
+
+    /**
+     * Like `publish`, but returns only the id and place of the first event. The events are not serialised for it. Both
+     * share idempotency keys: a retry of one through the other has no second effect.
+     */
+    async append (
+      scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: PublishOptions = {}
+    ): Promise<PublishReceipt & { id: string }> {
+      const appended = await append(scope, topic, body, idempotencyKey)
+      const events = typeof appended === 'string' ? [JSON.parse(appended) as Place | Place[]].flat() : appended
+      const [{ id, offset, epoch }] = events as [Place]
+      return { id, offset, epoch, count: events.length }
     }
   }
 }
 export type Publisher = ReturnType<typeof createPublisher>
 
+export interface PublishOptions { idempotencyKey?: OwnKey | undefined }
+
+interface Place { id: string, offset: number, epoch: string }
+
 interface Publication extends EventPublish {
   /** The path of the payload in the request. */
   path: string
+}
+
+/** Returns the JSON text that answers a request with this body. */
+function textOf ({ events: batch }: PublishBody, events: readonly LoggedEvent[]): string {
+  const texts = events.map(event => event.json())
+  return batch === undefined ? texts.join() : `[${texts.join(',')}]`
 }
 
 /** Returns the events of a body in either form. Throws ValidationError if it mixes both. */

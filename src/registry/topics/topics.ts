@@ -3,24 +3,21 @@ import type { Database, TopicsTable } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import type { Topic, TopicCreate, TopicUpdate } from '../../../schemas/topics.ts'
-import type { EventFact } from '../../identity/access/reading.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../../errors.ts'
-import type { EventLog } from '../../events/log.ts'
 import { createBatchLoader } from '../../foundation/batching/batch-loader.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { existsByItself, isReserved } from './topic-names.ts'
 
 export interface TopicsOptions {
   db: Kysely<Database>
-  log: EventLog
   /** Looks up a version in the schema registry. Default: no version exists. */
   schemaVersionExists?: (scope: Scope, topic: string, version: number) => Promise<boolean>
 }
 
-/** Manages the registered topics of a scope, and reads the log of any topic. */
-export function createTopics ({ db, log, schemaVersionExists = async () => false }: TopicsOptions) {
+/** Manages the registered topics of a scope. */
+export function createTopics ({ db, schemaVersionExists = async () => false }: TopicsOptions) {
   const find = (scope: Scope, name: string) => ofScope(db, scope).where('name', '=', name).executeTakeFirst()
 
   const isRegistered = createBatchLoader<{ scope: Scope, name: string }, boolean>({
@@ -125,23 +122,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     },
 
     /** Throws NotFoundError unless the topic is registered or one of the platform's own. */
-    requireTopic,
-
-    /**
-     * Returns the retained events above `after`, ascending, as a JSON array. If the log has more, also returns the
-     * offset that the next page starts after.
-     */
-    async history (
-      scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number },
-      isSeen: (event: EventFact) => boolean = () => true
-    ): Promise<{ json: string, nextCursor: string | undefined }> {
-      await requireTopic(scope, name)
-      const { events, next } = await log.history(scope, name, { after, limit })
-      return {
-        json: `[${events.filter(isSeen).map(event => event.json()).join(',')}]`,
-        nextCursor: next === undefined ? undefined : String(next)
-      }
-    }
+    requireTopic
   }
 }
 export type Topics = ReturnType<typeof createTopics>

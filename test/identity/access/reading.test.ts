@@ -48,6 +48,17 @@ const ways: { name: string, needs: string[], ask (by: ReturnType<typeof asking>)
     ask: by => by.get('/api/topics/presence.updated/events')
   },
   {
+    name: 'the log of presence by key', needs: ['events:read', 'documents:read'],
+    ask: by => by.get(`/api/topics/presence.updated/events?order=desc&key=${encodeURIComponent(channel)}`)
+  },
+  {
+    name: 'the log of presence by filter', needs: ['events:read', 'documents:read'],
+    ask: by =>
+      by.get(
+        `/api/topics/presence.updated/events?from=0&filter=${encodeURIComponent(JSON.stringify({ channel }))}`
+      )
+  },
+  {
     name: 'the log of messages', needs: ['events:read', 'documents:read'],
     ask: by => by.get('/api/topics/socket.message/events')
   },

@@ -8,7 +8,7 @@ import { createTopics } from '../../../src/registry/topics/topics.ts'
 import { createDomain } from '../../support/domain.ts'
 
 const domain = await createDomain(t)
-const { topics, publisher, documents, committed } = domain.node()
+const { topics, history, publisher, documents, committed } = domain.node()
 const described = { description: 'A test', owner: 'tests' }
 const create = (scope: Scope, name: string) => topics.create(scope, { name, ...described }, system)
 const publish = async (...args: Parameters<typeof publisher.publish>) =>
@@ -50,10 +50,10 @@ await t.test('reserved names are refused, and only the platform\'s own topics ex
   }
   for (const name of ['sync.any-service_1.updated', 'socket.connect', 'presence.updated']) {
     await topics.requireTopic(scope, name)
-    t.equal((await topics.history(scope, name, {})).json, '[]')
+    t.equal((await history.read(scope, name, {})).json, '[]')
   }
   for (const name of ['system.up', 'sync.session', 'unheard.of']) {
-    await t.rejects(topics.history(scope, name, {}), { status: 404, code: 'TOPIC_NOT_FOUND' }, name)
+    await t.rejects(history.read(scope, name, {}), { status: 404, code: 'TOPIC_NOT_FOUND' }, name)
   }
 })
 
@@ -68,7 +68,7 @@ await t.test('only an existing schema version can be activated; null stops the c
   })
   const asked: unknown[] = []
   const withRegistry = createTopics({
-    db: domain.db, log: domain.log, schemaVersionExists: async (...question) => asked.push(question) > 0
+    db: domain.db, schemaVersionExists: async (...question) => asked.push(question) > 0
   })
   t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: 2 }, system)).activeSchemaVersion, 2)
   t.strictSame(asked, [[scope, 'order', 2]])
@@ -104,7 +104,7 @@ await t.test('the answer to a publish equals the event in the history and at sub
     payload: { n: 1, text: 'ä"\u2028' },
     schemaVersion: null
   })
-  t.equal((await topics.history(scope, 'order', {})).json, `[${text}]`)
+  t.equal((await history.read(scope, 'order', {})).json, `[${text}]`)
   t.equal(committed.at(-1)?.json(), text)
   for (const payload of [null, false, 0, '', []]) {
     t.strictSame((await publish(scope, 'order', { payload })).payload, payload)
@@ -153,7 +153,7 @@ await t.test('an unregistered topic and another scope\'s topic are not found', a
       status: 404,
       message: `Topic not found: ${topic}`
     })
-    await t.rejects(topics.history(other, topic, {}), { status: 404, code: 'TOPIC_NOT_FOUND' })
+    await t.rejects(history.read(other, topic, {}), { status: 404, code: 'TOPIC_NOT_FOUND' })
   }
   await topics.remove(scope, 'order', system)
   await t.rejects(publisher.publish(scope, 'order', { payload: 1 }), { status: 404, code: 'TOPIC_NOT_FOUND' })
@@ -170,7 +170,7 @@ await t.test('a retried publish has one effect', async t => {
       status: 409, code: 'IDEMPOTENCY_KEY_REUSED'
     })
   }
-  t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 3)
+  t.equal((JSON.parse((await history.read(scope, 'order', {})).json) as unknown[]).length, 3)
 })
 
 await t.test('history pages by offset, also for the platform\'s own topics', async t => {
@@ -178,14 +178,14 @@ await t.test('history pages by offset, also for the platform\'s own topics', asy
   await create(scope, 'order')
   await publisher.publish(scope, 'order', { events: Array.from({ length: 5 }, (_, i) => ({ payload: i })) })
   const offsets = ({ json }: { json: string }) => (JSON.parse(json) as RealtimeEvent[]).map(({ offset }) => offset)
-  const first = await topics.history(scope, 'order', { limit: 3 })
+  const first = await history.read(scope, 'order', { limit: 3 })
   t.strictSame([offsets(first), first.nextCursor], [[1, 2, 3], '3'])
-  const second = await topics.history(scope, 'order', { limit: 3, after: 3 })
+  const second = await history.read(scope, 'order', { limit: 3, after: 3 })
   t.strictSame([offsets(second), second.nextCursor], [[4, 5], undefined])
-  t.strictSame(offsets(await topics.history(scope, 'order', { after: Number.MAX_SAFE_INTEGER })), [])
+  t.strictSame(offsets(await history.read(scope, 'order', { after: Number.MAX_SAFE_INTEGER })), [])
 
   await documents.create(scope, 'session', { id: 'd', data: {} })
-  t.match(JSON.parse((await topics.history(scope, 'sync.session.created', {})).json), [{
+  t.match(JSON.parse((await history.read(scope, 'sync.session.created', {})).json), [{
     offset: 1, type: 'document.created', key: 'd'
   }])
 })
@@ -199,7 +199,7 @@ await t.test('an event that violates the active schema refuses its whole batch',
       }
     }
   })
-  const { topics, publisher } = checked.node()
+  const { topics, history, publisher } = checked.node()
   const scope = await checked.createScope()
   await topics.create(scope, { name: 'order', ...described }, system)
   await checked.pool.query('update topics set active_schema_version = 4')
@@ -210,7 +210,7 @@ await t.test('an event that violates the active schema refuses its whole batch',
   await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 'x' }] }), {
     status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'must be a number' }]
   })
-  t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 1)
+  t.equal((JSON.parse((await history.read(scope, 'order', {})).json) as unknown[]).length, 1)
 })
 
 await t.test('the payloads of one request share a budget for their checks', async t => {

@@ -70,6 +70,14 @@ await t.test('a published event or batch stays in the log', async t => {
 
   const first = await request('GET', `/api/topics/${name}/events?limit=2`)
   t.strictSame([first.body[0], first.headers['x-next-cursor']], [one.body, '2'])
+  const last = await request('GET', `/api/topics/${name}/events?order=desc&limit=1`)
+  t.strictSame([last.body, last.headers['x-next-cursor']], [[batch.body.at(-1)], '1001'])
+  const { timestamp } = one.body
+  const selected = await request(
+    'GET', `/api/topics/${name}/events?from=${timestamp}&key=s1&filter=${encodeURIComponent('{"status":"ended"}')}`
+  )
+  t.strictSame([selected.body, selected.headers['x-next-cursor']], [[one.body], undefined])
+  t.strictSame((await request('GET', `/api/topics/${name}/events?to=${timestamp - 1}`)).body, [])
   const rest = await request('GET', `/api/topics/${name}/events?after=2&limit=1000`)
   t.strictSame([rest.body.length, rest.headers['x-next-cursor']], [999, undefined])
   t.strictSame(rest.body.at(-1), batch.body.at(-1))
@@ -86,6 +94,35 @@ await t.test('a retry with an idempotency key has one effect', async t => {
     status: 409, body: { error: 'ConflictError', code: 'IDEMPOTENCY_KEY_REUSED' }
   })
   t.equal((await request('GET', `/api/topics/${name}/events`)).body.length, 1)
+})
+
+await t.test('with Prefer: return=minimal, a publish returns the place of its events', async t => {
+  const name = await topic()
+  const url = `/api/topics/${name}/events`
+  const publish = (body: unknown, headers: Record<string, string> = {}) => request('POST', url, body, headers)
+  const minimal = { prefer: 'return=minimal' }
+  const one = await publish({ payload: 1 }, minimal)
+  t.equal(one.status, 201)
+  t.match(one.headers, { 'preference-applied': 'return=minimal', 'content-type': 'application/json; charset=utf-8' })
+  const batch = await publish({ events: [{ payload: 2 }, { payload: 3 }, { payload: 4 }] }, minimal)
+  const { body: log } = await request('GET', url)
+  const { epoch } = log[0]
+  t.strictSame([one.body, batch.body], [{ offset: 1, count: 1, epoch }, { offset: 2, count: 3, epoch }])
+  t.strictSame(log.map(({ payload }: { payload: number }) => payload), [1, 2, 3, 4])
+
+  const full = await publish({ payload: 5 }, { prefer: 'return=representation' })
+  t.match([full.body.offset, full.headers['preference-applied']], [5, undefined])
+  t.match(await publish({ payload: 6, more: 1 }, minimal), { status: 400, body: { code: 'VALIDATION_FAILED' } })
+
+  for (const body of [{ payload: 7 }, { events: [{ payload: 8 }, { payload: 9 }] }]) {
+    const key = { 'idempotency-key': `k-${name}-${JSON.stringify(body)}` }
+    const short = await publish(body, { ...key, ...minimal })
+    const long = await publish(body, key)
+    const places = [long.body].flat()
+    t.strictSame(short.body, { offset: places[0].offset, count: places.length, epoch })
+    t.strictSame((await publish(body, { ...key, ...minimal })).body, short.body)
+  }
+  t.equal((await request('GET', `${url}?after=5`)).body.length, 3, 'a retry in either form has no second effect')
 })
 
 await t.test("an unregistered topic is 404; the platform's own topics can be read but not written", async t => {
@@ -193,7 +230,19 @@ await t.test('a malformed request is refused with the path of the error', async 
     ['GET', `/${name}/events?after=1e400`, undefined, /\/after/],
     ['GET', `/${name}/events?after=99999999999999999999`, undefined, /\/after/],
     ['GET', `/${name}/events?limit=1001`, undefined, /\/limit/],
-    ['GET', `/${name}/events?from=1`, undefined, /\/from/],
+    ...[
+      ['before=0', '/before'], ['before=x', '/before'], ['after=5&before=5', '/before'], ['after=&before=1', '/after'],
+      ['after=1&after=2', '/after'], ['from=-1', '/from'], ['from=NaN', '/from'], ['from=1e400', '/from'],
+      ['from=99999999999999999999', '/from'], ['from=2&to=1', '/from'], ['to=Infinity', '/to'], ['to=1&to=2', '/to'],
+      ['to=2026-01-01', '/to'], ['order=down', '/order'], ['order=asc&order=desc', '/order'], ['key=', '/key'],
+      ['key=a&key=b', '/key'], ['key=%00', '/key'], [`key=${'x'.repeat(513)}`, '/key'], ['filter=', '/filter'],
+      ['filter={', '/filter'], ['filter=[]', '/filter'], ['filter=null', '/filter'], ['filter={"a":NaN}', '/filter'],
+      ['filter={}&filter={}', '/filter'], ['filter={"a":{"like":1}}', '/filter/a/like'],
+      ['filter={"a":{"gt":[]}}', '/filter/a/gt'], ['filter={"a":9007199254740993}', '/filter/a'],
+      ['filter={"a":1e400}', '/filter/a'], ['since=1', '/since'], ['cursor=1', '/cursor']
+    ].map(([query, place]): [Parameters<typeof request>[0], string, unknown, RegExp] => [
+      'GET', `/${name}/events?${query}`, undefined, new RegExp(`${place} `)
+    ]),
     ['POST', `/${name}/events`, {}, /\/payload/],
     ['POST', `/${name}/events`, { key: 'k' }, /\/payload/],
     ['POST', `/${name}/events`, { events: [] }, /\/events/],
