@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { createCatchUp } from '../src/delivery/catch-up.ts'
 import { closeCodes } from '../src/identity/auth/close-codes.ts'
+import { appendRequest } from '../src/delivery/sockets/append.ts'
 import { createConnections, type Connections } from '../src/delivery/sockets/connections.ts'
 import { createHandshake, type Handshake } from '../src/delivery/sockets/handshake.ts'
 import { createProtocol, type Protocol } from '../src/delivery/sockets/protocol.ts'
@@ -40,6 +41,9 @@ export default fp(async (app) => {
           hub, log, limits, metrics, catchUp: createCatchUp({ log, observer: app.tracing.deliveries }), logger: app.log,
           requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
           requireRoom: (subscriber, filter) => connections.requireRoomToSubscribe(subscriber, filter)
+        }),
+        append: appendRequest({
+          publisher: app.publisher, countRequest: (principal, scope) => app.countRequest(principal, scope)
         }),
         auth: refreshRequest(app.authenticator),
         ...app.channels.requests

@@ -2,8 +2,10 @@ import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
+import type { Scope } from '../schemas/scope.ts'
+import type { Principal } from '../src/identity/access/principal.ts'
 import { networkOf } from '../src/identity/auth/network.ts'
-import { createRequestCounter } from '../src/foundation/limits/request-counter.ts'
+import { createRequestCounter, type Window } from '../src/foundation/limits/request-counter.ts'
 import { RedisCounter } from '../src/foundation/limits/redis-counter.ts'
 import { RateLimitError } from '../src/errors.ts'
 import { securityHeaders } from '../src/foundation/http/openapi.ts'
@@ -14,6 +16,11 @@ declare module 'fastify' {
     admitStranger (address: string): Promise<void>
     /** Takes back the count of a handshake that the server failed to answer. */
     forgiveStranger (address: string): void
+    /**
+     * Counts a request over a socket as one over REST, of its principal and its application. Throws, or rejects with,
+     * RateLimitError `RATE_LIMITED`. Undefined if there is nothing to wait for.
+     */
+    countRequest (principal: Pick<Principal, 'id'>, scope: Pick<Scope, 'applicationId'>): Promise<void> | undefined
   }
 }
 
@@ -38,21 +45,29 @@ export default fp(async (app) => {
   await app.register(cors, {
     origin: corsOrigins.includes('*') ? true : corsOrigins.length > 0 ? corsOrigins : false,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['x-request-id', 'x-next-cursor', 'x-nodes-missing', 'etag', 'retry-after'],
+    exposedHeaders: ['x-request-id', 'x-next-cursor', 'x-nodes-missing', 'etag', 'retry-after', 'preference-applied'],
     maxAge: 600
   })
   const counters = app.redis === undefined ? undefined : new RedisCounter(app.redis)
   app.addHook('onClose', async () => counters?.close())
   const Counts = createRequestCounter(counters)
-  const ofStrangers = new Counts()
-  app.decorate('admitStranger', (address: string) => new Promise<void>((resolve, reject) => {
-    if (rateLimitMax === 0) return resolve()
-    ofStrangers.incr(networkOf(address), (_error, window) => {
-      if (window === undefined || window.current <= rateLimitMax) resolve()
-      else reject(tooMany(rateLimitMax, window.ttl))
-    }, windowMs)
-  }))
-  app.decorate('forgiveStranger', (address: string) => { if (rateLimitMax > 0) ofStrangers.decr(networkOf(address)) })
+  // The counters of `app.rateLimit` and, with the empty route, of `app.createRateLimit` below.
+  const [ofCallers, ofApplications] = [new Counts(), new Counts({ routeInfo: {} })]
+  const count = (counts: typeof ofCallers, key: string, max: number, by?: string): Promise<void> | undefined => {
+    if (max === 0) return undefined
+    const check = ({ current, ttl }: Window): undefined => { if (current > max) throw tooMany(max, ttl, by) }
+    const window = counts.count(key, windowMs)
+    return window instanceof Promise ? window.then(check) : check(window)
+  }
+  app.decorate('admitStranger', async (address: string) => count(ofCallers, networkOf(address), rateLimitMax))
+  app.decorate('forgiveStranger', (address: string) => { if (rateLimitMax > 0) ofCallers.decr(networkOf(address)) })
+  app.decorate('countRequest', ({ id }: Pick<Principal, 'id'>, { applicationId }: Pick<Scope, 'applicationId'>) => {
+    const counted = [
+      count(ofCallers, id, rateLimitMax),
+      count(ofApplications, `application ${applicationId}`, rateLimitApplicationMax, ' by the application')
+    ].filter(one => one !== undefined)
+    return counted.length === 0 ? undefined : Promise.all(counted).then(() => {})
+  })
   await app.register(rateLimit, {
     store: Counts,
     global: rateLimitMax > 0,
@@ -64,14 +79,14 @@ export default fp(async (app) => {
     errorResponseBuilder: (_request, { max, ttl }) => Object.assign(tooMany(max, ttl), { statusCode: 429 })
   })
   if (rateLimitApplicationMax > 0) {
-    const count = app.createRateLimit({
+    const countApplication = app.createRateLimit({
       max: rateLimitApplicationMax,
       timeWindow: windowMs,
       keyGenerator: request => `application ${request.scope.applicationId}`
     })
     app.addHook('preParsing', async request => {
       if (request.admission?.scope === undefined) return
-      const use = await count(request)
+      const use = await countApplication(request)
       if (!use.isAllowed && use.isExceeded) throw tooMany(use.max, use.ttl, ' by the application')
     })
   }
@@ -104,6 +119,6 @@ export default fp(async (app) => {
 function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
   const retryAfterS = Math.ceil(ttlMs / 1000)
   return new RateLimitError('RATE_LIMITED', `More than ${max} requests per minute${by}. Retry in ${retryAfterS} s`, {
-    retryAfterS
+    retryAfterS, retryAfterMs: retryAfterS * 1000
   })
 }

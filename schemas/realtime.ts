@@ -54,6 +54,15 @@ export const SubscribeRequest = Type.Object({
       description: 'For a pattern: by topic, the epochs that `after` belongs to.'
     })
   ),
+  since: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'Start with the first event at or after this time, in epoch milliseconds. Not together with `after` or ' +
+          '`rewind`.'
+    })
+  ),
   rewind: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -70,6 +79,7 @@ export const SubscribeRequest = Type.Object({
     { topic: 'order.placed' },
     { topic: 'order.placed', filter: { 'customer.id': 'c1', total: { gte: 20 } }, rewind: 10 },
     { topic: 'order.placed', after: 40, epoch: 'k3J9sQ2x' },
+    { topic: 'order.placed', since: 1705312800000 },
     { topic: 'order.*', after: { 'order.*': 0, 'order.placed': 40 }, epochs: { 'order.placed': 'k3J9sQ2x' } },
     { topic: 'sync.session.*', returnMode: 'both' }
   ]
@@ -84,7 +94,7 @@ export const SubscribeAnswer = Type.Object({
   }),
   epoch: Type.String({ description: "The epoch of the topic's log.", examples: ['k3J9sQ2x'] }),
   recovered: Type.Boolean({
-    description: 'True if `after` was given and no event since then is missing.', examples: [false]
+    description: 'True if `after` or `since` was given and no event since then is missing.', examples: [false]
   })
 }, {
   $id: 'SubscribeAnswer',
@@ -107,7 +117,10 @@ export const SubscribePatternAnswer = Type.Object({
     description: 'By topic: the epoch of its log.', examples: [{ 'order.placed': 'k3J9sQ2x' }]
   }),
   recovered: Type.Boolean({
-    description: 'True if `after` was given and no event is missing of any topic that it named.', examples: [false]
+    description:
+      'True if `after` was given and no event is missing of any topic that it named, or if `since` was given and ' +
+        'none is missing of any topic.',
+    examples: [false]
   })
 }, {
   $id: 'SubscribePatternAnswer',

@@ -1,4 +1,5 @@
 import { Type, type Static, type TObject, type TSchema } from '@sinclair/typebox'
+import { AppendAnswer, AppendBatchAnswer, AppendRequest } from './append.ts'
 import {
   ChannelMessage, DirectAnswer, DirectRequest, JoinAnswer, JoinRequest, LeaveAnswer, LeaveRequest, PresenceAnswer,
   PresenceMessage, PresenceRequest, PublishAnswer, PublishRequest
@@ -31,6 +32,11 @@ export const socketRequests = {
     frame: 'subscribed'
   },
   unsubscribe: { fields: UnsubscribeRequest, answer: UnsubscribeAnswer, frame: 'unsubscribed' },
+  append: {
+    fields: AppendRequest,
+    answer: Type.Union([AppendAnswer, AppendBatchAnswer], { description: 'The events are stored.' }),
+    frame: 'appended'
+  },
   auth: { fields: AuthRequest, answer: AuthAnswer, frame: 'authenticated' },
   join: { fields: JoinRequest, answer: JoinAnswer, frame: 'joined' },
   leave: { fields: LeaveRequest, answer: LeaveAnswer, frame: 'left' },

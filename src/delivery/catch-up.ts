@@ -1,7 +1,10 @@
+import type { SubscribeRequest } from '../../schemas/realtime.ts'
 import type { EventLog, LogPosition } from '../events/log.ts'
+import type { LogTime } from '../events/time-search.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { DeliveryObserver } from './delivery-observer.ts'
 import { matches } from './matching/filter.ts'
+import { invalid } from '../foundation/json.ts'
 import { createSemaphore } from '../foundation/limits/semaphore.ts'
 import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
@@ -86,13 +89,29 @@ export interface Past {
   rewind?: number | undefined
 }
 
+/** Throws ValidationError if a request has `since` together with another start. */
+export function refuseTwoStarts ({ since, after, rewind }: Pick<SubscribeRequest, 'since' | 'after' | 'rewind'>): void {
+  if (since !== undefined && (after !== undefined || rewind !== undefined)) {
+    throw invalid('/since', 'must not be combined with /after or /rewind')
+  }
+}
+
+/** The place in a topic's past at which a subscription starts, and whether every event since then is there. */
+export interface Start { position: number, recovered: boolean }
+
+/**
+ * Returns the position at which a subscription with `since` starts. If retention has removed events since then, it
+ * starts before the oldest retained one.
+ */
+export const startAt = ({ offset, isComplete }: LogTime): Start => ({ position: offset - 1, recovered: isComplete })
+
 /**
  * Returns the position at which a subscription with `after` or `rewind` starts, and whether every event since `after`
  * is there.
  */
 export function startOf (
   { after, epoch, rewind }: Past, log: LogPosition, feed: TopicFeed
-): { position: number, recovered: boolean } {
+): Start {
   const isSameLog = epoch === undefined || epoch === log.epoch
   if (after !== undefined && isSameLog && after <= log.head && after >= log.earliest - 1) {
     return { position: after, recovered: true }

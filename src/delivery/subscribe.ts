@@ -5,11 +5,12 @@ import { invalid } from '../foundation/json.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { SubscribeAnswer, SubscribeRequest } from '../../schemas/realtime.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { join, startOf, type JoinOptions } from './catch-up.ts'
+import { join, refuseTwoStarts, startAt, startOf, type JoinOptions, type Start } from './catch-up.ts'
 import { acceptFilter, type Filter } from './matching/filter.ts'
 import type { Hub } from './hub.ts'
 import type { Subscriber } from './subscriber.ts'
 import { Subscription } from './subscription.ts'
+import type { TopicFeed } from './topic-feed.ts'
 
 export interface SubscribeOptions extends JoinOptions {
   hub: Hub
@@ -38,14 +39,12 @@ export async function subscribe (
   const { hub, log, metrics } = options
   const { scope } = subscriber
   const filter = acceptFilter(request.filter)
-  const past = { ...request, after: offsetOf(request) }
+  const after = offsetOf(request)
   authorizeTopic(subscriber.principal, scope, 'subscribe', request.topic)
   await options.requireTopic(scope, request.topic)
   const feed = await hub.enter(scope, request.topic)
   try {
-    const wantsHistory = request.after !== undefined || request.rewind !== undefined
-    const known = past.after === undefined ? undefined : feed.standing(past.after)
-    const start = wantsHistory ? startOf(past, known ?? await log.position(scope, request.topic), feed) : undefined
+    const start = await findStart(log, feed, { ...request, after })
     if (!subscriber.isOpen) return
     // Repeated, because a fresh token or other subscriptions may have arrived in the meantime.
     authorizeTopic(subscriber.principal, scope, 'subscribe', request.topic)
@@ -57,15 +56,30 @@ export async function subscribe (
     subscriber.add(subscription)
     const recovered = start?.recovered ?? false
     respond({ subscriptionId: subscription.id, topic: request.topic, offset: position, epoch: feed.epoch, recovered })
-    if (request.after !== undefined) metrics.catchUps.inc({ outcome: recovered ? 'recovered' : 'lost' })
+    if (after !== undefined || request.since !== undefined) {
+      metrics.catchUps.inc({ outcome: recovered ? 'recovered' : 'lost' })
+    }
     await join(options, subscription, feed)
   } finally {
     hub.leave(feed)
   }
 }
 
-/** Throws ValidationError for fields that only a pattern may have. */
-function offsetOf ({ after, epochs }: SubscribeRequest): number | undefined {
+/** Returns where a subscription with `after`, `rewind` or `since` starts. Without them, it starts live. */
+async function findStart (
+  log: EventLog, feed: TopicFeed, { since, ...past }: Omit<SubscribeRequest, 'after'> & { after: number | undefined }
+): Promise<Start | undefined> {
+  const { scope, topic } = feed
+  if (since !== undefined) return startAt(await log.at(scope, topic, since))
+  if (past.after === undefined && past.rewind === undefined) return undefined
+  const known = past.after === undefined ? undefined : feed.standing(past.after)
+  return startOf(past, known ?? await log.position(scope, topic), feed)
+}
+
+/** Throws ValidationError for fields that exclude each other, and for those that only a pattern may have. */
+function offsetOf (request: SubscribeRequest): number | undefined {
+  const { after, epochs } = request
+  refuseTwoStarts(request)
   if (typeof after === 'object') throw invalid('/after', 'must be an offset, because /topic is not a pattern')
   if (epochs !== undefined) throw invalid('/epochs', 'is only for patterns. Use /epoch')
   return after

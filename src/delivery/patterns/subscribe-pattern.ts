@@ -3,13 +3,14 @@ import type { Principal } from '../../identity/access/principal.ts'
 import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
 import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { RateLimitError } from '../../errors.ts'
-import type { EventLog, LogPosition, TopicLog } from '../../events/log.ts'
+import type { EventLog, TopicLog } from '../../events/log.ts'
 import { invalid } from '../../foundation/json.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { SubscribePatternAnswer, SubscribeRequest } from '../../../schemas/realtime.ts'
 import { acceptFilter, type Filter } from '../matching/filter.ts'
-import { join, startOf, type JoinOptions, type Past } from '../catch-up.ts'
+import { join, refuseTwoStarts, startAt, startOf, type JoinOptions, type Past, type Start } from '../catch-up.ts'
 import type { Subscriber } from '../subscriber.ts'
+import type { TopicFeed } from '../topic-feed.ts'
 import { PatternSubscription, type PatternHub } from './pattern-subscription.ts'
 
 export const isPattern = (topic: string): boolean => topic.includes('*')
@@ -50,13 +51,13 @@ export async function subscribePattern (
     const logs = await subscription.list()
     await hub.spread(subscriber.scope)
     let covered: readonly TopicLog[]
-    let positions: Map<string, LogPosition>
+    let starts: Starts
     let principal: Principal
     do {
       ({ principal } = subscriber)
       covered = logs.filter(({ topic }) => subscription.wants(topic))
       refuseTooWide(limits, subscription, covered)
-      positions = await readPositions(options, subscriber, covered, pastOf)
+      starts = await findStarts(options, subscriber, covered, request.since, pastOf)
       // A fresh token may have arrived and cover topics whose past has not been read. Each repetition costs the client
       // a token.
     } while (subscriber.isOpen && subscriber.principal !== principal)
@@ -70,11 +71,10 @@ export async function subscribePattern (
     options.requireRoom(subscriber, filter)
     let recovered = isNothingElseNamed(request, covered)
     const joining = covered.map(log => subscription.take(log.topic, log, feed => {
-      const position = positions.get(log.topic)
-      if (position === undefined) return feed.position
-      const past = pastOf(log.topic)
-      const start = startOf(past, position, feed)
-      if (past.after !== undefined && !start.recovered) recovered = false
+      const start = starts.get(log.topic)?.(feed)
+      if (start === undefined) return feed.position
+      const resumes = request.since !== undefined || pastOf(log.topic).after !== undefined
+      if (resumes && !start.recovered) recovered = false
       return start.position
     }))
     subscriber.add(subscription)
@@ -86,7 +86,9 @@ export async function subscribePattern (
       recovered
     }
     respond(answer)
-    if (request.after !== undefined) metrics.catchUps.inc({ outcome: recovered ? 'recovered' : 'lost' })
+    if (request.after !== undefined || request.since !== undefined) {
+      metrics.catchUps.inc({ outcome: recovered ? 'recovered' : 'lost' })
+    }
     subscription.start(joining, new Set(covered.map(({ topic }) => topic)))
   } catch (error) {
     subscription.end()
@@ -111,7 +113,8 @@ function refuseTooWide (limits: DeliveryLimits, subscription: PatternSubscriptio
 }
 
 /** Returns the part of each topic's past that the request selects. Throws ValidationError. */
-function toPast ({ topic: pattern, after, epoch, epochs, rewind }: SubscribeRequest): (topic: string) => Past {
+function toPast (request: SubscribeRequest): (topic: string) => Past {
+  const { topic: pattern, after, epoch, epochs, rewind } = request
   if (!isTopicPattern(pattern)) {
     throw invalid('/topic', 'is not a valid pattern: `*` matches one segment, `**` at the end matches one or more')
   }
@@ -119,6 +122,7 @@ function toPast ({ topic: pattern, after, epoch, epochs, rewind }: SubscribeRequ
   if (typeof after === 'number') {
     throw invalid('/after', 'must be an object with an offset for each topic, because /topic is a pattern')
   }
+  refuseTwoStarts(request)
   const matches = new TopicPatterns([pattern])
   for (const topic of [...Object.keys(after ?? {}), ...Object.keys(epochs ?? {})]) {
     if (!matches.covers(topic)) {
@@ -128,22 +132,38 @@ function toPast ({ topic: pattern, after, epoch, epochs, rewind }: SubscribeRequ
   return topic => ({ after: own(after, topic) ?? own(after, pattern), epoch: own(epochs, topic), rewind })
 }
 
-/** Returns whether every topic that `after` names has a log. A topic without one counts only if its offset is 0. */
-function isNothingElseNamed ({ topic: pattern, after }: SubscribeRequest, covered: readonly TopicLog[]): boolean {
-  if (typeof after !== 'object') return false
+/**
+ * Returns whether every topic that `after` names has a log. A topic without one counts only if its offset is 0. `since`
+ * names none.
+ */
+function isNothingElseNamed (
+  { topic: pattern, after, since }: SubscribeRequest, covered: readonly TopicLog[]
+): boolean {
+  if (typeof after !== 'object') return since !== undefined
   const known = new Set(covered.map(({ topic }) => topic))
   return Object.entries(after).every(([topic, offset]) => topic === pattern || known.has(topic) || offset === 0)
 }
 
-/** Reads the positions of the logs for which `after` or `rewind` is given. */
-async function readPositions (
-  { log }: SubscribePatternOptions, { scope }: Subscriber, logs: readonly TopicLog[], pastOf: (topic: string) => Past
-): Promise<Map<string, LogPosition>> {
+/** By topic, where it starts, as soon as its feed is known. */
+type Starts = ReadonlyMap<string, (feed: TopicFeed) => Start>
+
+/** Finds the starts of the logs for which `since`, `after` or `rewind` is given. The others start live. */
+async function findStarts (
+  { log }: SubscribePatternOptions, { scope }: Subscriber, logs: readonly TopicLog[], since: number | undefined,
+  pastOf: (topic: string) => Past
+): Promise<Starts> {
   const asked = logs.filter(({ topic }) => {
     const { after, rewind } = pastOf(topic)
-    return after !== undefined || rewind !== undefined
+    return since !== undefined || after !== undefined || rewind !== undefined
   })
-  return new Map(await Promise.all(asked.map(async ({ topic }) => [topic, await log.position(scope, topic)] as const)))
+  return new Map(await Promise.all(asked.map(async ({ topic }) => {
+    if (since !== undefined) {
+      const start = startAt(await log.at(scope, topic, since))
+      return [topic, () => start] as const
+    }
+    const position = await log.position(scope, topic)
+    return [topic, (feed: TopicFeed) => startOf(pastOf(topic), position, feed)] as const
+  })))
 }
 
 const own = <T>(map: Record<string, T> | undefined, key: string): T | undefined =>

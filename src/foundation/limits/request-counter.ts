@@ -21,13 +21,21 @@ export function createRequestCounter (shared: RedisCounter | undefined) {
       this.#name = routeInfo === undefined ? '' : `${[routeInfo.method ?? ''].flat().join()} ${routeInfo.url ?? ''}`
     }
 
-    incr (key: string, answer: (error: Error | null, window?: Window) => void, windowMs: number): void {
+    /** Counts a request. Returns a promise only if the count is shared. */
+    count (key: string, windowMs: number): Window | Promise<Window> {
       const name = `${this.#name} ${key}`
       const own = this.#count(name, windowMs)
-      if (shared === undefined) return answer(null, own)
-      void shared.count(name, windowMs).then(all =>
-        answer(null, all === undefined ? own : { current: all.count, ttl: all.leftMs })
-      )
+      return shared === undefined
+        ? own
+        : shared.count(name, windowMs).then(all =>
+          all === undefined ? own : { current: all.count, ttl: all.leftMs }
+        )
+    }
+
+    incr (key: string, answer: (error: Error | null, window?: Window) => void, windowMs: number): void {
+      const window = this.count(key, windowMs)
+      if (window instanceof Promise) void window.then(found => answer(null, found))
+      else answer(null, window)
     }
 
     /** Takes back one counted request. */

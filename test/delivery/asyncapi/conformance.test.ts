@@ -143,7 +143,7 @@ const adapted = (example: unknown, live: Fields): Fields =>
 const channelOf = { 'Socket.IO': 'socketIo', '/ws': 'webSocket' } as const
 /** In an order in which each one can succeed. */
 const inOrder: RequestName[] = [
-  'subscribe', 'join', 'presence', 'publish', 'direct', 'unsubscribe', 'leave', 'auth'
+  'subscribe', 'append', 'join', 'presence', 'publish', 'direct', 'unsubscribe', 'leave', 'auth'
 ]
 
 for (const [name, open] of [['Socket.IO', openSocketIo], ['/ws', openWebSocket]] as const) {
@@ -180,7 +180,10 @@ for (const [name, open] of [['Socket.IO', openSocketIo], ['/ws', openWebSocket]]
     const shop = await tenant(app)
     const peer = await open({ token: shop.token() })
     const bad: Record<RequestName, object[]> = {
-      subscribe: [{ topic: 'order.unknown' }, { topic: 'NOT A TOPIC' }, { topic: 'a.b', more: 1 }],
+      subscribe: [{ topic: 'order.unknown' }, { topic: 'NOT A TOPIC' }, { topic: 'a.b', more: 1 }, {
+        topic: 'a.b', since: 1, after: 1
+      }],
+      append: [{ topic: 'order.unknown', payload: 1 }, { topic: 'socket.message', payload: 1 }, { topic: 'a.b' }],
       unsubscribe: [{ subscriptionId: 'sub_unknown' }, {}],
       auth: [{ token: 'unknown' }, { token: shop.token(['admin'], { subject: 'someone else' }) }],
       join: [{}, { channel: 'room', state: 'x'.repeat(5000) }],
