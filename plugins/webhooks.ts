@@ -5,7 +5,7 @@ import { createAddressGuard } from '../src/webhooks/http/address-guard.ts'
 import { createDeactivation } from '../src/webhooks/dispatch/deactivation.ts'
 import { createDeliveries, type Deliveries } from '../src/webhooks/deliveries.ts'
 import { Dispatcher } from '../src/webhooks/dispatch/dispatcher.ts'
-import type { Within } from '../src/webhooks/endpoint-rows.ts'
+import { withinOf } from '../src/webhooks/endpoint-rows.ts'
 import { createEndpoints, type Endpoints } from '../src/webhooks/endpoints.ts'
 import { createDeliveryRetention } from '../src/webhooks/delivery-retention.ts'
 import { createNameLookup } from '../src/webhooks/http/name-lookup.ts'
@@ -15,7 +15,6 @@ import { ownedWebhooks } from '../src/webhooks/owned-webhooks.ts'
 import { createReaders } from '../src/webhooks/readers.ts'
 import { createReplay, type Replay } from '../src/webhooks/replay.ts'
 import { createTestRequest, type TestRequest } from '../src/webhooks/test-request.ts'
-import type { Principal } from '../src/identity/access/principal.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,14 +24,11 @@ declare module 'fastify' {
       test: TestRequest
       replay: Replay
       dispatcher: Dispatcher
-      /** Returns the environment that a principal's webhooks are limited to, if any. */
-      withinOf (principal: Principal): Within
+      withinOf: typeof withinOf
     }
   }
 }
 
-/** Time without a completed cycle after which the dispatcher counts as failed. */
-const heartbeatMaxMs = 30_000
 /** Database connections: for claims, recording results, expanding the outbox, and requests that list deliveries. */
 const connections = 4
 
@@ -94,16 +90,13 @@ export default fp(async (app) => {
     test: createTestRequest({ db, endpoints, guard, encryption, settings }),
     replay: createReplay({ pool, wake }),
     dispatcher,
-    withinOf: principal => principal.kind === 'token' ? principal.environment : undefined
+    withinOf
   })
   const { deadKeptMs } = settings
   const retention = createDeliveryRetention({ pool: ownPool, outbox, deadKeptMs, now: app.clock.now, log })
   app.retention.beforeDrop(before => retention.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
-  app.health.add('webhook-dispatcher', async () => {
-    const { heartbeatAgeMs, oldestWaitingMs, pending: depth } = dispatcher.health()
-    return { status: heartbeatAgeMs < heartbeatMaxMs ? 'ok' : 'failed', heartbeatAgeMs, oldestWaitingMs, depth }
-  })
+  app.health.add('webhook-dispatcher', async () => dispatcher.health())
   app.addHook('onReady', async () => dispatcher.start())
   app.addHook('preClose', async () => dispatcher.close())
   app.addHook('onClose', async () => ownPool.end())

@@ -9,7 +9,7 @@ import type { Principal } from '../identity/access/principal.ts'
 import { coversEventSql } from '../identity/access/reading-sql.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
-import { webhookNotFound, type Within } from './endpoint-rows.ts'
+import { webhookNotFound, withinOf, type Within } from './endpoint-rows.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
 import type { Outbox } from './dispatch/outbox.ts'
 
@@ -175,8 +175,7 @@ export type Deliveries = ReturnType<typeof createDeliveries>
 /** Returns the conditions that limit a query on deliveries (under the name `table`) to those the principal may see. */
 function viewOf ({ applicationId }: Scope, principal: Principal | undefined, table: string) {
   if (principal === undefined) return { within: undefined, covered: undefined }
-  const within = principal.kind === 'token' ? principal.environment : undefined
-  return { within, covered: coversEventSql(permissionsAt(principal, { applicationId }), table) }
+  return { within: withinOf(principal), covered: coversEventSql(permissionsAt(principal, { applicationId }), table) }
 }
 
 async function requireActive (db: Kysely<Database>, scope: Scope, id: string, within: Within): Promise<void> {

@@ -3,9 +3,13 @@ import type { Database, WebhooksTable } from '../../db/tables.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { Webhook } from '../../schemas/webhooks.ts'
 import { NotFoundError } from '../errors.ts'
+import type { Principal } from '../identity/access/principal.ts'
 
 /** The environment of a pinned token: it sees only webhooks that listen to this environment alone. */
 export type Within = Environment | undefined
+
+/** Returns the environment that a principal's webhooks are limited to, if any. */
+export const withinOf = (principal: Principal): Within => principal.kind === 'token' ? principal.environment : undefined
 
 /** The columns that a change of a webhook may set. */
 export interface EndpointValues {

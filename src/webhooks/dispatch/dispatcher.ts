@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
+import type { Component } from '../../../schemas/health.ts'
 import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
@@ -29,6 +30,8 @@ const drainMs = 1000
 const lookEveryMs = 100
 /** Parts of the outbox that are expanded before due deliveries are sent. */
 const expandRounds = 4
+/** Time without a completed cycle after which the dispatcher counts as failed. */
+const heartbeatMaxMs = 30_000
 
 export interface DispatcherOptions {
   db: Kysely<Database>
@@ -53,8 +56,6 @@ export interface DispatcherOptions {
     error (fields: object, message: string): void
   }
 }
-
-export interface DispatcherHealth { heartbeatAgeMs: number, oldestWaitingMs: number, pending: number, dead: number }
 
 /**
  * Sends deliveries of all tenants; every node runs one dispatcher. Commits on this node wake it. Once per second it
@@ -138,12 +139,14 @@ export class Dispatcher {
     return circuit?.isOpen === true ? circuit.pausedUntil : undefined
   }
 
-  health (): DispatcherHealth {
+  health (): Component {
     const now = this.#options.now()
+    const heartbeatAgeMs = Math.round(performance.now() - this.#heartbeatAt)
     return {
-      heartbeatAgeMs: Math.round(performance.now() - this.#heartbeatAt),
+      status: heartbeatAgeMs < heartbeatMaxMs ? 'ok' : 'failed',
+      heartbeatAgeMs,
       oldestWaitingMs: this.#oldestDueAt === undefined ? 0 : Math.max(0, now - this.#oldestDueAt),
-      ...this.#housekeeping.totals
+      depth: this.#housekeeping.pending
     }
   }
 

@@ -24,14 +24,14 @@ export class Housekeeping {
   readonly #options: HousekeepingOptions
   #checkedAt = 0
   #countedAt = 0
-  #totals = { pending: 0, dead: 0 }
+  #pending = 0
 
   constructor (options: HousekeepingOptions) {
     this.#options = options
   }
 
-  /** Numbers of pending and dead deliveries, as last counted. */
-  get totals (): Readonly<{ pending: number, dead: number }> { return this.#totals }
+  /** Number of pending deliveries, as last counted. */
+  get pending (): number { return this.#pending }
 
   /** Does the work that is due. `deactivated` are webhooks with pending deliveries. */
   async run (deactivated: readonly SwitchedOff[], now: number): Promise<void> {
@@ -55,8 +55,9 @@ export class Housekeeping {
 
   async #count (): Promise<void> {
     const { queue, metrics } = this.#options
-    this.#totals = await queue.totals()
-    metrics.queueDepth.set({ queue: 'webhooks' }, this.#totals.pending)
-    metrics.webhookDead.set(this.#totals.dead)
+    const { pending, dead } = await queue.totals()
+    this.#pending = pending
+    metrics.queueDepth.set({ queue: 'webhooks' }, pending)
+    metrics.webhookDead.set(dead)
   }
 }
