@@ -3,6 +3,13 @@ import neostandard, { plugins } from 'neostandard'
 const noSleeps = 'Wait for a fact, with `until` or `eventually` of test/support/waiting.ts. If the time is the ' +
   'scenario itself, use its `pace` or `elapse`.'
 
+const noCasts = [
+  'TSAsExpression > TSAsExpression > TSUnknownKeyword', 'TSAsExpression > TSNeverKeyword',
+  'TSAsExpression > TSArrayType > TSNeverKeyword'
+].map(selector => ({
+  selector, message: 'Declare the true type of the value, or check the value with a type guard.'
+}))
+
 export default [
   { ignores: ['dist/', '.data/', '.tap/', 'coverage/', 'openapi.json'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -25,12 +32,7 @@ export default [
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/ban-ts-comment': 'error',
-      'no-restricted-syntax': ['error', ...[
-        'TSAsExpression > TSAsExpression > TSUnknownKeyword', 'TSAsExpression > TSNeverKeyword',
-        'TSAsExpression > TSArrayType > TSNeverKeyword'
-      ].map(selector => ({
-        selector, message: 'Declare the true type of the value, or check the value with a type guard.'
-      }))],
+      'no-restricted-syntax': ['error', ...noCasts],
       '@typescript-eslint/naming-convention': ['error', {
         selector: ['variable', 'classProperty'],
         // A variable that is named after an environment variable keeps the name of it.
@@ -58,7 +60,7 @@ export default [
     // Clients and receivers have timeouts of their own.
     ignores: ['test/support/**'],
     rules: {
-      'no-restricted-syntax': ['error', {
+      'no-restricted-syntax': ['error', ...noCasts, {
         selector: ':matches(NewExpression[callee.name=Promise], CallExpression[callee.name=promisify]) ' +
           ':matches(CallExpression[callee.name=setTimeout], Identifier.arguments[name=setTimeout])',
         message: noSleeps
