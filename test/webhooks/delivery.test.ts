@@ -529,6 +529,23 @@ await t.test('a deleted application receives none of the deliveries that were al
   t.equal(webhook.sink.received.length, 20)
 })
 
+await t.test('an application whose deletion is not announced, as when the node dies, receives nothing', async t => {
+  const { app } = await node(t, undefined, {}, { WEBHOOK_TIMEOUT_MS: '60000' })
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const other = await tenant(app)
+  await other.topic('order.paid')
+  const seen = await receiver(t)
+  await hook(other, seen.url)
+
+  const webhook = await busyWebhook(t, shop)
+  await app.pool.query('delete from applications where id = $1', [shop.applicationId])
+  await twoCycles(other, seen)
+  webhook.answer()
+  await twoCycles(other, seen)
+  t.equal(webhook.sink.received.length, 20)
+})
+
 await t.test('during a rotation both secrets sign, and each request can be verified with either', async t => {
   const shop = await tenant(app)
   await shop.topic('order.placed')
