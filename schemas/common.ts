@@ -190,3 +190,13 @@ export const IdempotencyKey = Type.String({
 })
 
 export const IdempotencyHeaders = Type.Object({ 'idempotency-key': Type.Optional(IdempotencyKey) })
+/** The header of requests for texts that rarely change. */
+export const IfNoneMatch = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({
+      maxLength: 4096,
+      description: 'The response is 304 if the text still has this entity tag.',
+      examples: ['"k3J9sQ2x"']
+    })
+  )
+})

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EpochMs } from './common.ts'
+import { Enum, EpochMs, Page } from './common.ts'
 import { TopicPath } from './topics.ts'
 
 export const compatibilityModes = [
@@ -107,6 +107,18 @@ export const PayloadVerdict = Type.Object({
   }))
 }, { $id: 'PayloadVerdict' })
 export type PayloadVerdict = Static<typeof PayloadVerdict>
+
+export const SchemaListQuery = Type.Object({
+  active: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: only the versions that payloads are checked against. false: only the others. Absent: all versions.',
+      examples: [true]
+    })
+  ),
+  ...Page
+}, { additionalProperties: false })
+export type SchemaListQuery = Static<typeof SchemaListQuery>
 
 export const SchemaTopicPath = Type.Object({ topic: TopicPath.properties.name })
 export const SchemaVersionPath = Type.Object({ topic: TopicPath.properties.name, version: Version })

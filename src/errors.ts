@@ -103,6 +103,8 @@ export const errorCodes = {
   TABLE_NOT_PUBLISHED:
     'The table is not in the publication and cannot be added to it. `details` has the statement to run, if there is ' +
       'one.',
+  TOO_MANY_TOPICS:
+    'The environment has too many topics for one document. Read them in pages with `GET /api/schemas?active=true`.',
   TOPIC_EXISTS: 'The environment already has a topic with this name.',
   TOPIC_NOT_FOUND: 'The scope has no topic with this name.',
   TOPIC_RESERVED: 'The topic roots sync, socket, presence and system are reserved for the platform.',

@@ -1,10 +1,12 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { IfNoneMatch, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import {
   CompatibilityVerdict,
   PayloadValidate,
   PayloadVerdict,
   SchemaDryRun,
+  SchemaListQuery,
   SchemaRegister,
   SchemaTopicPath,
   SchemaVersion,
@@ -14,6 +16,55 @@ import {
 const tags = ['Schemas']
 
 const schemas: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/', {
+    config: { permission: 'schemas:read' },
+    schema: {
+      operationId: 'listSchemas',
+      tags,
+      summary: 'List schemas',
+      description:
+        'Returns the schema versions of all topics, by topic and version. Versions of deleted topics are included, ' +
+          'but never active. A page of large schemas may have fewer than `limit`.',
+      querystring: SchemaListQuery,
+      response: { 200: pageOf(SchemaVersion, 'A page of versions.'), ...refusals(400, 401, 403) }
+    }
+  }, async (request, reply) => {
+    const { items, nextCursor } = await app.schemas.listAll(request.scope, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
+
+  app.get('/types.ts', {
+    config: { permission: 'schemas:read' },
+    schema: {
+      operationId: 'getSchemaTypes',
+      tags,
+      summary: 'Get TypeScript types',
+      description:
+        'Returns a TypeScript file with the interface `TopicMap`: the type of the payloads of each topic, made from ' +
+          'its active schema. Every valid payload can be assigned to its type. `unknown` is the type of a topic ' +
+          'without an active schema. The text depends only on the topics and their active versions, so that CI can ' +
+          'compare it with a committed file. At most 10,000 topics.',
+      headers: IfNoneMatch,
+      produces: ['text/plain'],
+      response: {
+        200: {
+          description: 'The file.',
+          headers: { ETag: Type.String({ description: 'Changes with the topics and their active versions.' }) },
+          content: {
+            'text/plain': {
+              schema: Type.String({
+                examples: ["export interface TopicMap {\n  'order.placed': {\n    total: number\n  }\n}\n"]
+              })
+            }
+          }
+        },
+        304: Type.Null({ description: 'The file still has the entity tag.' }),
+        ...refusals(400, 401, 403, 409)
+      }
+    }
+  }, async (request, reply) => reply.sendGenerated(await app.schemas.types(request.scope)))
+
   app.get('/:topic/versions', {
     config: { permission: 'schemas:read' },
     schema: {

@@ -29,12 +29,12 @@ export class Asset {
 /** Sends an asset, compressed if the client accepts gzip, or 304 if the client already has it. */
 export async function sendAsset ({ headers }: FastifyRequest, reply: FastifyReply, asset: Asset) {
   reply.headers({ etag: asset.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' })
-  if (matches(headers['if-none-match'], asset.etag)) return reply.code(304).send()
+  if (matchesTag(headers['if-none-match'], asset.etag)) return reply.code(304).send()
   reply.type(asset.type)
   if (!/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s|,|$))/.test(headers['accept-encoding'] ?? '')) return reply.send(asset.body)
   return reply.header('content-encoding', 'gzip').send(await asset.compressed())
 }
 
-/** Compares weakly (RFC 9110 §13.1.2). */
-const matches = (header: string | undefined, etag: string): boolean =>
+/** Returns whether `If-None-Match` has the entity tag. Compares weakly (RFC 9110 §13.1.2). */
+export const matchesTag = (header: string | undefined, etag: string): boolean =>
   header !== undefined && header.split(',', 100).some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, '')))

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { ServiceUnavailableError } from '../../errors.ts'
-import type { CheckerJob, CheckerReply, CheckerTask } from './checker-task.ts'
+import type { CheckerJob, CheckerReply, CheckerTask, TopicSchema } from './checker-task.ts'
 import { CheckerTurns } from './checker-turns.ts'
 import type { PairVerdict } from '../json-schema/compatibility/comparison-job.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
@@ -16,8 +16,9 @@ export interface CheckerPoolOptions {
 }
 
 /**
- * Compares and compiles schemas. Both methods reject with ServiceUnavailableError `OVERLOADED` if too many jobs wait,
- * in total or of the application, or if a job hangs, and with SchemaError if a schema cannot be used.
+ * Does all work on customers' schemas that may take long. The methods reject with ServiceUnavailableError `OVERLOADED`
+ * if too many jobs wait, in total or of the application, or if a job hangs, and with SchemaError if a schema cannot be
+ * used.
  */
 export interface CheckerPool {
   /**
@@ -26,6 +27,8 @@ export interface CheckerPool {
    */
   compare (job: CheckerJob, applicationId?: string): Promise<{ pairs: PairVerdict[], steps: number }>
   compile (schema: string, applicationId?: string): Promise<void>
+  /** Returns TypeScript that adds the topics to the interface `TopicMap`. */
+  print (topics: readonly TopicSchema[], applicationId?: string): Promise<string>
   /** Ends the threads. Running jobs are rejected. */
   close (): Promise<void>
 }
@@ -65,17 +68,12 @@ export function createCheckerPool (options: CheckerPoolOptions = {}): CheckerPoo
     } catch (error) {
       if (isClosed) throw closed()
       if ((error as Error).name === 'AbortError') {
-        throw stopped(
-          `${
-            task.kind === 'compile' ? 'Compiling the schema' : 'Comparing the schemas'
-          } took more than ${timeoutMs} ms`,
-          error
-        )
+        throw stopped(`${works[task.kind]} took more than ${timeoutMs} ms`, error)
       }
       if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error
       const memory = `${resourceLimits.maxOldGenerationSizeMb} MiB`
       if (task.kind === 'compile') throw new SchemaError(`the schema takes more than ${memory} to compile`)
-      throw stopped(`Comparing the schemas took more than ${memory}`, error)
+      throw stopped(`${works[task.kind]} took more than ${memory}`, error)
     }
   }
 
@@ -88,12 +86,17 @@ export function createCheckerPool (options: CheckerPoolOptions = {}): CheckerPoo
     compile: async (schema, applicationId) => {
       await run({ kind: 'compile', schema }, applicationId)
     },
+    print: async (topics, applicationId) => await run({ kind: 'print', topics }, applicationId) as string,
     async close () {
       isClosed = true
       turns.close(closed())
       await pool?.destroy()
     }
   }
+}
+
+const works: Record<CheckerTask['kind'], string> = {
+  compare: 'Comparing the schemas', compile: 'Compiling the schema', print: 'Printing types of the schemas'
 }
 
 function unpack (reply: CheckerReply): unknown {

@@ -7,9 +7,13 @@ export interface CheckerJob {
   policy: CompatibilityPolicy
 }
 
+/** A topic, and the text of its active schema, or null without one. */
+export interface TopicSchema { topic: string, schema: string | null }
+
 export type CheckerTask =
   | { kind: 'compare', job: CheckerJob, stepsMax?: number }
   | { kind: 'compile', schema: string }
+  | { kind: 'print', topics: readonly TopicSchema[] }
 
 export type CheckerReply =
   | { result: unknown }

@@ -3,6 +3,8 @@ import { ServiceUnavailableError } from '../../errors.ts'
 /** Limits the jobs that wait for a thread: of all applications together, and of one. */
 export const waitingMax = { all: 100, ofApplication: 10 }
 
+export const queueRetryAfterS = 5
+
 interface Waiting { start: () => void, reject: (error: Error) => void }
 
 /**
@@ -81,6 +83,7 @@ export class CheckerTurns {
 }
 
 const overloaded = (what: string): ServiceUnavailableError =>
-  new ServiceUnavailableError('OVERLOADED', `The queue is full: ${what} are waiting to be checked. Retry after 5 s`, {
-    retryAfterS: 5
-  })
+  new ServiceUnavailableError(
+    'OVERLOADED', `The queue is full: ${what} are waiting to be checked. Retry after ${queueRetryAfterS} s`,
+    { retryAfterS: queueRetryAfterS }
+  )

@@ -3,6 +3,7 @@ import { comparePairs } from '../json-schema/compatibility/comparison-job.ts'
 import type { JsonSchema } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import { compileValidator } from '../json-schema/validation/validators.ts'
+import { printTopics } from './topic-map.ts'
 
 /** A job ends early after this many steps, which take about half a second. */
 const jobStepsMax = 1_000_000
@@ -16,12 +17,18 @@ export default function check (task: string): string {
 
 function answer (task: CheckerTask): CheckerReply {
   try {
-    if (task.kind === 'compare') return { result: compare(task) }
-    compileValidator(parse(task.schema))
-    return { result: undefined }
+    return { result: run(task) }
   } catch (error) {
     if (error instanceof SchemaError) return { schemaError: { sentence: error.sentence, path: error.path } }
     throw error
+  }
+}
+
+function run (task: CheckerTask): unknown {
+  switch (task.kind) {
+    case 'compare': return compare(task)
+    case 'compile': compileValidator(parse(task.schema)); return undefined
+    case 'print': return printTopics(task.topics)
   }
 }
 

@@ -2,7 +2,7 @@ import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, SchemasTable } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
 import type {
-  CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion
+  CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaListQuery, SchemaRegister, SchemaVersion
 } from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -10,18 +10,20 @@ import { record } from '../../identity/audit/record.ts'
 import {
   IncompatibleSchemaError, NotFoundError, ServiceUnavailableError, ValidationError
 } from '../../errors.ts'
+import type { GeneratedText } from '../../foundation/http/generated-text.ts'
 import { encodeJson } from '../../foundation/json.ts'
-import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
+import { cursorRefused, decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
+import { ActiveSchemas } from './active-schemas.ts'
 import type { CheckerPool } from './checker-pool.ts'
 import type { CompatibilityMode, CompatibilityPolicy } from '../json-schema/compatibility/compatibility-mode.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
+import { readPage, versionsAfter } from './version-pages.ts'
+import { typeFile } from './type-file.ts'
 import type { ValidatorCache } from './validator-cache.ts'
 
-/** Limits the schemas of a page. In memory they can take twenty times as much. */
-const pageBytesMax = 1024 * 1024
 /** Limits the versions that a `…_transitive` mode compares with. */
 const earlierMax = 1000
 
@@ -62,25 +64,6 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     if (row !== undefined) return row
     await requireTopic(scope, topic)
     throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${topic} has no version ${number}`)
-  }
-
-  /**
-   * Returns as many of the versions, in order, as stay within `bytesMax`, and whether the rest was cut. The first
-   * version is always returned.
-   */
-  async function within (
-    bytesMax: number, versions: ReturnType<typeof ofTopic>, direction: 'asc' | 'desc'
-  ): Promise<{ rows: Row[], isCut: boolean }> {
-    const measured = db.selectFrom(versions.orderBy('version', direction).as('candidates')).selectAll().select([
-      sql<number>`sum(octet_length(schema::text)) over (order by version ${
-        sql.raw(direction)
-      }) - octet_length(schema::text)`.as('bytesBefore'),
-      sql<number>`count(*) over ()`.as('found')
-    ])
-    const rows = await db.selectFrom(measured.as('measured')).selectAll().where('bytesBefore', '<', bytesMax).orderBy(
-      'version', direction
-    ).execute()
-    return { rows, isCut: rows.length < (rows[0]?.found ?? 0) }
   }
 
   const comparisons = new Comparisons({
@@ -136,13 +119,38 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     /** Returns versions in ascending order, none for a topic without a schema. Pages of large schemas end early. */
     async list (scope: Scope, topic: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<SchemaVersion>> {
       const after = cursor === undefined ? 0 : Number(decodeCursor(cursor, ['number'])[0])
-      const { rows, isCut } = await within(
-        pageBytesMax, ofTopic(scope, topic).where('version', '>', after).limit(limit + 1), 'asc'
+      const { rows, last } = await readPage(
+        db, ofTopic(scope, topic).where('version', '>', after).orderBy('version'), limit
       )
       if (rows.length === 0) await requireTopic(scope, topic)
-      const page = rows.slice(0, limit)
-      const last = isCut || rows.length > limit ? page.at(-1) : undefined
-      return { items: page.map(toSchemaVersion), nextCursor: last && encodeCursor([last.version]) }
+      return { items: rows.map(toSchemaVersion), nextCursor: last && encodeCursor([last.version]) }
+    },
+
+    /**
+     * Returns versions of all topics by topic and number; with `active`, only those that payloads are checked against,
+     * or only the others. Pages of large schemas end early.
+     */
+    async listAll (scope: Scope, { limit = 100, cursor, active }: SchemaListQuery): Promise<PageOf<SchemaVersion>> {
+      const choice = active === undefined ? 'all' : active ? 'active' : 'inactive'
+      const [topic, version, given] = cursor === undefined
+        ? ['', 0, choice]
+        : decodeCursor(cursor, ['string', 'number', 'string'])
+      if (given !== choice) throw cursorRefused()
+      const { rows, last } = await readPage(
+        db, versionsAfter(db, scope, { topic: String(topic), version: Number(version) }, choice), limit
+      )
+      return {
+        items: rows.map(toSchemaVersion), nextCursor: last && encodeCursor([last.topic, last.version, choice])
+      }
+    },
+
+    /** Returns the TypeScript file with the types of all topics. */
+    async types (scope: Scope): Promise<GeneratedText> {
+      const schemas = await ActiveSchemas.read(db, scope)
+      return {
+        digest: schemas.digest('typescript'), type: 'text/plain; charset=utf-8',
+        chunks: typeFile(scope, schemas, checker)
+      }
     },
 
     get: async (scope: Scope, topic: string, number: number): Promise<SchemaVersion> =>

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo } from '../../support/clients.ts'
+import { versionsAfter } from '../../../src/registry/schemas/version-pages.ts'
 import { tenant, type Tenant } from '../../support/tenant.ts'
 
 const { app } = await build(t)
@@ -76,6 +77,108 @@ t.test('a page of large schemas ends early, and a transitive mode compares with 
   t.match(await register({ schema: status('string'), compatibilityMode: 'full_transitive' }), {
     status: 201, body: { version: 11 }
   })
+})
+
+t.test('the list of all topics has every version, or the active ones, or the others', async t => {
+  const shop = await tenant(app)
+  for (const topic of ['order.placed', 'order.a', 'quiet']) await shop.topic(topic)
+  for (const topic of ['order.placed', 'order.a', 'order.placed']) {
+    await shop.request('POST', `/api/schemas/${topic}`, { schema: status('string') })
+  }
+  await shop.request('POST', '/api/schemas/quiet', { schema: true, activate: false })
+  const list = async (query = '') => {
+    const { body } = await shop.request('GET', `/api/schemas${query}`)
+    return (body as { topic: string, version: number }[]).map(({ topic, version }) => `${topic} ${version}`)
+  }
+  t.same(await list(), ['order.a 1', 'order.placed 1', 'order.placed 2', 'quiet 1'])
+  t.same(await list('?active=true'), ['order.a 1', 'order.placed 1'])
+  t.same(await list('?active=false'), ['order.placed 2', 'quiet 1'])
+  t.match((await shop.request('GET', '/api/schemas?active=true')).body, [
+    { topic: 'order.a', version: 1, schema: status('string'), compatibilityMode: 'backward', createdAt: Number }, {}
+  ])
+  const paged: string[][] = []
+  for (let cursor = ''; cursor !== 'undefined';) {
+    const page = await shop.request('GET', `/api/schemas?limit=3${cursor && `&cursor=${cursor}`}`)
+    paged.push((page.body as { topic: string, version: number }[]).map(one => `${one.topic} ${one.version}`))
+    cursor = String(page.headers['x-next-cursor'])
+  }
+  t.same(paged, [['order.a 1', 'order.placed 1', 'order.placed 2'], ['quiet 1']])
+  await shop.request('PATCH', '/api/topics/order.placed', { activeSchemaVersion: 2 })
+  t.same(await list('?active=true'), ['order.a 1', 'order.placed 2'])
+  await shop.request('DELETE', '/api/topics/order.a')
+  t.same(await list('?active=true'), ['order.placed 2'])
+  t.same(await list(), ['order.a 1', 'order.placed 1', 'order.placed 2', 'quiet 1'])
+})
+
+t.test('the list refuses bad queries, and cursors of another query', async t => {
+  const shop = await tenant(app)
+  for (const topic of ['a', 'b', 'c']) {
+    await shop.topic(topic)
+    await shop.request('POST', `/api/schemas/${topic}`, { schema: true })
+  }
+  const cursorOf = async (query: string) =>
+    String((await shop.request('GET', `/api/schemas?limit=1${query}`)).headers['x-next-cursor'])
+  const refused = [
+    'active=maybe', 'limit=0', 'limit=1001', 'cursor=x', 'unknown=1', `cursor=${await cursorOf('&active=true')}`,
+    `active=true&cursor=${await cursorOf('')}`, `active=false&cursor=${await cursorOf('&active=true')}`,
+    `cursor=${Buffer.from('["a",1]').toString('base64url')}`
+  ]
+  for (const query of refused) {
+    t.match(await shop.request('GET', `/api/schemas?${query}`), {
+      status: 400, body: { code: 'VALIDATION_FAILED' }
+    }, query)
+  }
+})
+
+t.test('pages of the list end early where schemas are large', async t => {
+  const shop = await tenant(app)
+  await shop.topic('large')
+  await shop.request('POST', '/api/schemas/large', { schema: { description: 'x'.repeat(250_000) } })
+  await app.pool.query(
+    'with t as (insert into topics select application_id, environment, name || v, description, owner, ' +
+      'active_schema_version, created_at from topics, generate_series(1, 6) v where application_id = $1) ' +
+      'insert into schemas select application_id, environment, topic || v, version, schema, compatibility_mode, ' +
+      'policy, created_at from schemas, generate_series(1, 6) v where application_id = $1', [shop.applicationId]
+  )
+  const sizes: number[] = []
+  for (let cursor = ''; cursor !== 'undefined';) {
+    const page = await shop.request('GET', `/api/schemas?active=true${cursor && `&cursor=${cursor}`}`)
+    sizes.push(page.body.length)
+    cursor = String(page.headers['x-next-cursor'])
+  }
+  t.same(sizes, [5, 2])
+})
+
+t.test('the list reads only the rows of its page, however many others there are', async t => {
+  const shop = await tenant(app)
+  const other = await tenant(app)
+  await app.pool.query(
+    "insert into topics select $1, 'development', 'noise.' || v, '', '', 1, 0 from generate_series(1, 50000) v",
+    [other.applicationId]
+  )
+  await app.pool.query(
+    "insert into schemas select $1, 'development', 'noise.' || v, n, '{}', 'none', 'strict', 0 " +
+      'from generate_series(1, 50000) v, generate_series(1, 2) n', [other.applicationId]
+  )
+  await app.pool.query(
+    "insert into topics select $1, 'development', 'own.' || v, '', '', 1, 0 from generate_series(1, 3000) v",
+    [shop.applicationId]
+  )
+  await app.pool.query(
+    "insert into schemas select $1, 'development', 'own.' || v, 1, '{}', 'none', 'strict', 0 " +
+      'from generate_series(1, 3000) v', [shop.applicationId]
+  )
+  await app.pool.query('analyze topics, schemas')
+  for (const choice of ['all', 'active', 'inactive'] as const) {
+    const { sql, parameters } = versionsAfter(app.db, shop.scope, { topic: 'own.2', version: 1 }, choice).limit(101)
+      .compile()
+    const { rows: [row] } = await app.pool.query<{ 'QUERY PLAN': object[] }>(`explain (format json) ${sql}`, [
+      ...parameters
+    ])
+    const plan = JSON.stringify(row?.['QUERY PLAN'])
+    t.notMatch(plan, /Seq Scan|"Sort"/, choice)
+    t.match(plan, 'schemas_pkey', choice)
+  }
 })
 
 t.test('the first version is activated automatically, later ones on request', async t => {
