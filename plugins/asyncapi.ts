@@ -1,21 +1,33 @@
-import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import { AsyncApiDocument } from '../schemas/asyncapi.ts'
 import { refusals } from '../schemas/common.ts'
+import type { Scope } from '../schemas/scope.ts'
 import { createAsyncApiDocument } from '../src/delivery/asyncapi/document.ts'
+import { scopeDocument } from '../src/delivery/asyncapi/scope-document.ts'
 import { Asset, sendAsset } from '../src/foundation/http/assets.ts'
+import type { GeneratedText } from '../src/foundation/http/generated-text.ts'
+import { ActiveSchemas } from '../src/registry/schemas/active-schemas.ts'
 
-const AsyncApiDocument = Type.Object({
-  asyncapi: Type.String({ description: 'The version of AsyncAPI.', examples: ['3.0.0'] }),
-  info: Type.Object({
-    title: Type.String({ examples: ['Realtime Platform: sockets'] }), version: Type.String({ examples: ['0.1.0'] })
-  }, { additionalProperties: true })
-}, { additionalProperties: true, description: 'An AsyncAPI 3 document.' })
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Returns the AsyncAPI document of a scope: its topics, their schemas and the socket protocol. */
+    asyncApiOf (scope: Scope): Promise<GeneratedText>
+  }
+}
 
 /**
- * Serves the AsyncAPI document of the socket protocol at `/asyncapi.json`. The whole document is generated from the
- * schemas of the protocol.
+ * Serves the AsyncAPI document of the socket protocol at `/asyncapi.json`, generated from the schemas of the protocol,
+ * and generates the documents of scopes.
  */
 export default fp(async (app) => {
+  app.decorate('asyncApiOf', async (scope: Scope): Promise<GeneratedText> => {
+    const schemas = await ActiveSchemas.read(app.db, scope)
+    return {
+      digest: schemas.digest('asyncapi'), type: 'application/json; charset=utf-8',
+      chunks: scopeDocument(scope, schemas, app.checkerPool)
+    }
+  })
+
   let document: Asset | undefined
   app.get('/asyncapi.json', {
     config: { permission: 'public' },
@@ -33,4 +45,4 @@ export default fp(async (app) => {
     document ??= new Asset(JSON.stringify(createAsyncApiDocument()), 'application/json; charset=utf-8')
     return sendAsset(request, reply, document)
   })
-}, { name: 'asyncapi', dependencies: ['auth', 'openapi', 'security'] })
+}, { name: 'asyncapi', dependencies: ['auth', 'database', 'openapi', 'schema-registry', 'security'] })

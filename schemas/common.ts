@@ -190,6 +190,7 @@ export const IdempotencyKey = Type.String({
 })
 
 export const IdempotencyHeaders = Type.Object({ 'idempotency-key': Type.Optional(IdempotencyKey) })
+
 /** The header of requests for texts that rarely change. */
 export const IfNoneMatch = Type.Object({
   'if-none-match': Type.Optional(

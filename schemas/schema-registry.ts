@@ -108,6 +108,12 @@ export const PayloadVerdict = Type.Object({
 }, { $id: 'PayloadVerdict' })
 export type PayloadVerdict = Static<typeof PayloadVerdict>
 
+export const PayloadSample = Type.Object({
+  payload: Type.Unknown({ description: 'A valid payload.', examples: [{ status: 'active' }] }),
+  version: Version
+}, { $id: 'PayloadSample', required: ['payload', 'version'] })
+export type PayloadSample = Static<typeof PayloadSample>
+
 export const SchemaListQuery = Type.Object({
   active: Type.Optional(
     Type.Boolean({

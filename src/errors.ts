@@ -71,11 +71,14 @@ export const errorCodes = {
   ROLE_EXISTS: 'A role with this name already exists.',
   ROLE_NOT_FOUND: 'The role does not exist, or the user does not have it.',
   ROUTE_NOT_FOUND: 'The endpoint does not exist.',
+  SAMPLE_NOT_FOUND:
+    "No valid payload was found for the topic's active schema. Add one to the `examples` of the schema.",
   SCHEMA_COMPARISON_LIMIT:
     'The schemas could not be compared within the step limit. The message says whether a retry continues the ' +
       'comparison.',
   SCHEMA_INCOMPATIBLE: "The schema violates the topic's compatibility mode. `details` lists every incompatible change.",
   SCHEMA_INVALID: 'The schema cannot be used: it is malformed, too large, or refers outside itself.',
+  SCHEMA_NOT_ACTIVE: "No version of the topic's schema is active.",
   SCHEMA_NOT_FOUND: 'The topic has no schema.',
   SCHEMA_VERSION_NOT_FOUND: 'The topic has no such schema version.',
   SCHEMA_VIOLATED: "The payload does not match the topic's active schema. `details` lists every violation.",

@@ -71,8 +71,8 @@ t.test('delivery imports no sockets, except in its folder sockets/', async t => 
 t.test('src imports fastify only where the app is built, elsewhere at most as a type', async t => {
   const builders = ['src/app.ts', 'src/server.ts', 'src/cli/print-openapi.ts']
   const typesOnly = [
-    'src/foundation/http/assets.ts', 'src/foundation/http/generated-text.ts', 'src/cli/banner.ts', 'src/foundation/http/openapi.ts',
-    'src/foundation/http/validation.ts'
+    'src/foundation/http/assets.ts', 'src/foundation/http/generated-text.ts', 'src/cli/banner.ts',
+    'src/foundation/http/openapi.ts', 'src/foundation/http/validation.ts'
   ]
   const found = imports.filter(({ layer, target }) =>
     layer === 'src' && (target === 'fastify' || target.startsWith('@fastify/'))

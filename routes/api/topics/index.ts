@@ -4,6 +4,7 @@ import { nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/c
 import {
   HistoryQuery, historyScanMax, PublishBody, PublishHeaders, PublishReceipt, RealtimeEvent
 } from '../../../schemas/events.ts'
+import { PayloadSample } from '../../../schemas/schema-registry.ts'
 import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/topics.ts'
 
 /** Limits the body of a publish. A batch of large payloads has to be smaller than 1,000 events. */
@@ -42,6 +43,20 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.topics.get(request.scope, request.params.name))
+
+  app.get('/:name/sample', {
+    config: { permission: 'schemas:read' },
+    schema: {
+      operationId: 'getSamplePayload',
+      tags: ['Topics'],
+      summary: 'Get a sample payload',
+      description:
+        "Returns a payload that is valid under the topic's active schema: an example or default of its author, or " +
+          'else a generated one, if possible with all declared properties. The same schema has the same sample.',
+      params: TopicPath,
+      response: { 200: ref(PayloadSample, 'A valid payload.'), ...refusals(400, 401, 403, 404) }
+    }
+  }, async (request) => app.schemas.sample(request.scope, request.params.name))
 
   app.post('/', {
     config: { permission: 'topics:create' },

@@ -51,3 +51,13 @@ export function codePointLength (text: string): number {
 export function pointerTo (parent: string, ...tokens: (string | number)[]): string {
   return parent + tokens.map(token => '/' + String(token).replaceAll('~', '~0').replaceAll('/', '~1')).join('')
 }
+
+/** Returns the value at a JSON Pointer, or undefined if there is none. */
+export function valueAt (document: unknown, pointer: string): unknown {
+  return pointer.split('/').slice(1).reduce<unknown>((value, token) => {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
+    return typeof value === 'object' && value !== null && has(value, key)
+      ? (value as Record<string, unknown>)[key]
+      : undefined
+  }, document)
+}

@@ -5,6 +5,7 @@ import { ServiceUnavailableError } from '../../errors.ts'
 import type { CheckerJob, CheckerReply, CheckerTask, TopicSchema } from './checker-task.ts'
 import { CheckerTurns } from './checker-turns.ts'
 import type { PairVerdict } from '../json-schema/compatibility/comparison-job.ts'
+import type { Json } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 
 export interface CheckerPoolOptions {
@@ -29,6 +30,10 @@ export interface CheckerPool {
   compile (schema: string, applicationId?: string): Promise<void>
   /** Returns TypeScript that adds the topics to the interface `TopicMap`. */
   print (topics: readonly TopicSchema[], applicationId?: string): Promise<string>
+  /** Returns the schemas in draft-07, as members of the object `components.schemas` of an AsyncAPI document. */
+  translate (topics: readonly TopicSchema[], applicationId?: string): Promise<string>
+  /** Returns a payload that is valid under the schema, or undefined if none was found. */
+  sample (schema: string, applicationId?: string): Promise<{ payload: Json } | undefined>
   /** Ends the threads. Running jobs are rejected. */
   close (): Promise<void>
 }
@@ -87,6 +92,9 @@ export function createCheckerPool (options: CheckerPoolOptions = {}): CheckerPoo
       await run({ kind: 'compile', schema }, applicationId)
     },
     print: async (topics, applicationId) => await run({ kind: 'print', topics }, applicationId) as string,
+    translate: async (topics, applicationId) => await run({ kind: 'translate', topics }, applicationId) as string,
+    sample: async (schema, applicationId) =>
+      await run({ kind: 'sample', schema }, applicationId) as { payload: Json } | null ?? undefined,
     async close () {
       isClosed = true
       turns.close(closed())
@@ -96,7 +104,8 @@ export function createCheckerPool (options: CheckerPoolOptions = {}): CheckerPoo
 }
 
 const works: Record<CheckerTask['kind'], string> = {
-  compare: 'Comparing the schemas', compile: 'Compiling the schema', print: 'Printing types of the schemas'
+  compare: 'Comparing the schemas', compile: 'Compiling the schema', print: 'Printing types of the schemas',
+  translate: 'Translating the schemas', sample: 'The search for a payload'
 }
 
 function unpack (reply: CheckerReply): unknown {

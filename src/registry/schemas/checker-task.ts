@@ -14,6 +14,8 @@ export type CheckerTask =
   | { kind: 'compare', job: CheckerJob, stepsMax?: number }
   | { kind: 'compile', schema: string }
   | { kind: 'print', topics: readonly TopicSchema[] }
+  | { kind: 'translate', topics: readonly TopicSchema[] }
+  | { kind: 'sample', schema: string }
 
 export type CheckerReply =
   | { result: unknown }

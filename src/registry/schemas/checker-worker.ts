@@ -3,6 +3,8 @@ import { comparePairs } from '../json-schema/compatibility/comparison-job.ts'
 import type { JsonSchema } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import { compileValidator } from '../json-schema/validation/validators.ts'
+import { sampleOf } from '../json-schema/sample/sample.ts'
+import { translateTopics } from './component-schemas.ts'
 import { printTopics } from './topic-map.ts'
 
 /** A job ends early after this many steps, which take about half a second. */
@@ -29,6 +31,8 @@ function run (task: CheckerTask): unknown {
     case 'compare': return compare(task)
     case 'compile': compileValidator(parse(task.schema)); return undefined
     case 'print': return printTopics(task.topics)
+    case 'translate': return translateTopics(task.topics)
+    case 'sample': return sampleOf(parse(task.schema)) ?? null
   }
 }
 

@@ -2,7 +2,8 @@ import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, SchemasTable } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
 import type {
-  CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaListQuery, SchemaRegister, SchemaVersion
+  CompatibilityVerdict, PayloadSample, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaListQuery, SchemaRegister,
+  SchemaVersion
 } from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -12,7 +13,7 @@ import {
 } from '../../errors.ts'
 import type { GeneratedText } from '../../foundation/http/generated-text.ts'
 import { encodeJson } from '../../foundation/json.ts'
-import { cursorRefused, decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
+import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
 import { ActiveSchemas } from './active-schemas.ts'
@@ -132,16 +133,11 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
      */
     async listAll (scope: Scope, { limit = 100, cursor, active }: SchemaListQuery): Promise<PageOf<SchemaVersion>> {
       const choice = active === undefined ? 'all' : active ? 'active' : 'inactive'
-      const [topic, version, given] = cursor === undefined
-        ? ['', 0, choice]
-        : decodeCursor(cursor, ['string', 'number', 'string'])
-      if (given !== choice) throw cursorRefused()
+      const [topic, version] = cursor === undefined ? ['', 0] : decodeCursor(cursor, ['string', 'number'])
       const { rows, last } = await readPage(
         db, versionsAfter(db, scope, { topic: String(topic), version: Number(version) }, choice), limit
       )
-      return {
-        items: rows.map(toSchemaVersion), nextCursor: last && encodeCursor([last.topic, last.version, choice])
-      }
+      return { items: rows.map(toSchemaVersion), nextCursor: last && encodeCursor([last.topic, last.version]) }
     },
 
     /** Returns the TypeScript file with the types of all topics. */
@@ -151,6 +147,28 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
         digest: schemas.digest('typescript'), type: 'text/plain; charset=utf-8',
         chunks: typeFile(scope, schemas, checker)
       }
+    },
+
+    /**
+     * Returns a payload that is valid under the active version of a topic. Throws NotFoundError `SCHEMA_NOT_ACTIVE`, or
+     * `SAMPLE_NOT_FOUND` if no payload was found.
+     */
+    async sample (scope: Scope, topic: string): Promise<PayloadSample> {
+      const row = await ofTopic(scope, topic).where('version', '=', ({ selectFrom }) =>
+        selectFrom('topics').select('active_schema_version').where('application_id', '=', scope.applicationId)
+          .where('environment', '=', scope.environment).where('name', '=', topic)
+      ).executeTakeFirst()
+      if (row === undefined) {
+        await requireTopic(scope, topic)
+        throw new NotFoundError('SCHEMA_NOT_ACTIVE', `No version of the schema of ${topic} is active`)
+      }
+      const sample = await orInvalid(checker.sample(row.schema, scope.applicationId))
+      if (sample !== undefined) return { payload: sample.payload, version: row.version }
+      throw new NotFoundError(
+        'SAMPLE_NOT_FOUND',
+        `No payload was found that is valid under version ${row.version} of the schema of ${topic}. Add one to the ` +
+          '`examples` of the schema'
+      )
     },
 
     get: async (scope: Scope, topic: string, number: number): Promise<SchemaVersion> =>

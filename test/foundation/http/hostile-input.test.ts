@@ -435,7 +435,8 @@ await t.test('every path and query parameter rejects invalid values', async t =>
     for (
       const path of [
         '/api/topics', '/api/services', '/api/applications', '/api/sync/session/documents',
-        '/api/schemas/session.status/versions', '/api/webhooks', '/api/webhooks/logs', '/api/webhooks/deliveries'
+        '/api/schemas', '/api/schemas/session.status/versions', '/api/webhooks', '/api/webhooks/logs',
+        '/api/webhooks/deliveries'
       ]
     ) {
       await send(`${path} cursor ${cursor}`, {

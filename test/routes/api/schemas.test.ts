@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import t from 'tap'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo } from '../../support/clients.ts'
@@ -108,6 +109,64 @@ t.test('the list of all topics has every version, or the active ones, or the oth
   await shop.request('DELETE', '/api/topics/order.a')
   t.same(await list('?active=true'), ['order.placed 2'])
   t.same(await list(), ['order.a 1', 'order.placed 1', 'order.placed 2', 'quiet 1'])
+})
+
+t.test('a sample is valid under the active schema, or the refusal has the reason', async t => {
+  const { shop, topic, register } = await withTopic()
+  const sample = () => shop.request('GET', `/api/topics/${topic}/sample`)
+  t.match(await sample(), { status: 404, body: { code: 'SCHEMA_NOT_ACTIVE' } })
+  await register({ schema: status('string') })
+  t.match(await sample(), { status: 200, body: { payload: { status: 'text' }, version: 1 } })
+  const { payload } = (await sample()).body
+  t.match(await shop.request('POST', `/api/topics/${topic}/events`, { payload }), {
+    status: 201, body: { schemaVersion: 1 }
+  })
+  await register({ schema: status('string', { examples: [{ status: 'ended' }] }), activate: true })
+  t.same((await sample()).body, { payload: { status: 'ended' }, version: 2 })
+  await register({ schema: { not: {} }, compatibilityMode: 'none', activate: true })
+  t.match(await sample(), { status: 404, body: { code: 'SAMPLE_NOT_FOUND', message: /version 3/ } })
+  await register({ schema: { const: null }, compatibilityMode: 'none', activate: true })
+  t.same((await sample()).body, { payload: null, version: 4 })
+  t.match(await shop.request('GET', '/api/topics/other/sample'), { status: 404, body: { code: 'TOPIC_NOT_FOUND' } })
+  t.match(await shop.request('GET', '/api/topics/sync.session.updated/sample'), {
+    status: 404, body: { code: 'SCHEMA_NOT_ACTIVE' }
+  })
+  const stranger = await tenant(app)
+  t.match(await stranger.request('GET', `/api/topics/${topic}/sample`), {
+    status: 404, body: { code: 'TOPIC_NOT_FOUND' }
+  })
+  await shop.request('DELETE', `/api/topics/${topic}`)
+  t.match(await sample(), { status: 404, body: { code: 'TOPIC_NOT_FOUND' } })
+})
+
+t.test('hostile schemas do not delay other requests while their documents are made', async t => {
+  const shop = await tenant(app)
+  const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
+  const chain = (make: (next: object, i: number) => object) => ({
+    $ref: '#/$defs/p0',
+    $defs: Object.fromEntries(list(300, i => [`p${i}`, i === 299 ? {} : make({ $ref: `#/$defs/p${i + 1}` }, i)]))
+  })
+  const schemas = {
+    wide: chain(next => ({ type: 'object', properties: { a: next, b: next }, required: ['a', 'b'] })),
+    branches: chain((next, i) => ({ anyOf: [next, { allOf: [next, { required: [`a${i}`] }] }] })),
+    huge: { enum: list(15_000, i => `value ${i}`) },
+    nested: chain(next => ({ type: 'array', items: next, minItems: 20 })),
+    named: { type: 'object', required: ['__proto__'], properties: { "*/`': any": { description: '*/ evil()' } } }
+  }
+  for (const [name, schema] of Object.entries(schemas)) {
+    await shop.topic(name)
+    t.match(await shop.request('POST', `/api/schemas/${name}`, { schema }), { status: 201 }, name)
+  }
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  const answers = await Promise.all([
+    ...Object.keys(schemas).map(name => shop.request('GET', `/api/topics/${name}/sample`)),
+    shop.request('GET', '/api/schemas/types.ts'), shop.request('GET', '/api/asyncapi.json'),
+    shop.request('GET', '/api/schemas?active=true')
+  ])
+  delay.disable()
+  t.comment(`longest stretch ${(delay.max / 1e6).toFixed(0)} ms`)
+  for (const { status, text } of answers) t.ok(status === 200 || text.includes('SAMPLE_NOT_FOUND'), text.slice(0, 100))
 })
 
 t.test('the list refuses bad queries, and cursors of another query', async t => {

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonSchema, pointerTo, typeOf } from '../json.ts'
+import { isObject, type Json, type JsonSchema, pointerTo, typeOf, valueAt } from '../json.ts'
 import { normalise } from '../normalise.ts'
 import { childrenFirst, type Keywords, type SchemaNode } from '../schema-node.ts'
 import { finish } from '../validation/compile-work.ts'
@@ -207,7 +207,7 @@ class Printer {
   /** Returns the comment with the first description that the author wrote at one of the places. */
   #commentOn (...pointers: string[]): string[] {
     for (const pointer of pointers) {
-      const raw = at(this.#schema, pointer)
+      const raw = valueAt(this.#schema, pointer)
       const text = isObject(raw) ? raw['description'] ?? raw['title'] : undefined
       if (typeof text !== 'string' || text.trim() === '') continue
       const comment = docComment(text)
@@ -239,16 +239,6 @@ function literal (value: Json): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`
   const members = Object.entries(value).map(([name, member]) => `${memberName(name)}: ${literal(member)}`)
   return members.length === 0 ? '{ [key: string]: never }' : `{ ${members.join('; ')} }`
-}
-
-/** Returns what the author's document has at a JSON Pointer. */
-function at (schema: JsonSchema, pointer: string): unknown {
-  return pointer.split('/').slice(1).reduce<unknown>((value, token) => {
-    const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-      ? (value as Record<string, unknown>)[key]
-      : undefined
-  }, schema)
 }
 
 function nodesToDeclare (root: SchemaNode): Set<SchemaNode> {
