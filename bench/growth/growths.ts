@@ -1,11 +1,13 @@
 import { withCast, type Context } from '../row.ts'
 import { documentReads, documentWrites } from './documents.ts'
 import type { Grown, Growth } from './growth.ts'
-import { logReads, logWrites } from './log.ts'
+import { logReads, logReadsByTime, logWrites } from './log.ts'
 import { sockets } from './sockets.ts'
 import { subscriptions } from './subscriptions.ts'
 
-export const growths: readonly Growth[] = [sockets, subscriptions, documentReads, documentWrites, logWrites, logReads]
+export const growths: readonly Growth[] = [
+  sockets, subscriptions, documentReads, documentWrites, logWrites, logReads, logReadsByTime
+]
 
 /** Measures the requested growths, each with its own servers, at its sizes up to `upTo`. */
 export async function measureGrowths (context: Context, wanted: readonly string[], upTo: number): Promise<Grown[]> {

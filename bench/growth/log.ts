@@ -33,14 +33,27 @@ export const logReads: Growth = {
     costOf(cast, size => ({ method: 'GET', path: `?after=${Math.floor(size / 2)}&limit=${pageEvents}`, status: 200 }))
 }
 
+export const logReadsByTime: Growth = {
+  name: 'log reads by time',
+  what: `read ${pageEvents} events from a time in the middle of the log`,
+  of: 'events in the log',
+  unit: 'µs a request',
+  sizes: [pageEvents * 10, ...sizes.slice(1)],
+  claim: 'flat',
+  prepare: cast =>
+    costOf(cast, (_size, middleAt) => ({ method: 'GET', path: `?from=${middleAt}&limit=${pageEvents}`, status: 200 }))
+}
+
 interface Asked { method: string, path: string, body?: string, status: number }
 
-async function costOf (cast: Cast, toRequest: (size: number) => Asked): Promise<(size: number) => Promise<number>> {
+async function costOf (
+  cast: Cast, toRequest: (size: number, middleAt: number) => Asked
+): Promise<(size: number) => Promise<number>> {
   const platform = await cast.platform()
   await platform.child.call('registerTopic', topic)
   return async size => {
-    await platform.child.call('growLog', topic, size)
-    const { path, ...request } = toRequest(size)
+    const middleAt = await platform.child.call('growLog', topic, size)
+    const { path, ...request } = toRequest(size, middleAt)
     const load = await cast.load<RequestsLoad>('load/requests')
     await load.call('aim', {
       url: platform.url,

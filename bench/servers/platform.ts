@@ -75,8 +75,12 @@ const documentText = JSON.stringify({
   owner: { id: 'usr_0123456789abcdef' }
 })
 
-/** Fills a topic's log up to at least that many events, directly in the table. */
-async function growLog (topic: string, to: number): Promise<void> {
+/** The time of the first grown event, and the pause between two: 20 million spread over less than one partition. */
+const grownFrom = Date.now() - 5 * 3_600_000
+const grownEveryMs = 0.8
+
+/** Fills a topic's log up to at least that many events, directly in the table. Returns the time of the middle one. */
+async function growLog (topic: string, to: number): Promise<number> {
   const { head } = await app.eventLog.position(own.scope, topic)
   const key = [own.applicationId, own.scope.environment, topic]
   await app.pool.query(
@@ -89,10 +93,10 @@ async function growLog (topic: string, to: number): Promise<void> {
       text:
         `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload,
         created_at)
-      select l.id, n, $1, $2, $3, 'evt_grown' || n, 'topic.event', 'api', $4, $5
+      select l.id, n, $1, $2, $3, 'evt_grown' || n, 'topic.event', 'api', $4, $5 + floor(n * $8::float8)::bigint
       from topic_logs l, generate_series($6::bigint, $7::bigint) n
       where l.application_id = $1 and l.environment = $2 and l.topic = $3`,
-      values: [...key, documentText, Date.now(), first, last]
+      values: [...key, documentText, grownFrom, first, last, grownEveryMs]
     }))
   await app.pool.query(
     'update topic_logs set head_offset = greatest(head_offset, $4) where application_id = $1 and environment = $2 ' +
@@ -100,6 +104,7 @@ async function growLog (topic: string, to: number): Promise<void> {
     [...key, to]
   )
   await app.pool.query('analyze events')
+  return grownFrom + Math.floor(to / 2 * grownEveryMs)
 }
 
 /** A statement has a limit of 15 s. */

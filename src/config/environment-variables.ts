@@ -85,11 +85,15 @@ export const EnvironmentVariables = Type.Object({
   }),
   RATE_LIMIT_MAX: Type.Integer({
     default: 6000, minimum: 0,
-    description: 'Limit of requests per minute and principal, over all nodes with REDIS_URL. 0: no limit.'
+    description:
+      'Limit of requests per minute and principal, `append` over sockets included, over all nodes with REDIS_URL. ' +
+        '0: no limit.'
   }),
   RATE_LIMIT_APPLICATION_MAX: Type.Integer({
     default: 0, minimum: 0,
-    description: 'Limit of requests per minute and application, over all nodes with REDIS_URL. 0: no limit.'
+    description:
+      'Limit of requests per minute and application, `append` over sockets included, over all nodes with REDIS_URL. ' +
+        '0: no limit.'
   }),
   RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({
     default: 600, minimum: 0,
