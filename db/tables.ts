@@ -19,6 +19,7 @@ export interface Database {
   invites: InvitesTable
   audit_log: AuditLogTable
   signing_keys: SigningKeysTable
+  api_keys: ApiKeysTable
   topics: TopicsTable
   topic_logs: TopicLogsTable
   schemas: SchemasTable
@@ -125,8 +126,9 @@ export interface PasswordResetsTable {
 }
 
 /**
- * If `invited_by` is null, the invite was sent with a token of the signing key `key_id`. `given` has the role's
- * permissions at the time of the invite, in the form of a token's; null for invites from before the column.
+ * If `invited_by` is null, the invite was sent with the API key `api_key_id`, or with a token of the signing key
+ * `key_id`. `given` has the role's permissions at the time of the invite, in the form of a token's; null for invites
+ * from before the column.
  */
 export interface InvitesTable {
   id: string
@@ -136,6 +138,7 @@ export interface InvitesTable {
   token_hash: Buffer
   invited_by: string | null
   key_id: string | null
+  api_key_id: string | null
   given: string[] | null
   created_at: number
   expires_at: number
@@ -170,6 +173,24 @@ export interface SigningKeysTable {
   created_at: number
   deactivated_at: number | null
   revoked_at: number | null
+}
+
+export interface ApiKeysTable {
+  id: string
+  /** The SHA-256 hash of the key. */
+  key_hash: Buffer
+  application_id: string
+  /** Null if the key acts in every environment. */
+  environment: Environment | null
+  name: string
+  /** The first characters of the key. */
+  prefix: string
+  permissions: string[]
+  created_by: string
+  created_at: number
+  expires_at: number | null
+  /** Accurate to about a minute. */
+  last_used_at: number | null
 }
 
 interface Scoped { application_id: string, environment: Environment }
@@ -358,8 +379,8 @@ export interface DatabaseLogsTable extends Scoped {
 /** If `until` is null, this is the current secret. The others sign in addition until `until`. */
 export interface SealedSecret { sealed: string, until: number | null }
 
-/** A user, or the permissions of the token that created the webhook. */
-export type WebhookReader = { userId: string } | {
+/** A user, an API key, or the permissions of the token that created the webhook. */
+export type WebhookReader = { userId: string } | { apiKeyId: string } | {
   keyId: string
   permissions: string[]
   environment: Environment | null

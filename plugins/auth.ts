@@ -11,7 +11,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** A permission, `authenticated` for any principal, or `public` for no check. The boot fails without one. */
     permission?: Admittance
-    /** Whether a route of an entity-owning resource requires a scope. Defaults to `required`. */
+    /** Whether the route requires a scope. Defaults to `required` for an entity-owning resource. */
     scope?: ScopeDemand
   }
 }

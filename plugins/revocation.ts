@@ -14,9 +14,11 @@ declare module 'fastify' {
  * are announced here.
  */
 export default fp(async (app) => {
-  const { applications, connections, invalidations, sessions, signingKeys } = app
+  const { apiKeys, applications, connections, invalidations, sessions, signingKeys } = app
   const { debugger: { streams }, databaseSources: { supervisor }, eventWriter, socketListeners, webhooks } = app
-  const revocation = new Revocation({ applications: app.applicationCache, keys: signingKeys, sessions, log: app.log })
+  const revocation = new Revocation({
+    applications: app.applicationCache, keys: signingKeys, sessions, apiKeys, log: app.log
+  })
   revocation.follow({ all: connections.all, closeWhere: connections.closeWhere, adopt })
   revocation.follow({
     all: () => streams.all(),
@@ -31,15 +33,29 @@ export default fp(async (app) => {
   })
   invalidations.on('session', key => revocation.endSession(key))
 
+  apiKeys.onRevoked(id => {
+    revocation.endApiKey(id)
+    invalidations.announce('api-key', id)
+  })
+  invalidations.on('api-key', id => {
+    apiKeys.forget()
+    revocation.endApiKey(id)
+  })
+
+  const followGrants = async () => {
+    apiKeys.forget()
+    await revocation.check()
+  }
   sessions.onGrantsChanged(() => {
-    void revocation.check()
+    void followGrants()
     invalidations.announce('grants')
   })
-  invalidations.on('grants', () => revocation.check())
+  invalidations.on('grants', followGrants)
 
   signingKeys.onRevoked(keyId => revocation.endKey(keyId))
 
   applications.onDeleted(id => revocation.endApplication(id))
+  applications.onDeleted(() => apiKeys.forget())
   applications.onDeleted(id => eventWriter.forgetApplication(id))
   applications.onDeleted(id => webhooks.dispatcher.applicationDeleted(id))
   applications.onDeleted(id => socketListeners.refresh(id))

@@ -12,14 +12,15 @@ export const AuditEntry = Type.Object({
   id: Type.String({ examples: ['aud_abc123'] }),
   at: EpochMs('When the change was made.'),
   actor: Type.Object({
-    kind: Enum('ActorKind', ['session', 'token', 'system'], {
-      description: 'A user, the bearer of a token, or the platform.'
+    kind: Enum('ActorKind', ['session', 'token', 'api-key', 'system'], {
+      description: 'A user, the bearer of a token, an API key, or the platform.'
     }),
     id: Type.String({
-      description: "The user's id, or the application and subject of a token.", examples: ['usr_abc123']
+      description: "The user's id, the application and subject of a token, or the id of an API key.",
+      examples: ['usr_abc123']
     }),
     name: Nullable(Type.String(), {
-      description: "The user's email address at that time.", examples: ['ada@example.com']
+      description: "The user's email address at that time, or the name of the API key.", examples: ['ada@example.com']
     })
   }),
   action: Type.String({ examples: ['topic.updated'] }),

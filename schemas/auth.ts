@@ -16,7 +16,7 @@ export const CurrentPassword = Type.String({
 /** `admin`, `subscribe`, `topics:read`, `subscribe:order.*`. */
 export const Permission = Type.String({
   maxLength: 400,
-  pattern: '^[a-z_]+(:[a-z0-9_.*-]+)?$',
+  pattern: '^[a-z_-]+(:[a-z0-9_.*-]+)?$',
   description: 'A level, a verb, a verb with a topic pattern, or `resource:action`.',
   examples: ['subscribe']
 })
@@ -203,9 +203,13 @@ export const Me = Type.Object({
     { description: 'The roles of a user.' }
   )),
   permissions: Type.Array(Type.String(), {
-    description: 'The permissions of a token as it carries them, or those that a user holds everywhere.',
+    description:
+      'The permissions of a token as it carries them, those of an API key that its creator still holds, or those ' +
+        'that a user holds everywhere.',
     examples: [['topics:read']]
   }),
-  expiresAt: EpochMs('When the credential expires.')
+  expiresAt: Nullable(EpochMs('When the credential expires.'), {
+    description: 'When the credential expires; null for an API key that does not. Epoch milliseconds.'
+  })
 }, { $id: 'Me' })
 export type Me = Static<typeof Me>

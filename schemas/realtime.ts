@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EnvironmentName, EpochMs } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable } from './common.ts'
 
 /*
  * Subscriptions and credentials in the socket protocol. The fields are the same over Socket.IO and `/ws`;
@@ -152,7 +152,7 @@ export const UnsubscribeAnswer = Type.Object({ subscriptionId: SubscriptionId },
 export const AuthRequest = Type.Object({
   token: Type.String({
     minLength: 1, maxLength: 8192,
-    description: 'A token from `POST /auth/token`, or a session token (`sess_…`).'
+    description: 'A token from `POST /auth/token`, an API key (`rtk_…`), or a session token (`sess_…`).'
   }),
   applicationId: Type.Optional(
     Type.String({
@@ -172,7 +172,9 @@ export const AuthRequest = Type.Object({
 })
 export type AuthRequest = Static<typeof AuthRequest>
 
-const expiresAt = EpochMs('When the credential expires.')
+const expiresAt = Nullable(EpochMs('When the credential expires.'), {
+  description: 'When the credential expires; null for an API key that does not. Epoch milliseconds.'
+})
 
 export const AuthAnswer = Type.Object({
   expiresAt,

@@ -96,7 +96,9 @@ export type Closing = Static<typeof Closing>
 
 export const HandshakeAuth = Type.Object({
   token: Type.Optional(
-    Type.String({ description: 'A token from `POST /auth/token`, or a session token (`sess_…`).' })
+    Type.String({
+      description: 'A token from `POST /auth/token`, an API key (`rtk_…`), or a session token (`sess_…`).'
+    })
   ),
   applicationId: Type.Optional(
     Type.String({ description: 'The application. Required with a session token, unless a header names it.' })

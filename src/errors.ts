@@ -5,6 +5,8 @@ import type { ErrorBody } from '../schemas/common.ts'
  * generated from this table.
  */
 export const errorCodes = {
+  API_KEY_LIMIT: 'The application has reached its limit of API keys. Revoke one that is no longer used.',
+  API_KEY_NOT_FOUND: 'The application has no such API key.',
   APPLICATION_FORBIDDEN: 'The credential has no access to the named application.',
   APPLICATION_NOT_EMPTY: 'The application still owns data. Delete it with `?force=true` to delete the data as well.',
   APPLICATION_NOT_FOUND: 'The application does not exist.',
@@ -86,7 +88,7 @@ export const errorCodes = {
   SERVICE_NOT_EMPTY: 'The service still has documents. Delete it with `?force=true` to delete them as well.',
   SERVICE_NOT_FOUND: 'The application has no such service.',
   SESSION_NOT_FOUND: 'The user has no such session.',
-  SESSION_REQUIRED: 'The endpoint requires a session. Tokens are not accepted.',
+  SESSION_REQUIRED: 'The endpoint requires a session. Tokens and API keys are not accepted.',
   SETUP_DONE: 'The platform is already set up. Log in instead.',
   SETUP_TOKEN_REQUIRED:
     'Setup from another machine or through a proxy requires the setup token that the server prints at start.',

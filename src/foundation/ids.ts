@@ -24,6 +24,7 @@ export function randomId (
     | 'doc'
     | 'sub'
     | 'key'
+    | 'apk'
     | 'usr'
     | 'evt'
     | 'role'

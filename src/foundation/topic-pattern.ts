@@ -44,6 +44,19 @@ export class TopicPatterns {
     if (other.isAll || this.isEmpty) return other
     return new TopicPatterns([...this.patterns, ...other.patterns])
   }
+
+  /**
+   * Returns the patterns of each set that the other one covers. Of two patterns that only overlap, such as `a.*` and
+   * `*.b`, nothing remains.
+   */
+  intersection (other: TopicPatterns): TopicPatterns {
+    if (this.isAll) return other
+    if (other.isAll) return this
+    return new TopicPatterns([
+      ...this.patterns.filter(pattern => other.covers(pattern)),
+      ...other.patterns.filter(pattern => this.covers(pattern))
+    ])
+  }
 }
 
 function segmentsMeet (a: readonly string[], b: readonly string[]): boolean {

@@ -40,7 +40,7 @@ const given = {
 }
 
 /** The tables that fragments select from, under the names that they use. */
-const fragmentTables = ['cdc_positions', 'documents', 'replays', 'schemas', 'users u']
+const fragmentTables = ['api_keys k', 'cdc_positions', 'documents', 'replays', 'schemas', 'users u']
 
 const sources = readSources()
 const { checker } = sources

@@ -62,6 +62,19 @@ t.test('a pattern covers another only if it matches all of its topics', async ()
   fc.assert(fc.property(pattern, pattern, (held, wanted) => {
     const set = new TopicPatterns([held])
     const isSubset = topics.every(topic => !matches(wanted, topic) || matches(held, topic))
-    return set.covers(wanted) === isSubset && topics.every(topic => set.covers(topic) === matches(held, topic))
+    const both = set.intersection(new TopicPatterns([wanted]))
+    return set.covers(wanted) === isSubset && topics.every(topic => set.covers(topic) === matches(held, topic)) &&
+      topics.every(topic => !both.covers(topic) || (matches(held, topic) && matches(wanted, topic)))
   }), { numRuns: 2000 })
+})
+
+t.test('an intersection has the narrower of two patterns, and nothing of those that only overlap', async t => {
+  const both = (a: string[], b: string[]) => new TopicPatterns(a).intersection(new TopicPatterns(b)).patterns
+  t.same(both(['order.*', 'refund.made'], ['order.placed', 'refund.**']), ['order.placed', 'refund.made'])
+  t.same(both(['**'], ['order.*']), ['order.*'])
+  t.same(both(['order.*'], ['**']), ['order.*'])
+  t.same(both(['**'], ['**']), ['**'])
+  t.same(both(['order.*'], ['refund.*']), [])
+  t.same(both(['order.*'], ['*.placed']), [])
+  t.same(both([], ['**']), [])
 })

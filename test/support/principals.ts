@@ -1,15 +1,16 @@
 import type { Environment } from '../../schemas/scope.ts'
 import { parsePermissions, permissionsOfRole } from '../../src/identity/access/permission-set.ts'
-import type { SessionPrincipal, TokenPrincipal } from '../../src/identity/access/principal.ts'
+import type { JwtPrincipal, SessionPrincipal } from '../../src/identity/access/principal.ts'
 import { toGrants } from '../../src/identity/auth/sessions.ts'
 
 export function tokenPrincipal (
   permissions: string[],
   { applicationId = 'app_a', environment }: { applicationId?: string, environment?: Environment } = {}
-): TokenPrincipal {
+): JwtPrincipal {
   const held = parsePermissions(permissions)
   return {
     kind: 'token',
+    credential: 'jwt',
     id: `${applicationId}/me`,
     subject: 'me',
     applicationId,

@@ -95,20 +95,21 @@ const webSocketCloseCodes = [
 const securitySchemes = {
   token: {
     type: 'http', scheme: 'bearer', bearerFormat: 'JWT',
-    description: 'A token from `POST /auth/token`, in the header `Authorization`.'
+    description: 'A token from `POST /auth/token`, or an API key, in the header `Authorization`.'
   },
   session: {
     type: 'httpApiKey', in: 'header', name: 'X-Session-Token',
     description: 'The session token from a login. Name the application as well.'
   },
   query: {
-    type: 'httpApiKey', in: 'query', name: 'token', description: 'A token or a session token in the URL of the upgrade.'
+    type: 'httpApiKey', in: 'query', name: 'token',
+    description: 'A token, an API key or a session token in the URL of the upgrade.'
   },
   message: {
     type: 'apiKey', in: 'password',
     description:
-      'A token or a session token in the first message: the field `token` of the `auth` of a Socket.IO handshake, or ' +
-        'of the first frame over `/ws`.'
+      'A token, an API key or a session token in the first message: the field `token` of the `auth` of a Socket.IO ' +
+        'handshake, or of the first frame over `/ws`.'
   }
 }
 
@@ -184,7 +185,7 @@ export function createAsyncApiDocument () {
             query: {
               type: 'object',
               properties: {
-                token: { type: 'string', description: 'A token or a session token.' },
+                token: { type: 'string', description: 'A token, an API key or a session token.' },
                 applicationId: { type: 'string', description: 'The application.' },
                 environment: { type: 'string', description: 'The environment.' }
               }

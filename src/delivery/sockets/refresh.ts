@@ -1,6 +1,6 @@
 import type { Authenticator } from '../../identity/auth/authenticator.ts'
 import { permissionsAt, reachesApplication } from '../../identity/access/permissions.ts'
-import type { Principal } from '../../identity/access/principal.ts'
+import { expiryOf, type Principal } from '../../identity/access/principal.ts'
 import { ForbiddenError } from '../../errors.ts'
 import { PatternSubscription } from '../patterns/pattern-subscription.ts'
 import type { ResyncReason } from '../subscriber.ts'
@@ -21,7 +21,7 @@ export const refreshRequest = (authenticator: Authenticator): SocketRequest<'aut
       )
     }
     const lost = await adopt(connection, principal)
-    respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
+    respond({ expiresAt: expiryOf(principal), ...(lost.length > 0 && { lost }) })
   })
 
 /**

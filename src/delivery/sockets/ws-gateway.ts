@@ -3,6 +3,7 @@ import type { RawData, WebSocket } from 'ws'
 import type { Authenticated } from '../../../schemas/realtime.ts'
 import { RateLimitError, toPublicError, UnauthorizedError } from '../../errors.ts'
 import { requireExactNumbers } from '../../foundation/exact-numbers.ts'
+import { expiryOf } from '../../identity/access/principal.ts'
 import { closeCodes, reasonForRefusal } from '../../identity/auth/close-codes.ts'
 import type { ClientWebSocket, WebSocketClient } from './client-web-socket.ts'
 import type { Connection } from './connection.ts'
@@ -194,7 +195,7 @@ class WsClient implements PacedClient, WebSocketClient {
       limitMessages(this.#webSocket, this.#options.handshake.limits.frameBytesMax)
       this.#arrival = undefined
       const answer: Authenticated = {
-        socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt
+        socketId: this.#connection.id, ...identity.scope, expiresAt: expiryOf(identity.principal)
       }
       this.#send('authenticated', answer, id)
     } catch (error) {

@@ -33,7 +33,8 @@ export const openapiInfo = {
     { name: 'Auth', description: 'Setup, login, sessions and tokens.' },
     { name: 'Users', description: 'Users, invites and password resets.' },
     { name: 'Roles', description: 'Roles: named sets of permissions.' },
-    { name: 'Keys', description: 'Keys that sign tokens.' }, { name: 'Audit', description: 'The audit log.' },
+    { name: 'Keys', description: 'Keys that sign tokens.' },
+    { name: 'Audit', description: 'The audit log.' },
     { name: 'Applications', description: 'Applications, the tenants of the platform.' },
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
     { name: 'Schemas', description: 'Versioned JSON Schemas for the payloads of topics.' },
@@ -53,7 +54,7 @@ export const openapiInfo = {
         type: 'http' as const,
         scheme: 'bearer',
         bearerFormat: 'JWT',
-        description: 'A token from `POST /auth/token`.'
+        description: 'A token from `POST /auth/token`, or an API key from `POST /api/api-keys`.'
       },
       session: {
         type: 'apiKey' as const,
@@ -88,7 +89,8 @@ export const withScopeAndSecurity =
       const url = registered.length > 1 ? registered.replace(/\/$/, '') : registered
       const permission = route.config?.permission
       if (permission === undefined || schema?.hide === true) return { schema, url }
-      const isScoped = permission !== 'public' && permission !== 'authenticated' && isEntityOwning(permission)
+      const isScoped = route.config?.scope !== undefined ||
+        (permission !== 'public' && permission !== 'authenticated' && isEntityOwning(permission))
       const headers = schema.headers as { properties?: object } | undefined
       const takesBody = [route.method].flat().some(method => !['GET', 'HEAD'].includes(method))
       return {

@@ -143,6 +143,18 @@ export class PermissionSet {
     )
   }
 
+  /** Returns what both sets include; see `TopicPatterns.intersection` for patterns that overlap. */
+  intersection (other: PermissionSet): PermissionSet {
+    return new PermissionSet(
+      new Set([...this.#names].filter(name => other.#names.has(name))), this.subscribe.intersection(other.subscribe),
+      this.publish.intersection(other.publish)
+    )
+  }
+
+  get isEmpty (): boolean {
+    return this.#names.size === 0 && this.subscribe.isEmpty && this.publish.isEmpty
+  }
+
   /** Returns the set as strings, in the form of a token's `permissions`. */
   toStrings (): string[] {
     const verbs = (verb: string, name: PermissionName, topics: TopicPatterns) =>

@@ -136,5 +136,7 @@ function grantableAt (principal: Principal, place: Place): PermissionSet {
   const held = permissionsAt(principal, place)
   if (principal.kind === 'session') return held
   const mayPassOnAll = principal.permissions.some(text => text === 'admin' || text === 'tokens:create')
-  return mayPassOnAll ? held : principal.permissions.includes('service') ? clientPermissions : PermissionSet.none
+  if (mayPassOnAll) return held
+  // The creator of an API key may have lost permissions of a client since.
+  return principal.permissions.includes('service') ? clientPermissions.intersection(held) : PermissionSet.none
 }

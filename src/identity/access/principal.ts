@@ -3,8 +3,8 @@ import type { Environment } from '../../../schemas/scope.ts'
 import type { PermissionSet } from './permission-set.ts'
 
 /**
- * The session or token that makes a request. `id` identifies it in logs, rate limits and presence; a new token for the
- * same subject has the same `id`.
+ * The session, token or API key that makes a request. `id` identifies it in logs, rate limits and presence; a new token
+ * for the same subject has the same `id`.
  */
 export type Principal = SessionPrincipal | TokenPrincipal
 
@@ -38,8 +38,12 @@ export interface Grants {
   readonly reachesAll: boolean
 }
 
-/** The bearer of a token. It belongs to one application, and to one environment if it is pinned. */
-export interface TokenPrincipal {
+/**
+ * The bearer of a token: a JWT, or an API key. It belongs to one application, and to one environment if it is pinned.
+ */
+export type TokenPrincipal = JwtPrincipal | ApiKeyPrincipal
+
+interface Bearer {
   readonly kind: 'token'
   readonly id: string
   readonly subject: string
@@ -48,13 +52,37 @@ export interface TokenPrincipal {
   /** The strings in the token. */
   readonly permissions: readonly string[]
   readonly held: PermissionSet
+  /** Epoch milliseconds. Infinity for an API key that does not expire. */
+  readonly expiresAt: number
+}
+
+export interface JwtPrincipal extends Bearer {
+  readonly credential: 'jwt'
+  /** The signing key, with which the token ends. */
   readonly keyId: string
   /** The hash of the token. */
   readonly tokenKey: string
-  /** Epoch milliseconds. */
-  readonly expiresAt: number
+}
+
+/**
+ * The bearer of an API key. `held` has those of its permissions that its creator held a moment ago; when the creator
+ * loses some, the principal is replaced.
+ */
+export interface ApiKeyPrincipal extends Bearer {
+  readonly credential: 'api-key'
+  readonly apiKeyId: string
+  readonly name: string
 }
 
 /** Returns the identifier that other clients see: a token's `sub`, or a user's id. */
 export const subjectOf = (principal: Principal): string =>
   principal.kind === 'token' ? principal.subject : principal.userId
+
+export const isJwt = (principal: Principal): principal is JwtPrincipal =>
+  principal.kind === 'token' && principal.credential === 'jwt'
+
+export const isApiKey = (principal: Principal): principal is ApiKeyPrincipal =>
+  principal.kind === 'token' && principal.credential === 'api-key'
+
+/** Returns when the credential expires, in epoch milliseconds, or null if it does not. */
+export const expiryOf = ({ expiresAt }: Principal): number | null => expiresAt === Infinity ? null : expiresAt

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Principal } from '../access/principal.ts'
 import { plainText } from '../../foundation/plain-text.ts'
+import { withoutApiKeys } from './mask.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 
 const textLengthMax = 500
@@ -11,9 +12,14 @@ const beyondPath = /(?:[?;#]|%3[bf]|%23).*$/is
 /** The scheme and authority of a target in absolute form, which may have credentials. */
 const authority = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
 
-/** Returns the path of a request target: without authority and query, in one line and limited in length. */
+/**
+ * Returns the path of a request target: without authority, query and API keys, in one line and limited in length.
+ */
 export const loggedPath = (url: string | undefined): string =>
-  plainText((url ?? '').slice(0, 4 * textLengthMax).replace(authority, '').replace(beyondPath, ''), textLengthMax)
+  plainText(
+    withoutApiKeys((url ?? '').slice(0, 4 * textLengthMax).replace(authority, '').replace(beyondPath, '')),
+    textLengthMax
+  )
 
 export const loggedAgent = (userAgent: string | undefined): string | undefined =>
   userAgent === undefined ? undefined : plainText(userAgent, textLengthMax)

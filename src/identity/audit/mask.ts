@@ -8,6 +8,8 @@ const urlLogin = /:\/\/[^\s/?#]*@/g
 const parameter = /([?&#])([^?&#=\s]{1,100})=[^?&#\s]*/g
 const secretParameter = /secret|password|passphrase|token|credential|key|sig|auth|code/i
 const textLengthMax = 2000
+/** An API key, or more of one than the eight letters that identify it. */
+const apiKey = /rtk_[0-9A-Za-z]{9,}/g
 /** A larger state is replaced by its size. It is stored elsewhere. */
 const bytesMax = 16 * 1024
 export const masked = '***'
@@ -30,8 +32,11 @@ function masks (value: unknown): unknown {
   )
 }
 
+/** Masks the API keys in a text. */
+export const withoutApiKeys = (text: string): string => text.replaceAll(apiKey, `rtk_${masked}`)
+
 const withoutLogins = (text: string): string =>
-  text.replaceAll(urlLogin, `://${masked}@`)
+  withoutApiKeys(text).replaceAll(urlLogin, `://${masked}@`)
     .replaceAll(parameter, (whole, before: string, name: string) =>
       secretParameter.test(name) ? `${before}${name}=${masked}` : whole)
 

@@ -1,4 +1,4 @@
-import type { Principal } from '../access/principal.ts'
+import { isApiKey, type Principal } from '../access/principal.ts'
 import { plainText } from '../../foundation/plain-text.ts'
 
 /** The client of a request. */
@@ -15,7 +15,7 @@ export interface SecurityLog { info (fields: object, message: string): void }
 
 /** The author of a change, and its client. */
 export interface Origin extends Visitor {
-  readonly kind: 'session' | 'token' | 'system'
+  readonly kind: 'session' | 'token' | 'api-key' | 'system'
   readonly id: string
   readonly name: string | null
 }
@@ -42,6 +42,9 @@ export function originOf (principal: Principal | undefined, { ip, id: requestId,
     address: ip, userAgent: userAgent === undefined ? null : plainText(userAgent, userAgentLengthMax), requestId, log
   }
   if (principal?.kind === 'session') return asUser(visitor, principal.user)
+  if (principal !== undefined && isApiKey(principal)) {
+    return { kind: 'api-key', id: principal.id, name: principal.name, ...visitor }
+  }
   return {
     kind: principal === undefined ? 'system' : 'token',
     id: principal?.id ?? 'anonymous',

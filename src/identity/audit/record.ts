@@ -22,8 +22,8 @@ export interface Change {
 
 /** Rows that one statement inserts. */
 const rowsAtOnce = 500
-/** Changes that are also logged: logins, and changes of users, roles, invites, tokens and keys. */
-const isSecurityEvent = ({ action }: Change): boolean => /^(?:token|user|role|invite|key)\./.test(action)
+/** Changes that are also logged: logins, and changes of users, roles, invites, tokens, keys and API keys. */
+const isSecurityEvent = ({ action }: Change): boolean => /^(?:token|user|role|invite|key|api_key)\./.test(action)
 const logTextLengthMax = 300
 
 /**

@@ -1,7 +1,7 @@
 import type { SessionInfo, Me } from '../../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { ForbiddenError, NotFoundError } from '../../errors.ts'
-import type { Principal, SessionPrincipal } from '../access/principal.ts'
+import { expiryOf, isApiKey, type Principal, type SessionPrincipal } from '../access/principal.ts'
 import type { Sessions } from './sessions.ts'
 
 export type Account = ReturnType<typeof createAccount>
@@ -43,15 +43,16 @@ function sessionOf (principal: Principal): SessionPrincipal {
 }
 
 function toMe (principal: Principal): Me {
-  const { kind, expiresAt } = principal
+  const { kind } = principal
+  const expiresAt = expiryOf(principal)
   if (principal.kind === 'token') {
-    const { subject, applicationId, environment, permissions } = principal
+    const { subject, applicationId, environment, permissions, held } = principal
     return {
       kind,
       subject,
       applicationId,
       ...(environment !== undefined && { environment }),
-      permissions: [...permissions],
+      permissions: isApiKey(principal) ? held.toStrings() : [...permissions],
       expiresAt
     }
   }

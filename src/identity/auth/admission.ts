@@ -10,11 +10,15 @@ export type Admittance = PermissionName | 'authenticated' | 'public'
 
 export interface Admission {
   readonly principal: Principal
-  /** Present if the permission belongs to an entity-owning resource. With an `optional` scope, it may be absent. */
+  /** Present if the route requires a scope. With an `optional` one, it may be absent. */
   readonly scope: Scope | undefined
 }
 
-/** `optional`: a session without an application covers all those in which it holds the permission. */
+/**
+ * `required`: the request names an application and an environment. `optional`: a session without an application covers
+ * all those in which it holds the permission. Without either, a route of an entity-owning resource requires a scope,
+ * and others have none.
+ */
 export type ScopeDemand = 'required' | 'optional'
 
 export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admission>
@@ -26,14 +30,14 @@ export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admiss
 export function createAdmission (
   { authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }
 ) {
-  return function admissionTo (admittance: Exclude<Admittance, 'public'>, scope: ScopeDemand = 'required'): Admit {
+  return function admissionTo (admittance: Exclude<Admittance, 'public'>, scope?: ScopeDemand): Admit {
     const pass = admittance === 'authenticated'
       ? unchecked
-      : !isEntityOwning(admittance)
-          ? unscoped(admittance)
-          : scope === 'optional'
-            ? optionallyScoped(admittance)
-            : scoped(admittance)
+      : scope === undefined && !isEntityOwning(admittance)
+        ? unscoped(admittance)
+        : scope === 'optional'
+          ? optionallyScoped(admittance)
+          : scoped(admittance)
     return headers => {
       const principal = authenticator.authenticate(credentialFromHeaders(headers))
       return principal instanceof Promise ? principal.then(found => pass(found, headers)) : pass(principal, headers)

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { UnauthorizedError } from '../../errors.ts'
 import type { Principal } from '../access/principal.ts'
+import { apiKeyPrefix } from './api-key-text.ts'
+import type { ApiKeys } from './api-keys.ts'
 import { sessionPrefix, type Sessions } from './sessions.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -8,13 +10,17 @@ export type Authenticator = ReturnType<typeof createAuthenticator>
 
 /** Authenticates a credential. REST and all sockets use the same function. */
 export function createAuthenticator (
-  { tokens, sessions }: { tokens: Pick<Tokens, 'verify'>, sessions: Pick<Sessions, 'authenticate'> }
+  { tokens, sessions, apiKeys }: {
+    tokens: Pick<Tokens, 'verify'>
+    sessions: Pick<Sessions, 'authenticate'>
+    apiKeys: Pick<ApiKeys, 'authenticate'>
+  }
 ) {
   return {
     /**
-     * Returns the principal of a credential in the form of a header: `Bearer <jwt>`, or a bare session token. Returns
-     * it synchronously for a cached token. Throws, or rejects with, UnauthorizedError `CREDENTIAL_MISSING` or
-     * `CREDENTIAL_INVALID`.
+     * Returns the principal of a credential in the form of a header: `Bearer <jwt>`, `Bearer <API key>`, or a bare
+     * session token. Returns it synchronously for a cached token or key. Throws, or rejects with, UnauthorizedError
+     * `CREDENTIAL_MISSING` or `CREDENTIAL_INVALID`.
      */
     authenticate (credential: string | undefined): Principal | Promise<Principal> {
       if (credential === undefined || credential === '') {
@@ -28,6 +34,7 @@ export function createAuthenticator (
         )
       }
       if (bare.startsWith(sessionPrefix)) return sessions.authenticate(bare)
+      if (bare.startsWith(apiKeyPrefix)) return apiKeys.authenticate(bare)
       const verified = tokens.verify(bare)
       return verified instanceof Promise ? verified.then(({ principal }) => principal) : verified.principal
     }

@@ -31,9 +31,10 @@ export const closeDescriptions: Record<Closing['reason'], string> = {
     'The server cannot check the credential now, for example because its database is unavailable, or needs the ' +
       'memory that the socket holds.',
   UNAUTHENTICATED: 'The client sent no credential in time, or a bad one.',
-  CREDENTIAL_EXPIRED: 'The token or session has expired.',
+  CREDENTIAL_EXPIRED: 'The token, API key or session has expired.',
   CREDENTIAL_REVOKED:
-    'The signing key was revoked, the session ended, or the user has no role left in the application.',
+    'The signing key or the API key was revoked, the session ended, or the user, or the creator of the API key, has ' +
+      'no right left in the application.',
   SLOW_CONSUMER:
     'The client reads more slowly than its messages arrive, and did not catch up in time. Subscribe again with ' +
       '`after`.',

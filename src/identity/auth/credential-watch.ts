@@ -1,5 +1,9 @@
 import type { ApplicationCache } from './application-cache.ts'
-import type { HeldRole, Principal, SessionPrincipal } from '../access/principal.ts'
+import {
+  isApiKey, isJwt, type ApiKeyPrincipal, type HeldRole, type Principal, type SessionPrincipal
+} from '../access/principal.ts'
+import type { PermissionSet } from '../access/permission-set.ts'
+import type { ApiKeys } from './api-keys.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { reachesApplication } from '../access/permissions.ts'
 import type { Sessions } from './sessions.ts'
@@ -21,15 +25,16 @@ export interface CredentialWatchOptions<H extends CredentialHolder> {
   applications: Pick<ApplicationCache, 'living'>
   keys: Pick<SigningKeys, 'isGood'>
   sessions: Pick<Sessions, 'living'>
+  apiKeys: Pick<ApiKeys, 'living'>
   holders (): Iterable<H>
-  /** Called if the roles of a session have changed. */
-  adopt (holder: H, now: SessionPrincipal): Promise<unknown> | void
+  /** Called if the roles of a session have changed, or those of the creator of an API key. */
+  adopt (holder: H, now: Principal): Promise<unknown> | void
   log: { warn (fields: object, message: string): void }
   pollMs?: number
 }
 
 /**
- * Closes holders whose application, key or session has ended on any node, and gives the others the current roles.
+ * Closes holders whose application, key or session has ended on any node, and gives the others the current rights.
  * Changes on this node are also reported by events at once; the watch covers the other nodes, and holders that open
  * during a change. It makes no queries while nothing is open.
  */
@@ -64,6 +69,7 @@ export class CredentialWatch<H extends CredentialHolder> {
     try {
       await this.#followApplications(open)
       await this.#followSessions(open)
+      await this.#followApiKeys(open)
       this.#isDatabaseAway = false
     } catch (err) {
       if (!this.#isDatabaseAway && !this.#isClosed) this.#options.log.warn({ err }, 'credential_watch.failed')
@@ -74,7 +80,7 @@ export class CredentialWatch<H extends CredentialHolder> {
   #closeRevoked (open: H[]): void {
     for (const holder of open) {
       const { principal } = holder
-      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) {
+      if (isJwt(principal) && !this.#options.keys.isGood(principal.keyId)) {
         holder.close(closeCodes.CREDENTIAL_REVOKED)
       }
     }
@@ -102,6 +108,26 @@ export class CredentialWatch<H extends CredentialHolder> {
     }
   }
 
+  async #followApiKeys (open: H[]): Promise<void> {
+    const watched = open.flatMap(holder =>
+      isApiKey(holder.principal) ? [{ holder, principal: holder.principal }] : []
+    )
+    const living = new Map<string, ApiKeyPrincipal>()
+    for (const ids of parts(watched.map(({ principal }) => principal.apiKeyId))) {
+      for (const [id, principal] of await this.#options.apiKeys.living(ids)) living.set(id, principal)
+    }
+    for (const { holder, principal: before } of watched) {
+      const now = living.get(before.apiKeyId)
+      if (holder.principal !== before) continue
+      if (now === undefined) {
+        // The sweep closes holders whose key has expired.
+        if (before.expiresAt > Date.now()) holder.close(closeCodes.CREDENTIAL_REVOKED)
+      } else if (!areEqual(before.held, now.held)) {
+        await this.#options.adopt(holder, now)
+      }
+    }
+  }
+
   async #follow (holder: H, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
     if (now === undefined) {
       // The sweep closes holders whose session has expired.
@@ -126,6 +152,7 @@ const areSame = (a: readonly HeldRole[], b: readonly HeldRole[]): boolean =>
   a.length === b.length && a.every((role, i) => {
     const other = b[i] as HeldRole
     return role.name === other.name && role.applicationId === other.applicationId &&
-      (role.permissions === other.permissions ||
-        (role.permissions.covers(other.permissions) && other.permissions.covers(role.permissions)))
+      areEqual(role.permissions, other.permissions)
   })
+
+const areEqual = (a: PermissionSet, b: PermissionSet): boolean => a === b || (a.covers(b) && b.covers(a))

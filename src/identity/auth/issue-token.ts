@@ -5,14 +5,18 @@ import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { ScopeResolver } from '../access/scope.ts'
 import { authorize, authorizeGrant } from '../access/permissions.ts'
-import type { Principal } from '../access/principal.ts'
+import { isApiKey, type Principal } from '../access/principal.ts'
 import type { Tokens } from './tokens.ts'
+
+/** The longest life of a token that is issued with an API key, because the token outlives a revocation of the key. */
+const issuedByApiKeyMs = 24 * 3_600_000
 
 export type IssueToken = ReturnType<typeof createTokenIssuer>
 
 /**
  * Issues tokens on behalf of a principal, limited to the permissions and the environment of the principal. A token that
- * is issued with a token expires no later, otherwise a short-lived credential could renew itself forever.
+ * is issued with a token expires no later, otherwise a short-lived credential could renew itself forever. One that is
+ * issued with an API key lasts at most a day.
  */
 export function createTokenIssuer (
   { db, tokens, resolveScope }: { db: Kysely<Database>, tokens: Tokens, resolveScope: ScopeResolver }
@@ -32,7 +36,7 @@ export function createTokenIssuer (
       permissions,
       environment,
       expiresInS: expiresIn,
-      ...(principal.kind === 'token' && { notAfter: principal.expiresAt })
+      ...latestExpiry(principal)
     })
     await record(db, by, {
       action: 'token.issued', resourceId: id, place, after: { subject: holder, permissions },
@@ -40,4 +44,10 @@ export function createTokenIssuer (
     })
     return { token, expiresAt }
   }
+}
+
+function latestExpiry (principal: Principal): { notAfter?: number } {
+  if (principal.kind === 'session') return {}
+  const { expiresAt } = principal
+  return { notAfter: isApiKey(principal) ? Math.min(expiresAt, Date.now() + issuedByApiKeyMs) : expiresAt }
 }

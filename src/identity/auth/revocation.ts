@@ -1,4 +1,5 @@
-import type { SessionPrincipal } from '../access/principal.ts'
+import { isApiKey, isJwt, type Principal } from '../access/principal.ts'
+import type { ApiKeys } from './api-keys.ts'
 import type { ApplicationCache } from './application-cache.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { CredentialWatch, type CredentialHolder } from './credential-watch.ts'
@@ -9,6 +10,7 @@ export interface RevocationOptions {
   applications: Pick<ApplicationCache, 'living'>
   keys: Pick<SigningKeys, 'isGood'>
   sessions: Pick<Sessions, 'living'>
+  apiKeys: Pick<ApiKeys, 'living'>
   log: { warn (fields: object, message: string): void }
 }
 
@@ -16,8 +18,8 @@ export interface RevocationOptions {
 export interface CredentialHolders<H extends CredentialHolder> {
   all (): Iterable<H>
   closeWhere (isMeant: (holder: H) => boolean, reason: CloseReason): unknown
-  /** Called if the roles of a session have changed. */
-  adopt (holder: H, now: SessionPrincipal): Promise<unknown> | void
+  /** Called if the roles of a session have changed, or those of the creator of an API key. */
+  adopt (holder: H, now: Principal): Promise<unknown> | void
 }
 
 type CloseWhere = (isMeant: (holder: CredentialHolder) => boolean, reason: CloseReason) => unknown
@@ -52,9 +54,11 @@ export class Revocation {
   }
 
   endKey (keyId: string): void {
-    this.#closeWhere(
-      ({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED
-    )
+    this.#closeWhere(({ principal }) => isJwt(principal) && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
+  }
+
+  endApiKey (id: string): void {
+    this.#closeWhere(({ principal }) => isApiKey(principal) && principal.apiKeyId === id, closeCodes.CREDENTIAL_REVOKED)
   }
 
   endApplication (id: string): void {

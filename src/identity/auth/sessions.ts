@@ -32,7 +32,7 @@ export interface Visitor {
 /** `id` is the one that `list` returns. */
 export interface CreatedSession { token: string, id: string, expiresAt: number }
 
-interface StoredRole {
+export interface StoredRole {
   name: string
   builtIn: boolean
   permissions: { resource: string, action: string }[]
@@ -218,7 +218,7 @@ const storable = (text: string | null | undefined, lengthMax: number): string | 
 const idOf = (tokenHash: Buffer): string => `sess_${tokenHash.toString('base64url').slice(0, 16)}`
 
 /** Selects the roles of a user as a column of a query. */
-const rolesOf = (userId: RawBuilder<unknown>) => sql<StoredRole[]>`(
+export const rolesOf = (userId: RawBuilder<unknown>) => sql<StoredRole[]>`(
   select coalesce(jsonb_agg(
     jsonb_build_object(
       'name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
@@ -229,8 +229,11 @@ const rolesOf = (userId: RawBuilder<unknown>) => sql<StoredRole[]>`(
 export async function grantsOf (db: Kysely<Database>, userId: string): Promise<Grants | undefined> {
   const row = await db.selectFrom('users as u').select(rolesOf(sql.ref('u.id')).as('roles')).where('u.id', '=', userId)
     .executeTakeFirst()
-  return row && toGrants(row.roles.map(toHeldRole))
+  return row && grantsOfRoles(row.roles)
 }
+
+/** Returns the current permissions of roles that `rolesOf` selected. */
+export const grantsOfRoles = (roles: readonly StoredRole[]): Grants => toGrants(roles.map(toHeldRole))
 
 interface SessionRow { token_hash: Buffer, id: string, email: string, name: string, roles: StoredRole[] }
 

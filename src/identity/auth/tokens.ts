@@ -7,7 +7,7 @@ import { ValidationError } from '../../errors.ts'
 import { isPlainObject } from '../../foundation/json.ts'
 import { expiredToken, invalidCredential, readClaims } from './claims.ts'
 import { parsePermissions } from '../access/permission-set.ts'
-import type { TokenPrincipal } from '../access/principal.ts'
+import type { JwtPrincipal } from '../access/principal.ts'
 import type { Algorithm } from './key-material.ts'
 import type { SigningKey, SigningKeys } from './signing-keys.ts'
 
@@ -43,7 +43,7 @@ export interface TokenInput {
 
 export interface VerifiedToken {
   readonly claims: Claims
-  readonly principal: TokenPrincipal
+  readonly principal: JwtPrincipal
 }
 
 const tokenBytesMax = 8192
@@ -168,10 +168,11 @@ function isCanonical (token: string): boolean {
     parts.every(part => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
 }
 
-function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPrincipal {
+function toPrincipal (claims: Claims, keyId: string, tokenKey: string): JwtPrincipal {
   const held = parsePermissions(claims.permissions)
   return {
     kind: 'token',
+    credential: 'jwt',
     id: `${claims.aud}/${claims.sub}`,
     subject: claims.sub,
     applicationId: claims.aud,

@@ -143,8 +143,8 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
     },
 
     /**
-     * Deletes a user with the invites that they sent and their sessions, and closes their sockets. Throws ConflictError
-     * `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`.
+     * Deletes a user with the invites that they sent, their sessions and their API keys, and closes the sockets of
+     * both. Throws ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       const announce = await keepingSuperAdmin(db, async trx => {
@@ -158,6 +158,8 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
         return announce
       })
       announce()
+      // The API keys that they created have lost their creator's rights.
+      sessions.grantsChanged()
     },
   }
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { isJwt } from '../../../src/identity/access/principal.ts'
 import { build, listen } from '../../support/build.ts'
 import { transports } from '../../support/clients.ts'
 import { createDatabase } from '../../support/database.ts'
@@ -93,7 +94,7 @@ for (const { name, connect } of transports) {
     // Simulates that the key was read for the last time between the check of the token and the opening of the
     // connection.
     const [connection] = [...app.connections.all()].filter(({ scope }) => scope.applicationId === shop.applicationId)
-    if (connection?.principal.kind !== 'token') throw new Error('no connection of a token')
+    if (connection === undefined || !isJwt(connection.principal)) throw new Error('no connection of a token')
     connection.principal = { ...connection.principal, keyId: 'key_gone' }
     t.match(await slipped.closed, revoked)
     t.match(await other.request('join', { channel: 'room' }), { ok: true })

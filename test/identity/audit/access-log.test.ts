@@ -5,6 +5,7 @@ import { io } from 'socket.io-client'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { loggedPath } from '../../../src/identity/audit/access-log.ts'
+import { generateApiKey } from '../../../src/identity/auth/api-key-text.ts'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs, nextOf } from '../../support/clients.ts'
 import { readableLog } from '../../support/log-lines.ts'
@@ -162,12 +163,16 @@ t.test('without ACCESS_LOG, nothing is logged', async t => {
 })
 
 await t.test('a logged path has neither credentials nor a query, however they are written', async t => {
+  const apiKey = generateApiKey()
   const targets = {
     '/api/topics?token=x': '/api/topics',
     'http://user:password@example.com/api/topics?token=x': '/api/topics',
     '/api/topics%3Ftoken=x': '/api/topics',
     '/api/topics;token=x': '/api/topics',
     '/api/topics#token=x': '/api/topics',
+    [`/api/api-keys/${apiKey}`]: '/api/api-keys/rtk_***',
+    [`/api/topics/${apiKey}/events`]: '/api/topics/rtk_***/events',
+    '/api/api-keys/rtk_4fK9sLq2': '/api/api-keys/rtk_4fK9sLq2',
     '/api/sync/cart/documents/a%20b': '/api/sync/cart/documents/a%20b'
   }
   for (const [target, path] of Object.entries(targets)) t.equal(loggedPath(target), path, target)

@@ -1,32 +1,37 @@
 import t from 'tap'
 import { createAuthenticator, credentialFromHeaders } from '../../../src/identity/auth/authenticator.ts'
+import type { ApiKeyPrincipal } from '../../../src/identity/access/principal.ts'
 import { sessionPrincipal, tokenPrincipal } from '../../support/principals.ts'
 import { codeOf } from '../../support/refusal.ts'
 
 const session = sessionPrincipal('viewer')
 const token = tokenPrincipal(['client'])
 const claims = { sub: 'a', aud: 'app_a', iss: 'realtime-platform', exp: 2, iat: 1, permissions: ['client'] }
+const { keyId: _, tokenKey: __, ...bearer } = token
+const apiKey: ApiKeyPrincipal = { ...bearer, credential: 'api-key', apiKeyId: 'apk_1', name: 'A key' }
 const asked: string[] = []
 const { authenticate } = createAuthenticator({
   sessions: { authenticate: async (text: string) => { asked.push(text); return session } },
+  apiKeys: { authenticate: (text: string) => { asked.push(text); return apiKey } },
   tokens: { verify: (text: string) => { asked.push(text); return { claims, principal: token } } }
 })
 const fromHeaders = (headers: Record<string, string>) => authenticate(credentialFromHeaders(headers))
 
-t.test('a credential is accepted in three forms', async t => {
+t.test('a credential is accepted in four forms', async t => {
   t.equal(fromHeaders({ authorization: 'Bearer a.b.c' }), token, 'synchronously')
   t.equal(fromHeaders({ authorization: 'bearer   a.b.c' }), token)
   t.equal(await fromHeaders({ authorization: 'sess_x' }), session)
   t.equal(await fromHeaders({ 'x-session-token': 'sess_x' }), session)
   t.equal(await fromHeaders({ authorization: 'Bearer sess_x' }), session)
   t.equal(fromHeaders({ authorization: 'Bearer a.b.c', 'x-session-token': 'sess_x' }), token, 'Authorization wins')
-  t.same(asked, ['a.b.c', 'a.b.c', 'sess_x', 'sess_x', 'sess_x', 'a.b.c'])
+  t.equal(fromHeaders({ authorization: 'Bearer rtk_x' }), apiKey, 'synchronously')
+  t.same(asked, ['a.b.c', 'a.b.c', 'sess_x', 'sess_x', 'sess_x', 'a.b.c', 'rtk_x'])
 })
 
 t.test('anything else is refused', async t => {
   t.equal(await codeOf(() => fromHeaders({})), 'CREDENTIAL_MISSING')
   t.equal(await codeOf(() => fromHeaders({ authorization: '' })), 'CREDENTIAL_MISSING')
-  for (const authorization of ['Basic YTpi', 'a.b.c', 'Bearer', 'token sess_x', 'Bearersess_x']) {
+  for (const authorization of ['Basic YTpi', 'a.b.c', 'Bearer', 'token sess_x', 'Bearersess_x', 'rtk_x']) {
     t.equal(await codeOf(() => fromHeaders({ authorization })), 'CREDENTIAL_INVALID', authorization)
   }
 })

@@ -216,11 +216,13 @@ await t.test('the mask covers secrets at any depth, and limits the size', async 
   t.same(
     mask({
       url: 'https://example.com/hook?api_key=x&shop=7&X-Amz-Signature=y#token=z',
-      text: 'postgres://u:p@ss@h/d a://b?c=d@e'
+      text: 'postgres://u:p@ss@h/d a://b?c=d@e',
+      description: 'call it with rtk_4fK9sLq27cTzGm1VbYxWnE8uRdPj5oHa3iQkMwBvXyZtSgLNfCr', prefix: 'rtk_4fK9sLq2'
     }),
     {
       url: 'https://example.com/hook?api_key=***&shop=7&X-Amz-Signature=***#token=***',
-      text: 'postgres://***@h/d a://b?c=d@e'
+      text: 'postgres://***@h/d a://b?c=d@e',
+      description: 'call it with rtk_***', prefix: 'rtk_4fK9sLq2'
     }
   )
   t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
@@ -228,7 +230,7 @@ await t.test('the mask covers secrets at any depth, and limits the size', async 
 
 await t.test('the mask handles long repetitive texts in linear time', async t => {
   const { mask } = await import('../../../src/identity/audit/mask.ts')
-  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) {
+  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', 'rtk_', 'rtk_abcdefghi', '\ud800']) {
     t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part)
   }
 })

@@ -1,0 +1,154 @@
+import { sql, type Kysely, type Selectable } from 'kysely'
+import type { ApiKeysTable, Database } from '../../../db/tables.ts'
+import type { ApiKey, ApiKeyCreate, ApiKeyCreated, ApiKeyQuery } from '../../../schemas/api-keys.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import { authorizeGrant } from '../access/permissions.ts'
+import { parsePermissions } from '../access/permission-set.ts'
+import type { Principal, SessionPrincipal } from '../access/principal.ts'
+import { ConflictError, ForbiddenError, NotFoundError, UnauthorizedError, ValidationError } from '../../errors.ts'
+import { randomId } from '../../foundation/ids.ts'
+import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { generateApiKey, hashOfApiKey, shownPartOf } from './api-key-text.ts'
+import { heldBy, type ApiKeys } from './api-keys.ts'
+import { rolesOf, type StoredRole } from './sessions.ts'
+import { holdUser } from './users.ts'
+
+/** Few enough that a list reads all of them. */
+export const apiKeysPerApplicationMax = 200
+/** An expired key stays listed for this time. */
+const expiredKeptMs = 30 * 24 * 3_600_000
+
+export type ApiKeyAdmin = ReturnType<typeof createApiKeyAdmin>
+
+type Row = Selectable<ApiKeysTable> & { roles: StoredRole[] }
+
+/**
+ * Lists, creates and revokes the API keys of an application, for all its environments together. A key acts for the user
+ * who created it, so only sessions create keys: a token has no user whose rights could be looked up later, and a key
+ * that it created would outlive it.
+ */
+export function createApiKeyAdmin ({ db, keys }: { db: Kysely<Database>, keys: ApiKeys }) {
+  const select = (db: Kysely<Database>, applicationId: string) =>
+    db.selectFrom('api_keys as k').selectAll('k').select(rolesOf(sql.ref('k.created_by')).as('roles'))
+      .where('k.application_id', '=', applicationId)
+
+  return {
+    /** Returns a page of keys, newest first. */
+    async list (
+      { applicationId }: Scope, { limit = 100, cursor, q, active }: ApiKeyQuery
+    ): Promise<PageOf<ApiKey>> {
+      let query = select(db, applicationId).orderBy('k.created_at', 'desc').orderBy('k.id', 'desc')
+      if (q !== undefined) {
+        query = query.where(sql<boolean>`strpos(lower(k.name || ' ' || k.prefix), lower(${q})) > 0`)
+      }
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(k.created_at, k.id) < (${createdAt}, ${id})`)
+      }
+      // Whether a key is active follows from the roles of its creator, which are not compared in SQL.
+      const rows = (await query.execute()).filter(row => active === undefined || toApiKey(row).active === active)
+      return toPage(rows.slice(0, limit + 1), limit, toApiKey, row => [row.created_at, row.id])
+    },
+
+    /**
+     * Creates a key. Only this answer contains it. Throws ForbiddenError `SESSION_REQUIRED` for a token or a key, and
+     * `PERMISSION_NOT_HELD`, ConflictError `API_KEY_LIMIT`, ValidationError.
+     */
+    async create (principal: Principal, scope: Scope, input: ApiKeyCreate, by: Origin): Promise<ApiKeyCreated> {
+      const { userId } = requireSession(principal)
+      const { applicationId } = scope
+      const { name, permissions, environment, expiresAt } = input
+      const place = { applicationId, ...(environment !== undefined && { environment }) }
+      const now = Date.now()
+      if (expiresAt !== undefined && expiresAt <= now) throw invalid('/expiresAt', 'must be in the future')
+      authorizeGrant(principal, place, permissions)
+      if (environment !== undefined && parsePermissions(permissions).withinEnvironment().isEmpty) {
+        throw invalid('/permissions', `must have one for ${environment}: the others belong to no environment`)
+      }
+      const key = generateApiKey()
+      const row = await db.transaction().execute(async trx => {
+        await requireRoom(trx, applicationId, now)
+        if (await holdUser(trx, userId) === undefined) {
+          throw new UnauthorizedError('CREDENTIAL_INVALID', 'The credential is not valid: its user was deleted')
+        }
+        const { id } = await trx.insertInto('api_keys').values({
+          id: randomId('apk'),
+          key_hash: hashOfApiKey(key),
+          application_id: applicationId,
+          environment: environment ?? null,
+          name,
+          prefix: shownPartOf(key),
+          permissions,
+          created_by: userId,
+          created_at: now,
+          expires_at: expiresAt ?? null,
+          last_used_at: null
+        }).returning('id').executeTakeFirstOrThrow()
+        const row = await select(trx, applicationId).where('k.id', '=', id).executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'api_key.created', resourceId: id, place, after: toApiKey(row) })
+        return row
+      })
+      return { ...toApiKey(row), key }
+    },
+
+    /**
+     * Deletes a key: it is refused from now on, and its sockets are closed. Throws NotFoundError `API_KEY_NOT_FOUND`.
+     */
+    async revoke ({ applicationId }: Scope, id: string, by: Origin): Promise<void> {
+      await db.transaction().execute(async trx => {
+        const row = await select(trx, applicationId).where('k.id', '=', id).forUpdate('k').executeTakeFirst()
+        if (row === undefined) throw new NotFoundError('API_KEY_NOT_FOUND', `API key not found: ${id}`)
+        await trx.deleteFrom('api_keys').where('id', '=', id).execute()
+        const before = toApiKey(row)
+        const place = { applicationId, ...(before.environment !== null && { environment: before.environment }) }
+        await record(trx, by, { action: 'api_key.revoked', resourceId: id, place, before })
+      })
+      keys.revoked(id)
+    }
+  }
+}
+
+function requireSession (principal: Principal): SessionPrincipal {
+  if (principal.kind === 'session') return principal
+  throw new ForbiddenError(
+    'SESSION_REQUIRED', 'An API key acts for the user who creates it, and a token has no user. Log in to create one'
+  )
+}
+
+/** Locks the application, so that concurrent requests cannot exceed the limit. */
+async function requireRoom (trx: Kysely<Database>, applicationId: string, now: number): Promise<void> {
+  const application = await trx.selectFrom('applications').select('id').where('id', '=', applicationId)
+    .forNoKeyUpdate().executeTakeFirst()
+  if (application === undefined) {
+    throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
+  }
+  await trx.deleteFrom('api_keys').where('application_id', '=', applicationId)
+    .where('expires_at', '<', now - expiredKeptMs).execute()
+  const { count } = await trx.selectFrom('api_keys').select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('application_id', '=', applicationId).executeTakeFirstOrThrow()
+  if (count >= apiKeysPerApplicationMax) {
+    throw new ConflictError(
+      'API_KEY_LIMIT',
+      `The application has ${count} API keys, and at most ${apiKeysPerApplicationMax} are allowed. Revoke one first`
+    )
+  }
+}
+
+const invalid = (path: string, message: string) =>
+  new ValidationError('VALIDATION_FAILED', `The body ${path} ${message}`, { details: [{ path, message }] })
+
+const toApiKey = (row: Row): ApiKey => ({
+  id: row.id,
+  name: row.name,
+  prefix: row.prefix,
+  applicationId: row.application_id,
+  environment: row.environment,
+  permissions: row.permissions,
+  active: !heldBy(row).isEmpty,
+  createdBy: row.created_by,
+  createdAt: row.created_at,
+  expiresAt: row.expires_at,
+  lastUsedAt: row.last_used_at
+})
