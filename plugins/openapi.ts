@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import * as apiKeys from '../schemas/api-keys.ts'
 import * as applications from '../schemas/applications.ts'
 import * as audit from '../schemas/audit.ts'
 import * as auth from '../schemas/auth.ts'
@@ -25,6 +26,7 @@ import { shareComponents } from '../src/foundation/http/openapi-components.ts'
 
 const modules = [
   common,
+  apiKeys,
   applications,
   audit,
   auth,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { transports, type Client } from '../support/clients.ts'
+import { createApiKey } from '../support/api-keys.ts'
 import { person, requests } from '../support/people.ts'
 import { startRedis } from '../support/redis.ts'
 import { ask, join } from '../support/room.ts'
@@ -55,6 +56,30 @@ t.test('a revocation on one node takes effect on the other', {
     for (const socket of less) {
       t.match(await socket.message('resync'), { topic, code: 'PERMISSION_DENIED' }, 'the socket stays open')
       socket.close()
+    }
+  })
+
+  await t.test('API keys, and the roles of their creators', async t => {
+    const shop = await tenant(one.app)
+    const { applicationId } = shop
+    const creator = await person(one.app, ['admin', applicationId])
+    const ended = await createApiKey(root, applicationId, { permissions: ['topics:read'] })
+    const orphaned = await createApiKey(creator, applicationId, { permissions: ['topics:read'] })
+    for (const { key } of [ended, orphaned]) {
+      t.equal((await requests(two.app, `Bearer ${key}`).get('/api/topics')).status, 200)
+    }
+    const [ofEnded, ofOrphaned] = [await connect(ended.key), await connect(orphaned.key)]
+    t.equal(
+      (await root.request('DELETE', `/api/api-keys/${ended.id}`, undefined, {
+        headers: { 'x-application-id': applicationId }
+      })).status,
+      204
+    )
+    for (const socket of ofEnded) t.match(await socket.closed, revoked)
+    t.equal((await root.remove(`/api/users/${creator.id}`)).status, 204)
+    for (const socket of ofOrphaned) t.match(await socket.closed, revoked)
+    for (const { key } of [ended, orphaned]) {
+      t.equal((await requests(two.app, `Bearer ${key}`).get('/api/topics')).status, 401, 'the memory is cleared')
     }
   })
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createConfig, type Config } from '../../src/config.ts'
 import { EnvironmentVariables } from '../../src/config/environment-variables.ts'
+import { apiKeysPerApplicationMax } from '../../src/identity/auth/api-key-admin.ts'
 import { filterBytesMax } from '../../src/delivery/matching/filter.ts'
 import { messageFragmentsMax } from '../../src/delivery/sockets/message-limit.ts'
 import { jsonBytesMax, jsonDepthMax } from '../../src/foundation/json.ts'
@@ -210,6 +211,13 @@ const limits: [string, string, string, string, string][] = [
     '',
     '`WEBHOOK_LIMIT`',
     'test/routes/api/webhooks.test.ts'
+  ],
+  [
+    'API keys of an application',
+    number(apiKeysPerApplicationMax),
+    '',
+    '409 `API_KEY_LIMIT`',
+    'test/routes/api/api-keys.test.ts'
   ],
   ['signing keys that are not revoked', '50', '', '409 `SIGNING_KEY_LIMIT`', 'test/routes/api/keys.test.ts']
 ]

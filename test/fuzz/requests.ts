@@ -88,6 +88,8 @@ const oddCredentials = [
   `Bearer ${'a.'.repeat(2000)}`,
   'Bearer eyJhbGciOiJub25lIn0.e30.',
   'Bearer e30.e30.e30',
+  'Bearer rtk_',
+  `Bearer rtk_${'x'.repeat(49)}`,
   'x'.repeat(7000)
 ]
 const brokenBodies = [

@@ -86,6 +86,9 @@ export class Creator {
       )
     }
 
+    const apiKey = async (...permissions: string[]) =>
+      await scoped<Made & { key: string }>('/api/api-keys', { name: 'A key', permissions })
+    const [kept, revocable] = [await apiKey('admin'), await apiKey('subscribe')]
     const tokens = await Promise.all([
       token('admin'), token('admin'), token('service'), token('client'), token('client')
     ])
@@ -98,7 +101,7 @@ export class Creator {
       applicationId: application.id,
       credentials: {
         session: logins.map(({ sessionToken }) => sessionToken),
-        token: tokens.slice(0, -1).map(one => `Bearer ${one}`),
+        token: [...tokens.slice(0, -1), kept.key].map(one => `Bearer ${one}`),
         nobody: []
       },
       pools: {
@@ -107,6 +110,7 @@ export class Creator {
         userId: users, usersId: users, actor: users,
         roleId: [role.id, 'role_viewer', 'role_admin'], rolesId: [role.id, 'role_viewer'],
         invitesId: [invite.id], keysId: [key.keyId], sessionsId: ['ses_none'],
+        'api-keysId': [revocable.id, revocable.id, 'apk_none'],
         service: ['session', 'parcel'], servicesId: [service.id], documentsId: ['doc_a1b2c3d4', 'doc_b', 'doc_none'],
         webhookId: [webhook.id], webhooksId: [webhook.id],
         mappingId: [mapping.id], mappingsId: [mapping.id], subscriptionId: [subscription.id],

@@ -34,6 +34,7 @@ export const openapiInfo = {
     { name: 'Users', description: 'Users, invites and password resets.' },
     { name: 'Roles', description: 'Roles: named sets of permissions.' },
     { name: 'Keys', description: 'Keys that sign tokens.' },
+    { name: 'API keys', description: 'Long-lived credentials of an application, each revocable by itself.' },
     { name: 'Audit', description: 'The audit log.' },
     { name: 'Applications', description: 'Applications, the tenants of the platform.' },
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },

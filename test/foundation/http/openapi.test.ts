@@ -227,6 +227,7 @@ await t.test('every intended response is documented, with an example that matche
     )
     // Routes that cover everything the caller has access to can be limited to a scope.
     const isScoped = (isPermissionName(permission) && isEntityOwning(permission)) ||
+      route?.config?.scope === 'required' ||
       ['/api/metrics/dashboard', '/api/metrics/hot-topics'].includes(path)
     for (const header of ['x-application-id', 'x-environment']) {
       if (headers.includes(header) !== isScoped) {

@@ -6,6 +6,7 @@ import { WebSocket } from 'ws'
 import { build, listen } from '../../support/build.ts'
 import { connectSocketIo, connectWs } from '../../support/clients.ts'
 import { readableLog } from '../../support/log-lines.ts'
+import { createApiKey } from '../../support/api-keys.ts'
 import { person } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
@@ -27,8 +28,9 @@ await t.test('no credential and no payload reaches the log, at any level', async
   const ada = await person(app, 'super_admin')
   const token = shop.token()
   const topic = await shop.topic('logged.events')
+  const { key } = await createApiKey(ada, shop.applicationId, { permissions: ['topics:read', 'subscribe', 'publish'] })
   const secrets = {
-    token, session: ada.token, payload: 'the-payload-itself', password: 'a-password-of-mine',
+    token, apiKey: key.slice(12), session: ada.token, payload: 'the-payload-itself', password: 'a-password-of-mine',
     webhook: 'a-secret-that-signs', connection: 'a-database-password'
   }
 
@@ -44,7 +46,10 @@ await t.test('no credential and no payload reaches the log, at any level', async
     await app.inject({ url: '/api/topics', headers: { authorization } })
   }
   await app.inject({ url: `/api/topics?token=${token}` })
-  for (const query of [`token=${token}`, `token=${token}x`]) {
+  for (const authorization of [`Bearer ${key}`, `Bearer ${key}x`, key]) {
+    await app.inject({ url: `/api/topics/${key}?key=${key}`, headers: { authorization } })
+  }
+  for (const query of [`token=${token}`, `token=${token}x`, `token=${key}`]) {
     const webSocket = new WebSocket(`${url.replace('http', 'ws')}/ws?${query}`)
     await once(webSocket, 'message')
     webSocket.close()
@@ -65,6 +70,12 @@ await t.test('no credential and no payload reaches the log, at any level', async
   }, 'a third party logs')
   const client = await connectWs(url, { token })
   await client.request('auth', { token: `${token}x` })
+  await client.request('auth', { token: key })
+  for (const connect of [connectWs, connectSocketIo]) {
+    const ofKey = await connect(url, { token: key })
+    await ofKey.request('publish', { channel: 'room', event: 'hi', data: 1 })
+    ofKey.close()
+  }
   const socket = await connectSocketIo(url, { token })
   await socket.request('publish', { channel: 'room', event: 'hi', data: secrets.payload })
   client.close()

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { createApiKey } from '../../support/api-keys.ts'
 import { build } from '../../support/build.ts'
 import { dereferenced } from '../../support/dereferenced.ts'
+import { person } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 
 /*
@@ -105,6 +107,21 @@ const tokens: Record<string, string[]> = {
 for (const [level, held] of Object.entries(tokens)) {
   asksAs.push({ who: `a token of ${level}`, held, headers: { authorization: `Bearer ${own.token([level])}` } })
 }
+
+const keyMaker = await person(app, 'super_admin')
+const formerMaker = await person(app, 'super_admin')
+for (
+  const { who, creator, level, held } of [
+    { who: 'an API key of admin', creator: keyMaker, level: 'admin', held: everything },
+    { who: 'an API key of client', creator: keyMaker, level: 'client', held: ['events:read', 'documents:read'] },
+    { who: 'an API key of admin whose creator is a viewer', creator: formerMaker, level: 'admin', held: reading }
+  ]
+) {
+  const { key } = await createApiKey(creator, own.applicationId, { permissions: [level] })
+  asksAs.push({ who, held, headers: { authorization: `Bearer ${key}` } })
+}
+await keyMaker.post(`/api/users/${formerMaker.id}/roles`, { roleId: 'role_viewer' })
+await keyMaker.remove(`/api/users/${formerMaker.id}/roles/role_super_admin`)
 
 async function sessionOf (
   app: FastifyInstance, role: string | undefined, applicationId: string | null

@@ -2,6 +2,7 @@ import t from 'tap'
 import { permissionNames } from '../../../src/identity/access/permission-set.ts'
 import { topicsListenedTo } from '../../../src/identity/access/reading.ts'
 import { build, listen } from '../../support/build.ts'
+import { createApiKey } from '../../support/api-keys.ts'
 import { connectWs } from '../../support/clients.ts'
 import { person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
@@ -287,6 +288,49 @@ await t.test("a webhook's right to read is checked again before each delivery", 
   const { redriven } = (await fresh.post('/api/webhooks/redrive', {})).body
   t.ok(redriven >= owed)
   await sink.came(sent + redriven)
+})
+
+await t.test('a webhook that was saved with an API key has the rights that the key has at delivery', async t => {
+  const pair = (name: string) => ({ resource: name.split(':')[0], action: name.split(':')[1] })
+  const { body: role } = await root.post('/api/roles', {
+    name: 'key-hooks', permissions: ['api-keys:create', 'webhooks:create', 'events:read'].map(pair)
+  })
+  const ada = await person(app, [role.id, shop.applicationId])
+  const sink = await receiver(t)
+  const permissions = ['webhooks:create', `subscribe:${topic}`]
+  const keys = [
+    await createApiKey(ada, shop.applicationId, { permissions }),
+    await createApiKey(ada, shop.applicationId, { permissions, environment: 'development' })
+  ]
+  const hooks = await Promise.all(keys.map(async ({ key }) =>
+    (await requests(app, `Bearer ${key}`).post('/api/webhooks', hookOf({ url: sink.url, topics: [topic] }))).body
+  ))
+  const stored = await app.db.selectFrom('webhooks').select('reader')
+    .where('id', 'in', hooks.map(({ id }) => String(id))).execute()
+  t.same(
+    stored.map(({ reader }) => JSON.stringify(reader)).sort(),
+    keys.map(({ id }) => JSON.stringify({ apiKeyId: id })).sort()
+  )
+  const publish = () => shop.request('POST', `/api/topics/${topic}/events`, { payload: {} })
+  const hasDied = (id: string) => eventually(async () => {
+    await publish()
+    const { body } = await shop.request('GET', `/api/webhooks/deliveries?state=dead&webhookId=${id}`)
+    return (body as unknown[]).length > 0 && body as { error: string }[]
+  })
+  await publish()
+  await sink.came(2)
+  t.equal(
+    (await root.request('DELETE', `/api/api-keys/${keys[0]?.id ?? ''}`, undefined, {
+      headers: { 'x-application-id': shop.applicationId }
+    })).status,
+    204
+  )
+  t.match(await hasDied(hooks[0].id), [{ error: /may no longer read the event/ }], 'its key is revoked')
+  const { body: dead } = await shop.request('GET', `/api/webhooks/deliveries?state=dead&webhookId=${hooks[1].id}`)
+  t.same(dead, [], 'the other key has not ended')
+  await root.patch(`/api/roles/${role.id}`, { permissions: ['webhooks:create'].map(pair) })
+  t.match(await hasDied(hooks[1].id), [{ error: /may no longer read the event/ }], 'its creator has lost a right')
+  await app.db.deleteFrom('webhooks').execute()
 })
 
 await t.test('an idempotency key applies to one principal and one operation', async t => {

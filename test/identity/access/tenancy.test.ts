@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createApiKey } from '../../support/api-keys.ts'
 import { build, listen } from '../../support/build.ts'
 import { connectWs, transports } from '../../support/clients.ts'
 import { dereferenced, type Schema } from '../../support/dereferenced.ts'
@@ -98,6 +99,7 @@ const invite = await planted('POST', '/api/invites', {
   roleId: 'role_viewer',
   applicationId: victim.applicationId
 })
+const apiKey = await createApiKey(owner, victim.applicationId, { name: marker, permissions: ['topics:read'] })
 const [session] = (await owner.get('/api/auth/sessions')).body as { id: string }[]
 
 // A client of the victim is in a channel, and views a document.
@@ -115,6 +117,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/users': { id: owner.id, roleId: 'role_admin' },
   '/api/invites': { id: invite['id'] as string },
   '/api/auth': { id: session?.id as string },
+  '/api/api-keys': { id: apiKey.id },
   '/api/topics': { name: topic },
   '/api/schemas': { topic, version: '1' },
   '/api/services': { id: service['id'] as string },
@@ -246,7 +249,9 @@ function leak ({ url, payload = '', name }: Asked, text: string, said = ''): str
     delivery?.id ?? '',
     owner.id,
     owner.email,
-    invite['id'] as string
+    invite['id'] as string,
+    apiKey.id,
+    apiKey.prefix
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
@@ -272,14 +277,21 @@ const strangers = [
       authorization: (await person(app, [role, stranger.applicationId])).token,
       'x-application-id': stranger.applicationId
     }
-  })))
+  }))),
+  {
+    who: 'an API key', headers: {
+      authorization: `Bearer ${
+        (await createApiKey(await person(app, 'super_admin'), stranger.applicationId, { permissions: ['admin'] })).key
+      }`
+    }
+  }
 ]
 
 /** Returns the text with the victim's ids replaced by ids that do not exist. */
 const withMissingIds = (text: string) => ids.reduce((text, id) => text.replaceAll(id, `${id.slice(0, -4)}0000`), text)
 const ids = [
   topic, victim.applicationId, service['id'], mapping['id'], databaseSubscription['id'], webhook['id'], delivery?.id,
-  event['id'], owner.id, invite['id'], session?.id
+  event['id'], owner.id, invite['id'], session?.id, apiKey.id
 ].filter(id => id !== undefined)
 
 await t.test('a token of another application finds no resource of the victim', async t => {
@@ -428,10 +440,13 @@ await t.test('without a valid credential, every route except public ones is 401'
   }
 })
 
+/** Sections whose resources all environments of an application share. */
+const ofAllEnvironments = ['/api/services', '/api/webhooks', '/api/api-keys']
+
 await t.test('another environment of the same application is isolated as well', async t => {
   for (
     const operation of operations.filter(operation =>
-      operation.isScoped && !operation.url.startsWith('/api/services') && !operation.url.startsWith('/api/webhooks')
+      operation.isScoped && !ofAllEnvironments.some(section => operation.url.startsWith(section))
     )
   ) {
     const answer = await ask(operation, { authorization: `Bearer ${victim.token()}`, 'x-environment': 'production' })
@@ -527,6 +542,7 @@ await t.test('a pinned token finds and changes nothing of another environment, o
 })
 
 await t.test('all resources of the victim are unchanged', async t => {
+  t.match(await victim.request('GET', '/api/api-keys'), { status: 200, body: [{ id: apiKey.id, name: marker }] })
   t.match(await victim.request('GET', `/api/topics/${topic}`), {
     status: 200,
     body: { owner: marker, activeSchemaVersion: 1 }

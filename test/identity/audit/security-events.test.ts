@@ -19,7 +19,7 @@ let root: Person
 /** Returns the log lines and audit entries since the last call. */
 let [seenLines, seenEntries] = [0, 0]
 async function left () {
-  const logged = lines().slice(seenLines).filter(({ msg }) => /^(user|token|role|invite|key)\./.test(msg))
+  const logged = lines().slice(seenLines).filter(({ msg }) => /^(user|token|role|invite|key|api_key)\./.test(msg))
   seenLines = lines().length
   const entries = await app.db.selectFrom('audit_log').selectAll().where('sequence', '>', seenEntries).orderBy(
     'sequence'
@@ -146,6 +146,9 @@ await t.test('changes of tokens, keys, roles, invites and passwords are recorded
   const { body: key } = await root.post('/api/admin/keys', { algorithm: 'HS256' }, from)
   await root.post(`/api/admin/keys/${key.keyId}/rotate`, undefined, from)
   await root.post(`/api/admin/keys/${key.keyId}/revoke`, undefined, from)
+  const ofShop = { ...from, headers: { ...from.headers, 'x-application-id': shop.applicationId } }
+  const { body: apiKey } = await root.post('/api/api-keys', { name: 'Import', permissions: ['publish'] }, ofShop)
+  await root.request('DELETE', `/api/api-keys/${apiKey.id}`, undefined, ofShop)
   const { body: role } = await root.post('/api/roles', { name: 'reader', permissions: [] }, from)
   await root.request('PATCH', `/api/roles/${role.id}`, { description: 'x' }, from)
   const { body: grace } = await root.post('/api/users', { name: 'Grace', email: 'grace@example.com', password }, from)
@@ -163,6 +166,8 @@ await t.test('changes of tokens, keys, roles, invites and passwords are recorded
     'key.created',
     'key.deactivated',
     'key.revoked',
+    'api_key.created',
+    'api_key.revoked',
     'role.created',
     'role.updated',
     'user.created',
@@ -181,7 +186,9 @@ await t.test('changes of tokens, keys, roles, invites and passwords are recorded
   t.match(logged.find(({ msg }) => msg === 'user.role_assigned'), {
     role: 'reader', resourceId: grace.id, actor: root.id
   })
-  for (const hidden of [issued.token, key.secret, 'another pass phrase', password]) t.notOk(text().includes(hidden))
+  for (const hidden of [issued.token, key.secret, apiKey.key, 'another pass phrase', password]) {
+    t.notOk(text().includes(hidden))
+  }
 })
 
 await t.test('a change that is rolled back is not logged', async t => {
