@@ -34,6 +34,9 @@ const nobody = isRoot
   : undefined
 const needsNobody = nobody === undefined ? { skip: 'requires root, and a user nobody' } : {}
 
+/** A cluster that was started before, for tests to copy: creating one takes seconds. */
+let used: Promise<string> | undefined
+
 await t.test('a first start creates the cluster, a second one keeps its data', async (t) => {
   const { dataDir } = await world(t)
   const first = await start(dataDir, { databases: ['realtime', 'demo'] })
@@ -67,7 +70,7 @@ await t.test('the password is random, readable by the owner only, and required f
 })
 
 await t.test('our settings apply, whatever the files of an older cluster contain', async (t) => {
-  const { dataDir } = await world(t)
+  const { dataDir } = await usedWorld(t)
   const older = await start(dataDir, { settings: {} })
   await query(older, "alter system set wal_level = 'replica'")
   await query(older, 'alter system set max_connections = 33')
@@ -110,7 +113,7 @@ await t.test('our settings apply, whatever the files of an older cluster contain
 })
 
 await t.test('the port stays the same while it is free, however the last start ended', async (t) => {
-  const { dataDir, clusterDir, run } = await world(t)
+  const { dataDir, clusterDir, run } = await usedWorld(t)
   const first = await start(dataDir)
   await first.stop()
   const second = await start(dataDir)
@@ -145,7 +148,7 @@ await t.test('the port stays the same while it is free, however the last start e
 })
 
 await t.test('stop leaves no process and no lock, and can be repeated', async (t) => {
-  const { dataDir, clusterDir } = await world(t)
+  const { dataDir, clusterDir } = await usedWorld(t)
   const exits: unknown[] = []
   const postgres = await start(dataDir, { onExit: (...how) => exits.push(how) })
   const pid = await serverPid(clusterDir)
@@ -158,7 +161,7 @@ await t.test('stop leaves no process and no lock, and can be repeated', async (t
 })
 
 await t.test('an unexpected end is reported', async (t) => {
-  const { dataDir, clusterDir } = await world(t)
+  const { dataDir, clusterDir } = await usedWorld(t)
   const exits: unknown[] = []
   const postgres = await start(dataDir, { onExit: (...how) => exits.push(how) })
   process.kill(await serverPid(clusterDir), 'SIGKILL')
@@ -172,7 +175,7 @@ await t.test('an unexpected end is reported', async (t) => {
 })
 
 await t.test('after kill -9 of the platform, a start stops the orphaned server and keeps committed data', async (t) => {
-  const { dataDir, clusterDir, run } = await world(t)
+  const { dataDir, clusterDir, run } = await usedWorld(t)
   const platform = run('hold', dataDir)
   const { url } = await platform.says()
   await query({ connectionString: () => url }, 'create table notes as select 1 as id')
@@ -189,7 +192,7 @@ await t.test('after kill -9 of the platform, a start stops the orphaned server a
 })
 
 await t.test('after kill -9 of the platform and its server, a start recovers', async (t) => {
-  const { dataDir, clusterDir, run } = await world(t)
+  const { dataDir, clusterDir, run } = await usedWorld(t)
   const platform = run('hold', dataDir)
   const { url } = await platform.says()
   await query({ connectionString: () => url }, 'create table notes as select 1 as id')
@@ -205,7 +208,7 @@ await t.test('after kill -9 of the platform and its server, a start recovers', a
 })
 
 await t.test('a stale pid file does not block a start, and the unrelated process in it is unharmed', async (t) => {
-  const { dataDir, clusterDir } = await world(t)
+  const { dataDir, clusterDir } = await usedWorld(t)
   const pidFile = join(clusterDir, 'postmaster.pid')
   await (await start(dataDir)).stop()
   // PostgreSQL itself only regards processes of its own user as rivals.
@@ -232,7 +235,7 @@ await t.test('a stale pid file does not block a start, and the unrelated process
 })
 
 await t.test('a start waits until the processes of an earlier server have ended', async (t) => {
-  const { dataDir, clusterDir } = await world(t)
+  const { dataDir, clusterDir } = await usedWorld(t)
   const first = await start(dataDir)
   const client = new pg.Client(first.connectionString('realtime'))
   client.on('error', () => {})
@@ -261,7 +264,7 @@ await t.test(
   'an orphan is found after its folder was renamed',
   { skip: process.platform !== 'linux' && 'needs /proc' },
   async (t) => {
-    const { folder, dataDir, clusterDir, run } = await world(t)
+    const { folder, dataDir, clusterDir, run } = await usedWorld(t)
     const platform = run('hold', dataDir)
     await platform.says()
     const orphan = await serverPid(clusterDir)
@@ -296,7 +299,7 @@ await t.test('an initdb that was killed half-way is repeated', async (t) => {
 })
 
 await t.test('two processes cannot use one data folder: the second fails and names the first', async (t) => {
-  const { dataDir, run } = await world(t)
+  const { dataDir, run } = await usedWorld(t)
   const platform = run('hold', dataDir)
   const { url } = await platform.says()
   await t.rejects(start(dataDir), {
@@ -317,7 +320,7 @@ await t.test('two processes cannot use one data folder: the second fails and nam
 })
 
 await t.test('many processes start at once on the folder of a dead one, and one gets it', async (t) => {
-  const { dataDir, run } = await world(t)
+  const { dataDir, run } = await usedWorld(t)
   await (await start(dataDir)).stop()
   await writeFile(
     join(dataDir, 'postgres.lock'), JSON.stringify({ pid: process.pid, startedAt: 'an earlier boot', nonce: '' })
@@ -333,7 +336,7 @@ await t.test('many processes start at once on the folder of a dead one, and one 
 })
 
 await t.test('a Ctrl-C in the terminal reaches the platform, not the server', async (t) => {
-  const { dataDir, clusterDir, run } = await world(t)
+  const { dataDir, clusterDir, run } = await usedWorld(t)
   const platform = run('hold', dataDir, { detached: true })
   const { url } = await platform.says()
   const server = await serverPid(clusterDir)
@@ -345,14 +348,14 @@ await t.test('a Ctrl-C in the terminal reaches the platform, not the server', as
 })
 
 await t.test('the server does not keep an idle process alive', async (t) => {
-  const { dataDir, run } = await world(t)
+  const { dataDir, run } = await usedWorld(t)
   const platform = run('leave', dataDir)
   t.ok((await platform.says()).url)
   t.same(await platform.ended, [0, null])
 })
 
 await t.test('a port that another process took first is replaced', async (t) => {
-  const { dataDir, clusterDir } = await world(t)
+  const { dataDir, clusterDir } = await usedWorld(t)
   await (await start(dataDir)).stop()
   const rival = createServer().listen(0, '127.0.0.1')
   await once(rival, 'listening')
@@ -374,7 +377,7 @@ await t.test('a port that another process took first is replaced', async (t) => 
 })
 
 await t.test("a failed start reports PostgreSQL's own reason, and leaves nothing behind", async (t) => {
-  const { dataDir } = await world(t)
+  const { dataDir } = await usedWorld(t)
   await t.rejects(start(dataDir, { settings: { shared_buffers: 'plenty' } }), {
     message: /invalid value for parameter "shared_buffers"/
   })
@@ -384,7 +387,7 @@ await t.test("a failed start reports PostgreSQL's own reason, and leaves nothing
 })
 
 await t.test('the error of a missing or wrong password file names the file', async (t) => {
-  const { dataDir } = await world(t)
+  const { dataDir } = await usedWorld(t)
   await (await start(dataDir)).stop()
   await writeFile(join(dataDir, 'postgres-password'), 'wrong\n')
   await t.rejects(start(dataDir), { message: /password authentication failed/ })
@@ -527,7 +530,7 @@ await t.test('a server that ignores signals is stopped by force', async (t) => {
 })
 
 await t.test('processes are distinguished without /proc as well', async (t) => {
-  const { dataDir, clusterDir } = await world(t)
+  const { dataDir, clusterDir } = await usedWorld(t)
   const postgres = await start(dataDir)
   const pid = await serverPid(clusterDir)
   t.ok(await isServerOf(clusterDir, pid, 'darwin'))
@@ -562,6 +565,26 @@ async function query (
 }
 
 interface Said { url: string, error?: string, binDir: string }
+
+/** Like `world`, with a copy of a cluster that was started before. */
+async function usedWorld (t: Test) {
+  const own = await world(t)
+  used ??= createUsed()
+  // With its owners and modes.
+  await promisify(execFile)('cp', ['-a', await used, own.dataDir])
+  return own
+}
+
+async function createUsed (): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'embedded-postgres-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  await chmod(folder, 0o755)
+  const dataDir = join(folder, 'data')
+  await (await start(dataDir)).stop()
+  // Each copy chooses its own port.
+  await rm(join(dataDir, 'postgres', 'postmaster.opts'))
+  return dataDir
+}
 
 /** A temporary folder and the processes in it, both removed after the test. */
 async function world (t: Test, owner?: { uid: number, gid: number }) {
