@@ -22,7 +22,10 @@ declare module 'fastify' {
   }
 }
 
-/** Adds the ways in and out of an account: setup, login with a second factor, logout. */
+/**
+ * Adds the setup of the first user, the login with its limits and second factor, and the account of the caller with its
+ * sessions.
+ */
 export default fp(async (app) => {
   const { db, encryption, invalidations, sessions, instruments: metrics, config: { auth, http } } = app
   const users = createUsers({ db })

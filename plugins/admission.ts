@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-/** Adds to requests the principal and the scope that they are admitted with. The plugin `auth` admits them. */
+/** Adds the principal, the scope and the rights of a request, once the plugin `auth` has admitted it. */
 export default fp(async (app) => {
   app.decorateRequest('admission', undefined)
   app.decorateRequest('principal', { getter (this: FastifyRequest) { return admissionOf(this).principal } })

@@ -27,8 +27,8 @@ declare module 'fastify' {
 const retryAfterS = 5
 
 /**
- * Limits the connections of an address with this node: TCP connections of any kind, and sockets by the address of their
- * client, because all connections from a trusted proxy have the proxy's address.
+ * Limits the connections of one client address with this node: its TCP connections and its sockets. Behind a trusted
+ * proxy only the sockets count, by the address that the proxy reports, because the TCP connections are the proxy's.
  */
 export default fp(async (app) => {
   const { connectionsPerAddressMax: max, trustProxy } = app.config.http

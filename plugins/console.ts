@@ -8,8 +8,8 @@ const mailLinks = { '/accept-invite': '/docs/AUTH.md#invite-users', '/reset-pass
 const yearMs = 365 * 24 * 3_600_000
 
 /**
- * Serves the console from `ui/dist`, or from `CONSOLE_DIR`, if it is built there: its page for every path that belongs
- * to no route and that a browser navigates to, and its files. Without it, `/` and the links in mails lead to `/docs`.
+ * Serves the console, which is not in this repository yet, if a build of it is in `ui/dist` or `CONSOLE_DIR`. A browser
+ * that navigates to a path without a route gets its page. Without a build, `/` and the links in mails lead to `/docs`.
  */
 export default fp(async (app) => {
   const files = findConsole(app.config.http.consoleFolder)

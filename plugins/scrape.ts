@@ -12,7 +12,10 @@ declare module 'fastify' {
   }
 }
 
-/** Restricts the labels of metrics by the METRICS_TOKEN. */
+/**
+ * Adds the text of the metrics, with the names of topics only for a request with the METRICS_TOKEN. If no token is
+ * configured, everyone gets them outside production, and nobody in production.
+ */
 export default fp(async (app) => {
   const { config: { metrics: { token }, isProduction }, instruments: { registry }, refusalLimit } = app
   const scrape = createScrape({ registry, token, isOpen: !isProduction })

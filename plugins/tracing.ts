@@ -34,7 +34,7 @@ declare module 'fastify' {
 /** Separate from the pool that serves requests, so that neither waits for the other. */
 const connectionsMax = 2
 
-/** Records in the background what becomes of events. The plugin `debugger` reads these traces. */
+/** Records the path of each event in the background, as traces. The plugin `debugger` reads them. */
 export default fp(async (app) => {
   const { config, db, instruments: metrics, log, node } = app
   const pool = createPool({

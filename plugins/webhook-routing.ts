@@ -11,7 +11,10 @@ declare module 'fastify' {
   }
 }
 
-/** Adds the index of which webhook listens to what. The plugin `webhooks` sends the deliveries. */
+/**
+ * Adds the routing, with which the writer finds the webhooks that receive an event, and the list of webhooks that
+ * listen to socket events. The plugin `webhooks` sends the deliveries.
+ */
 export default fp(async (app) => {
   const listeners = new SocketListeners({ pool: app.pool })
   app.decorate('webhookRouting', new WebhookRouting())
