@@ -11,14 +11,12 @@ declare module 'fastify' {
 
 /** Runs the log's writer and its retention, and publishes committed events to the hub. */
 export default fp(async (app) => {
-  const { pool, hub, instruments: metrics, config } = app
-  const retention = createRetention({
-    pool, metrics, retentionMs: config.events.retentionHours * 3_600_000, now: app.clock.now, log: app.log
-  })
+  const { pool, hub, instruments: metrics, log, config: { events: { retentionMs } } } = app
+  const retention = createRetention({ pool, metrics, retentionMs, now: app.clock.now, log })
   const writer = new EventWriter({
     pool,
     metrics,
-    log: app.log,
+    log,
     now: app.clock.now,
     check: app.validators,
     epochOf: app.epochOf,

@@ -15,7 +15,7 @@ declare module 'fastify' {
  */
 export default fp(async (app) => {
   const { apiKeys, applications, connections, invalidations, sessions, signingKeys } = app
-  const { debugger: { streams }, databaseSources: { supervisor }, eventWriter, socketListeners, webhooks } = app
+  const { debugger: { streams }, eventWriter, socketListeners, sourceReaders: { supervisor }, webhooks } = app
   const revocation = new Revocation({
     applications: app.applicationCache, keys: signingKeys, sessions, apiKeys, log: app.log
   })
@@ -66,7 +66,7 @@ export default fp(async (app) => {
 }, {
   name: 'revocation',
   dependencies: [
-    'credentials', 'database-sources', 'debugger', 'delivery', 'events', 'invalidations', 'signing-keys', 'tenancy',
+    'credentials', 'debugger', 'delivery', 'events', 'invalidations', 'signing-keys', 'source-readers', 'tenancy',
     'webhook-routing', 'webhooks'
   ]
 })

@@ -47,7 +47,7 @@ export default fp(async (app) => {
   pool.on('connect', client => { client.query('set synchronous_commit to off').catch(() => {}) })
   const store = new TraceStore({ pool, node: node.id })
   const sampling = new Sampling({ db, defaultShare: config.traces.sample, log })
-  const { pendingMax, readersWaitMs } = config.traces
+  const { pendingMax, readersWaitMs, retentionMs } = config.traces
   const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax, readersWaitMs })
   const subscriptions = new SubscriptionRecords({ pool, node: node.id, metrics, log })
   const liveStats = new LiveStats()
@@ -61,9 +61,7 @@ export default fp(async (app) => {
     deliveries: observeDelivery(recorder, subscriptions)
   })
   const beat = new NodeHeartbeat({ db, node, log, onReturned: () => subscriptions.tellAnew() })
-  const retention = createTraceRetention({
-    pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, now: app.clock.now, log
-  })
+  const retention = createTraceRetention({ pool, store, metrics, retentionMs, now: app.clock.now, log })
   await retention.start()
   await beat.start()
   await sampling.start()

@@ -16,6 +16,7 @@ const memoryShareMax = 0.9
 const externalShareMax = 0.6
 /** Memory beside the heap when no container limits the process. */
 const outsideHeapBytes = 1024 ** 3
+const hourMs = 3_600_000
 
 /** The configuration, grouped by concern. Only this file reads the environment. */
 export interface Config {
@@ -29,7 +30,7 @@ export interface Config {
   /** `access` enables a log line for each request and socket. */
   log: { level: string, access: boolean }
   mail: { smtpUrl: string | undefined, from: string | undefined }
-  events: { retentionHours: number }
+  events: { retentionMs: number }
   audit: { retentionDays: number }
   traces: TraceSettings
   metrics: { token: string | undefined }
@@ -110,15 +111,15 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL), access: parsed.ACCESS_LOG },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
-    events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
+    events: { retentionMs: parsed.EVENT_RETENTION_HOURS * hourMs },
     audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },
     traces: {
-      retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000,
+      retentionMs: parsed.TRACE_RETENTION_HOURS * hourMs, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000,
       heartbeatMs: 15_000, readersWaitMs: 1000
     },
     metrics: { token: parsed.METRICS_TOKEN },
     auth: {
-      issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000
+      issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * hourMs
     },
     delivery: {
       ...defaultDeliveryLimits,

@@ -1,6 +1,6 @@
 /** How events are traced. Only the first two have variables; tests may set the others. */
 export interface TraceSettings {
-  retentionHours: number
+  retentionMs: number
   /** The share of events that is traced unless the scope sets its own. */
   sample: number
   /** Events that wait to be stored, and as many steps of events. Above it, new ones are dropped and counted. */

@@ -21,7 +21,7 @@ import {
 } from '../../../schemas/debugger.ts'
 
 const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  const { askerFor, reader, streams, router, explainer, replays } = app.debugger
+  const { debugger: { askerFor, reader, streams, router, explainer }, replays } = app
 
   app.get('/traces', {
     config: { permission: 'debugger:read' },

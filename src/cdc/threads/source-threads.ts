@@ -1,3 +1,4 @@
+import type { ResourceLimits } from 'node:worker_threads'
 import { ServiceUnavailableError } from '../../errors.ts'
 import { createDeadline, unlessAborted } from '../source/deadline.ts'
 import { SourceError, toConversationError, type SourceClient } from '../source/source.ts'
@@ -12,6 +13,8 @@ export interface SourceThreadsOptions extends Partial<Omit<ThreadOptions, 'onMea
   conversationsOfApplicationMax?: number
   /** The limit for all threads together. Above it, the largest thread of the application that uses most is ended. */
   threadBytesMax?: number
+  /** The limit for the heap of one thread; `resourceLimits` overrides it. */
+  heapBytesMax?: number
   /** The limit for a conversation as a whole; each of its queries has its own limit. */
   conversationMaxMs?: number
 }
@@ -42,13 +45,13 @@ const idleMs = 30_000
 
 const defaults = {
   limits: defaultWireLimits,
-  resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 },
   watchEveryMs: 1000,
   missedMax: 10,
   readerThreadsMax: 64,
   conversationsMax: 8,
   conversationsOfApplicationMax: 3,
   threadBytesMax: Infinity,
+  heapBytesMax: 512 * 1024 ** 2,
   conversationMaxMs: 60_000
 }
 
@@ -63,7 +66,12 @@ interface Waiting {
 }
 
 export function createSourceThreads (given: SourceThreadsOptions = {}): SourceThreads {
-  const options = { ...defaults, ...given, onMeasured: () => crowdOut(ownersOf(), options.threadBytesMax) }
+  const options = {
+    ...defaults,
+    resourceLimits: resourceLimitsOf(given.heapBytesMax ?? defaults.heapBytesMax),
+    ...given,
+    onMeasured: () => crowdOut(ownersOf(), options.threadBytesMax)
+  }
   const readers = new Map<SourceThread, Readers>()
   const running = new Map<SourceThread, string>()
   const idle = new Map<SourceThread, NodeJS.Timeout>()
@@ -202,6 +210,10 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
     }
   }
 }
+
+const resourceLimitsOf = (heapBytesMax: number): ResourceLimits => (
+  { maxOldGenerationSizeMb: Math.floor(heapBytesMax / 1024 ** 2), maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
+)
 
 /** Ends one thread when all together exceed the limit; the next measurement follows within a second. */
 function crowdOut (owners: readonly [SourceThread, string][], bytesMax: number): void {
