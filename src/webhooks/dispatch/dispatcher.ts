@@ -123,13 +123,13 @@ export class Dispatcher {
 
   /** Call after a webhook is updated, disabled or deleted: sending to it pauses until its settings are reloaded. */
   changed (webhookId: string): void {
-    this.#workers.find(webhookId)?.hold()
+    this.#workers.hold(webhookId)
     this.wake()
   }
 
   /** Call after an application is deleted: its deliveries that this node has leased are not sent any more. */
   applicationDeleted (applicationId: string): void {
-    for (const worker of this.#workers.all()) if (worker.applicationId === applicationId) worker.hold()
+    this.#workers.holdApplication(applicationId)
     this.wake()
   }
 

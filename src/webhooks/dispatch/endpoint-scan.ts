@@ -17,14 +17,19 @@ export interface EndpointScan {
   nextDueAt: number | undefined
 }
 
-/** Reads which endpoints have pending deliveries, and reloads the settings of their workers. */
+/**
+ * Reads which endpoints have pending deliveries, and reloads the settings of their workers. Leaves out endpoints that
+ * are changed meanwhile: the next scan reads them.
+ */
 export async function scanEndpoints (queue: Queue, workers: EndpointWorkers, now: number): Promise<EndpointScan> {
   const active = new Set<EndpointWorker>()
   const scan: EndpointScan = { due: [], active, deactivated: [], oldestDueAt: undefined, nextDueAt: undefined }
+  workers.startScan()
   for await (const page of queue.busy()) {
     for (const endpoint of page) {
       if (endpoint.active) {
         const worker = workers.open(endpoint)
+        if (worker === undefined) continue
         active.add(worker)
         addActive(scan, worker, endpoint, now)
       } else if (endpoint.deactivated_reason !== null) {

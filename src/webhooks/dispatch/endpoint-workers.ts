@@ -10,13 +10,39 @@ export interface EndpointWorkersOptions extends Omit<EndpointWorkerOptions, 'end
 export class EndpointWorkers {
   readonly #options: EndpointWorkersOptions
   readonly #workers = new Map<string, EndpointWorker>()
+  /** IDs of the webhooks and applications that were changed since the current scan began, or since the last one. */
+  readonly #changed = new Set<string>()
 
   constructor (options: EndpointWorkersOptions) {
     this.#options = options
   }
 
-  /** Returns the worker of an endpoint with its settings as just read; creates it if there is none. */
-  open (endpoint: BusyEndpoint): EndpointWorker {
+  /** Call before a scan reads the endpoints: it reads earlier changes. */
+  startScan (): void {
+    this.#changed.clear()
+  }
+
+  /**
+   * Pauses sending to a changed or deleted webhook, until a scan that begins after this call reloads its settings: a
+   * scan in progress may have read them before the change.
+   */
+  hold (webhookId: string): void {
+    this.#changed.add(webhookId)
+    this.#workers.get(webhookId)?.hold()
+  }
+
+  /** Pauses sending to the webhooks of a deleted application. */
+  holdApplication (applicationId: string): void {
+    this.#changed.add(applicationId)
+    for (const worker of this.#workers.values()) if (worker.applicationId === applicationId) worker.hold()
+  }
+
+  /**
+   * Returns the worker of an endpoint with its settings as the current scan read them; creates it if there is none.
+   * Returns undefined if they may be outdated.
+   */
+  open (endpoint: BusyEndpoint): EndpointWorker | undefined {
+    if (this.#changed.has(endpoint.id) || this.#changed.has(endpoint.application_id)) return undefined
     const known = this.#workers.get(endpoint.id)
     if (known !== undefined) {
       known.refresh(endpoint)
