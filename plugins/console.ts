@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -26,17 +27,21 @@ export default fp(async (app) => {
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404 && isPageRequest(request)) return await sendPage(reply, files)
   })
-  await app.register(fastifyStatic, { root: files.folder, serve: false, preCompressed: true, index: false })
+  await app.register(fastifyStatic, {
+    root: files.folder, serve: false, preCompressed: true, index: false, dotfiles: 'ignore'
+  })
+  const assets = join(files.folder, 'assets')
   for (const name of files.rootFiles) {
     app.get(`/${name}`, options, async (_request, reply) => {
-      return reply.header('cache-control', 'no-cache').sendFile(name, { cacheControl: false })
+      return reply.headers({ 'cache-control': 'no-cache', vary: 'accept-encoding' })
+        .sendFile(name, { cacheControl: false })
     })
   }
   app.get('/assets/*', options, async (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
     const name = request.params['*']
     if (name === '' || name.endsWith('/')) return reply.callNotFound()
     // The names of assets contain a hash of their content.
-    return reply.sendFile(`assets/${name}`, { immutable: true, maxAge: yearMs })
+    return reply.header('vary', 'accept-encoding').sendFile(name, assets, { immutable: true, maxAge: yearMs })
   })
 }, { name: 'console', dependencies: ['config', 'auth', 'security', 'errors'] })
 
