@@ -23,8 +23,9 @@ export default fp(async (app) => {
     return
   }
   app.get('/', options, async (_request, reply) => sendPage(reply, files))
-  // The guard of routes does not apply to paths without a route; the page is public.
-  app.addHook('onRequest', async (request, reply) => {
+  // After the hooks that check the host and the rate. The guard does not apply to paths without a route: the page is
+  // public.
+  app.addHook('preHandler', async (request, reply) => {
     if (request.is404 && isPageRequest(request)) return await sendPage(reply, files)
   })
   await app.register(fastifyStatic, {
@@ -41,26 +42,30 @@ export default fp(async (app) => {
     const name = request.params['*']
     if (name === '' || name.endsWith('/')) return reply.callNotFound()
     // The names of assets contain a hash of their content.
-    return reply.header('vary', 'accept-encoding').sendFile(name, assets, { immutable: true, maxAge: yearMs })
+    return reply.headers({ vary: 'accept-encoding', 'content-security-policy': policyOf('\'self\'') })
+      .sendFile(name, assets, { immutable: true, maxAge: yearMs })
   })
-}, { name: 'console', dependencies: ['config', 'auth', 'security', 'errors'] })
+}, { name: 'console', dependencies: ['config', 'auth', 'security', 'errors', 'host'] })
 
 async function sendPage (reply: FastifyReply, files: ConsoleFiles) {
   const { html, nonce } = files.page()
   return reply.headers(pageHeaders(nonce)).type('text/html; charset=utf-8').send(html)
 }
 
-/**
- * The page runs its own scripts only and talks to this server only. A style element that a script inserts must carry
- * the nonce of the response.
- */
 const pageHeaders = (nonce: string): Record<string, string> => ({
-  'content-security-policy': [
-    'default-src \'self\'', 'script-src \'self\'', `style-src 'self' 'nonce-${nonce}'`, 'img-src \'self\' data: blob:',
-    'font-src \'self\'', 'connect-src \'self\'', 'worker-src \'self\' blob:', 'object-src \'none\'',
-    'base-uri \'none\'', 'form-action \'self\'', 'frame-ancestors \'none\''
-  ].join('; '),
+  'content-security-policy': policyOf(`'self' 'nonce-${nonce}'`),
   // Each visit needs the current page, because it names the current assets.
   'cache-control': 'no-store',
   'cross-origin-opener-policy': 'same-origin'
 })
+
+/**
+ * The policy of the page, and of its assets: a worker follows the policy of its own response. Both run scripts of this
+ * server only and talk to this server only. A style element that a script inserts must carry the nonce of the page.
+ */
+const policyOf = (styles: string): string =>
+  [
+    'default-src \'self\'', 'script-src \'self\'', `style-src ${styles}`, 'img-src \'self\' data: blob:',
+    'font-src \'self\'', 'connect-src \'self\'', 'worker-src \'self\' blob:', 'object-src \'none\'',
+    'base-uri \'none\'', 'form-action \'self\'', 'frame-ancestors \'none\''
+  ].join('; ')

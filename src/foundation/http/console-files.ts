@@ -49,6 +49,14 @@ export function isPageRequest ({ method, url, headers }: {
 }): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false
   const [, segment = ''] = url.split(/[/?]/, 2)
-  return url.startsWith('/') && !serverSegments.has(segment.toLowerCase()) &&
-    /\btext\/html\b/.test(headers.accept ?? '')
+  if (segment === '' || serverSegments.has(decoded(segment).toLowerCase())) return false
+  return /\btext\/html\b/.test(headers.accept ?? '')
+}
+
+function decoded (segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
 }
