@@ -18,7 +18,10 @@ export interface PrintedType {
   declarations: string[]
 }
 
-/** Limits the characters without indentation, in proportion to the text of the schema. */
+/**
+ * Limits the characters in proportion to the text of the schema. Each is counted once, at the level that adds it, and
+ * indentation is not counted.
+ */
 const charactersPerByte = 8
 const charactersMin = 8_192
 
@@ -97,7 +100,7 @@ class Printer {
     const known = this.#references.get(schema) ?? new Map<TypeSet, TypeExpression>()
     this.#references.set(schema, known)
     const found = known.get(types)
-    if (found !== undefined) return found
+    if (found !== undefined) return this.#used(found)
     const name = this.#names.next(schema.pointer)
     // Within its own members, the name stands for one type.
     known.set(types, one(name))
@@ -111,12 +114,13 @@ class Printer {
     this.#declare(schema, name, type)
     const reference = one(name, type.size, type.height + 1)
     known.set(types, reference)
-    return reference
+    return this.#used(reference)
   }
 
   #declare (schema: SchemaNode, name: string, type: TypeExpression): void {
     const comment = this.#commentOn(schema.pointer)
-    this.#declarations.push(this.#spend([...comment, withType(`type ${name} =`, textOf(type))].join('\n')))
+    this.#spend(`type ${name} =`)
+    this.#declarations.push([...comment, withType(`type ${name} =`, textOf(type))].join('\n'))
   }
 
   #details (
@@ -145,8 +149,9 @@ class Printer {
   }
 
   #plain (types: TypeSet): TypeExpression {
-    if (types === everyType) return unknown
-    return union(plainNames.filter(([type]) => (types & type) !== 0).map(([, name]) => one(name))) ?? unknown
+    if (types === everyType) return this.#used(unknown)
+    const names = plainNames.filter(([type]) => (types & type) !== 0).map(([, name]) => one(name))
+    return this.#used(union(names) ?? unknown)
   }
 
   #listed (values: readonly Json[], types: TypeSet): TypeExpression | undefined {
@@ -157,14 +162,15 @@ class Printer {
 
   #array ({ prefixItems, items, minItems = 0, maxItems = Infinity }: Keywords, nesting: number): TypeExpression {
     const rest = items === undefined ? unknown : this.#type(items, everyType, nesting + 1)
-    if (prefixItems === undefined) return one(this.#spend(`${operandOf(rest)}[]`))
+    if (prefixItems === undefined) return this.#enclosed(`${operandOf(rest)}[]`)
     if (prefixItems.length > tupleMax) return one('unknown[]')
     const parts = prefixItems.slice(0, maxItems).map((item, i) => {
       const type = this.#type(item, everyType, nesting + 1)
       return i < minItems ? textOf(type) : `${operandOf(type)}?`
     })
     if (maxItems > prefixItems.length && rest.size > 0) parts.push(`...${operandOf(rest)}[]`)
-    return one(this.#spend(`[${parts.join(', ')}]`))
+    for (let i = 0; i < parts.length; i++) this.#spend(', ')
+    return this.#enclosed(`[${parts.join(', ')}]`)
   }
 
   #object (schema: SchemaNode, keywords: Keywords, nesting: number): TypeExpression {
@@ -174,19 +180,20 @@ class Printer {
     for (const [name, property] of properties) {
       const type = this.#type(property, everyType, nesting + 1)
       const comment = this.#commentOn(pointerTo(schema.pointer, 'properties', name), property.pointer)
-      members.push(...comment, this.#spend(isRequired.has(name)
-        ? withType(`${memberName(name)}:`, textOf(type))
-        : withType(`${memberName(name)}?:`, inherited.has(name) ? 'unknown' : textOf(type))))
+      const before = this.#spend(`${memberName(name)}${isRequired.has(name) ? '' : '?'}:`)
+      const isAmbiguous = inherited.has(name) && !isRequired.has(name)
+      members.push(...comment, withType(before, isAmbiguous ? 'unknown' : textOf(type)))
     }
     const others = required.filter(name => !properties.has(name))
     const type = others.length === 0 ? '' : this.#otherMember(keywords, nesting)
     for (const name of others) members.push(this.#spend(withType(`${memberName(name)}:`, type)))
     if (members.length === 0) {
-      return one(this.#spend(`{ ${withType('[key: string]:', textOf(this.#anyMember(keywords, nesting)))} }`))
+      const before = this.#spend('[key: string]:')
+      return this.#enclosed(`{ ${withType(before, textOf(this.#anyMember(keywords, nesting)))} }`)
     }
     // Without a required member, the compiler refuses objects that have none of the members.
     if (isRequired.size === 0 && !isClosed(keywords)) members.push('[key: string]: unknown')
-    return one(`{\n${indent(members.join('\n'))}\n}`)
+    return this.#enclosed(`{\n${indent(members.join('\n'))}\n}`)
   }
 
   /** Returns the type of a required member that is not declared. It is never undefined, unlike `unknown`. */
@@ -215,6 +222,17 @@ class Printer {
       return comment
     }
     return []
+  }
+
+  #used (type: TypeExpression): TypeExpression {
+    this.#spend(textOf(type))
+    return type
+  }
+
+  /** Returns a type whose parts are counted already: only its brackets are new. */
+  #enclosed (text: string): TypeExpression {
+    this.#spend('{  }')
+    return one(text)
   }
 
   #spend (text: string): string {

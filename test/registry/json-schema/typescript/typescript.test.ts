@@ -211,6 +211,20 @@ for (const [name, schema] of Object.entries(hostile)) {
   })
 }
 
+t.test('nesting does not use up the size of a type', async t => {
+  const leaf = {
+    type: 'object', properties: Object.fromEntries(list(400, i => [`property${i}`, { type: 'string' }]))
+  }
+  for (const [depth, inner] of [[6, leaf], [12, leaf], [29, { type: 'boolean' }], [28, leaf]] as const) {
+    const nested = list(depth, i => i).reduce<JsonSchema>(
+      (schema, i) => ({ type: 'object', properties: { [`d${i}`]: schema }, required: [`d${i}`] }), inner
+    )
+    const printed = print(nested)
+    t.notMatch(fileOf(printed).replaceAll('[key: string]: unknown', ''), /unknown/, `depth ${depth}`)
+    t.same(diagnosticsOf(fileOf(printed)), [], `depth ${depth}`)
+  }
+})
+
 t.test('a type that would be too large is unknown, and the comment has the reason', async t => {
   const printed = print({
     required: list(3_000, i => `p${i}`), additionalProperties: { enum: list(300, i => `v${i}`) }
