@@ -56,7 +56,7 @@ export default fp(async (app) => {
     plansOnce: true,
     onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
-  const outbox = createOutbox({ pool: ownPool })
+  const outbox = createOutbox({ pool: ownPool, now: app.clock.now })
   const onChanged = async (applicationId: string, webhookId: string) => {
     dispatcher.changed(webhookId)
     app.invalidations.announce('webhooks', applicationId)

@@ -17,27 +17,30 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
   const { stored, index, steps } = traced
   const { run, refusal, createdAt } = stored
   const waitedMs = run === undefined ? refusal?.waitedMs ?? 0 : at(run.waitedMs, index)
+  // The events' timestamp may be ahead of the clock (ADR 13), and the clocks of other nodes behind this one's.
+  const startedAt = createdAt - (run?.aheadMs ?? 0)
+  const timeOf = (ms: number) => Math.max(startedAt, Math.round(createdAt + ms))
   const shown = isSeen ? steps : []
   const version = traced.schemaVersion
   const isViolation = refusal?.error.code === 'SCHEMA_VIOLATED'
   return {
     ...traced.toSummary(counts, isSeen),
-    received: { at: createdAt - waitedMs, waitedMs },
+    received: { at: startedAt - waitedMs, waitedMs },
     schema: version === null
       ? null
       : {
-          at: createdAt + (run?.checkedMs ?? 0),
+          at: startedAt + (run?.checkedMs ?? 0),
           version,
           valid: !isViolation,
           errors: isViolation && isSeen ? refusal.error.details ?? [] : []
         },
     stored: run === undefined || traced.offset === null
       ? null
-      : { at: createdAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
+      : { at: startedAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
     // Together with known filters, the recipients would reveal something about the payload.
     routed: shown.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({
       node,
-      at: Math.round(createdAt + routedMs),
+      at: timeOf(routedMs),
       matched,
       filtered,
       subscriptions: [
@@ -49,10 +52,10 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
       node,
       delivered: matched - lost,
       givenUp: lost,
-      firstAt: firstMs === null ? null : Math.round(createdAt + firstMs),
-      lastAt: lastMs === null ? null : Math.round(createdAt + lastMs),
-      firstLatencyMs: firstMs,
-      lastLatencyMs: lastMs
+      firstAt: firstMs === null ? null : timeOf(firstMs),
+      lastAt: lastMs === null ? null : timeOf(lastMs),
+      firstLatencyMs: firstMs === null ? null : Math.max(0, firstMs),
+      lastLatencyMs: lastMs === null ? null : Math.max(0, lastMs)
     })),
     webhookDeliveries: isSeen ? deliveries : [],
     payload: payloadOf(traced, event, isSeen),

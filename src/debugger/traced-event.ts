@@ -99,7 +99,7 @@ export class TracedEvent {
       filtered: isSeen ? this.filtered : null,
       delivered: isSeen ? this.delivered : null,
       webhooks: isSeen ? { ...webhooks } : null,
-      lastLatencyMs: last.length === 0 || !isSeen ? null : Math.max(...last),
+      lastLatencyMs: last.length === 0 || !isSeen ? null : Math.max(0, ...last),
       ...(stored.refusal !== undefined &&
         {
           error: isSeen

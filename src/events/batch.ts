@@ -20,12 +20,14 @@ import { WritePlan, type PlannedEffects } from './write-plan.ts'
 const breathMs = 8
 
 export interface BatchResult {
+  /** The time of the batch in epoch milliseconds. */
+  startedAt: number
   outcomes: Outcome[]
   /** The committed events, ascending in each topic. Events of an intent are adjacent, in the order of the intents. */
   events: LoggedEvent[]
   /** The number of events of each intent. */
   counts: number[]
-  /** The time at which all payloads were checked, in milliseconds since the batch's `now`. */
+  /** The time at which all payloads were checked, in milliseconds since `startedAt`. */
   checkedMs: number
   services: { applicationId: string, name: string }[]
   /** Whether some of the events are owed to webhooks. */
@@ -86,6 +88,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   if (hasKeys) await rememberAnswers(intents, effects, outcomes as Outcome[], client, now)
   if (mayBeStale) await commit()
   return {
+    startedAt: now,
     outcomes: outcomes as Outcome[],
     events,
     counts: effects.map(effect => effect?.eventCount ?? 0),

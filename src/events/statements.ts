@@ -157,7 +157,7 @@ export interface WrittenLog {
  *
  * The time of an event is that of the batch or, if later, that of the log's last event: the clocks of nodes differ, and
  * a batch may wait for the lock of its log. So the times of a log never decrease, and a search by time can be one by
- * offset (log-times.ts).
+ * offset (time-search.ts).
  */
 export function write (set: WriteSet): Statement {
   const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${

@@ -20,6 +20,8 @@ export interface LogTime {
  * The times of a log never decrease (statements.ts), so a partition of the table holds successive offsets of it. The
  * first offsets of two partitions are the bounds, between which a binary search reads one row of one partition at a
  * time. A row that is missing counts as later.
+ *
+ * `head_at` is 0 if all events of a log had been dropped before migration 0023: the time of its last one is unknown.
  */
 const searchSql = `
   with recursive asked as materialized (
@@ -49,7 +51,7 @@ const searchSql = `
         and created_at < s.start + ${partitionMs} limit 1) probe on true
     where s.low < s.high)
   select ordinal::int, epoch, head, earliest, low as "offset",
-    low > earliest or earliest = 1 or (earliest > head and head_at < asked.time) as "isComplete"
+    low > earliest or earliest = 1 or (earliest > head and head_at > 0 and head_at < asked.time) as "isComplete"
   from asked join search using (ordinal) where low = high`
 
 /** Returns a function that finds a place in a log by time. Look-ups that are made together share one statement. */

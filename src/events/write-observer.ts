@@ -10,7 +10,9 @@ export interface CommittedBatch {
   events: readonly LoggedEvent[]
   /** When each event was submitted, in epoch milliseconds. */
   receivedAt: readonly number[]
-  /** When the payloads were checked and when the events were committed, in milliseconds since their timestamp. */
+  /** The time of the batch in epoch milliseconds. The timestamps of the events are never earlier. */
+  startedAt: number
+  /** When the payloads were checked and when the events were committed, in milliseconds since `startedAt`. */
   checkedMs: number
   storedMs: number
 }

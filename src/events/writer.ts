@@ -200,8 +200,9 @@ export class EventWriter implements Writer {
       this.#observer.committed({
         events,
         receivedAt: result.counts.flatMap((count, i) => new Array<number>(count).fill(batch[i]?.since ?? 0)),
+        startedAt: result.startedAt,
         checkedMs: result.checkedMs,
-        storedMs: Date.now() - (events[0] as LoggedEvent).timestamp
+        storedMs: Date.now() - result.startedAt
       })
       setImmediate(onCommitted, events)
     }

@@ -104,6 +104,34 @@ for (const { name, connect } of transports) {
   })
 }
 
+await t.test('a log whose last event has an unknown time is not recovered', async t => {
+  const shop = await tenant(app)
+  const [topic, empty] = [await shop.topic('order.placed'), await shop.topic('stock.moved')]
+  await fill(shop, topic)
+  await app.pool.query('delete from events where application_id = $1', [shop.applicationId])
+  // The state after migration 0023, if retention had dropped all events before it.
+  await app.pool.query('update topic_logs set head_at = 0 where application_id = $1', [shop.applicationId])
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    for (const since of [0, 1, timeOf(5), Date.now() + 60_000]) {
+      const what = `${name}, ${since}`
+      t.match(await client.request('subscribe', { topic, since }), { offset: 30, recovered: false }, what)
+      t.match(await client.request('subscribe', { topic: 'order.*', since }), { recovered: false }, what)
+      t.match(await client.request('subscribe', { topic: empty, since }), { offset: 0, recovered: true }, what)
+    }
+    client.close()
+  }
+  await shop.publish(topic, 31)
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    t.match(await client.request('subscribe', { topic, since: timeOf(5) }), { offset: 30, recovered: false }, name)
+    t.match(
+      await client.request('subscribe', { topic, since: Date.now() + 60_000 }), { offset: 31, recovered: true }, name
+    )
+    client.close()
+  }
+})
+
 await t.test('a time before the oldest retained event starts there, and is not recovered', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')

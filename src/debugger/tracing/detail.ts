@@ -25,7 +25,10 @@ export type Stored<T> = T | T[]
 /** Returns the value of the i-th event. */
 export const at = <T>(column: Stored<T>, i: number): T => Array.isArray(column) ? column[i] as T : column
 
-/** How a node's hub and sockets handled events of a run. Times are in milliseconds since the events' timestamp. */
+/**
+ * How a node's hub and sockets handled events of a run. Times are in milliseconds since the events' timestamp,
+ * and negative if that is ahead of the node's clock.
+ */
 export interface PartDetail {
   /** Places in the run; absent for 0, 1, 2, … */
   places?: number[]
@@ -57,10 +60,12 @@ export interface RunDetail {
   types: Stored<string>
   sources: Stored<string>
   versions: Stored<number | null>
-  /** From submission to the events' timestamp. */
+  /** From submission to the start of the batch. The next two are in milliseconds since that start. */
   waitedMs: Stored<number>
   checkedMs: number
   storedMs: number
+  /** How far the events' timestamp is ahead of the start of the batch; absent for 0. */
+  aheadMs?: number
   /** How many events of the run are traced. */
   count: number
   /** The same node's part, if it was complete in time for the row. */

@@ -1,6 +1,7 @@
 import type { Scope } from '../../../schemas/scope.ts'
 import type { RoutedEvent } from '../../delivery/delivery-observer.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
+import type { CommittedBatch } from '../../events/write-observer.ts'
 import { runOf } from '../../foundation/ids.ts'
 import { Column, type PartDetail, type RunDetail } from './detail.ts'
 import type { PartRow, RunRow } from './trace-store.ts'
@@ -19,10 +20,13 @@ interface Step {
 /** The scope, ID and time of an event. */
 export interface TracedPlace { id: string, scope: Scope, timestamp: number }
 
+/** The times of the batch that stored a run. */
+export type BatchTimes = Pick<CommittedBatch, 'startedAt' | 'checkedMs' | 'storedMs'>
+
 const placeOf = ({ id }: Pick<TracedPlace, 'id'>): number => runOf(id)?.ordinal ?? 0
 /** Returns the offset of the run's first event: the events of a run are consecutive in their log. */
 const firstOffsetOf = (event: LoggedEvent): number => event.offset - placeOf(event)
-const rounded = (ms: number): number => Math.max(0, Math.round(ms * 100) / 100)
+const rounded = (ms: number): number => Math.round(ms * 100) / 100
 
 /** Collects how this node's hub and sockets handle the events of one run. */
 export class OpenPart {
@@ -129,7 +133,7 @@ export class OpenRun {
   /** Properties that the events share. Payloads are not kept in memory. */
   readonly #common: Pick<LoggedEvent, 'scope' | 'topic' | 'epoch' | 'timestamp'>
   readonly #firstOffset: number
-  readonly #times: { checkedMs: number, storedMs: number }
+  readonly #times: BatchTimes
   #count = 0
   #lastPlace = -1
   /** Set when not every event is traced. */
@@ -139,7 +143,7 @@ export class OpenRun {
   readonly #versions = new Column<number | null>()
   readonly #waitedMs = new Column<number>()
 
-  constructor (event: LoggedEvent, times: { checkedMs: number, storedMs: number }) {
+  constructor (event: LoggedEvent, times: BatchTimes) {
     this.id = event.id.slice(4, 16)
     this.part = new OpenPart(event)
     this.#common = { scope: event.scope, topic: event.topic, epoch: event.epoch, timestamp: event.timestamp }
@@ -172,11 +176,12 @@ export class OpenRun {
     this.#types.push(event.type)
     this.#sources.push(event.source)
     this.#versions.push(event.schemaVersion)
-    this.#waitedMs.push(Math.max(0, event.timestamp - receivedAt))
+    this.#waitedMs.push(Math.max(0, this.#times.startedAt - receivedAt))
   }
 
   toRow (): RunRow {
     const { scope, topic, epoch, timestamp } = this.#common
+    const { startedAt, checkedMs, storedMs } = this.#times
     const sources = this.#sources.toStored()
     const detail: RunDetail = {
       ...(this.#places !== undefined && { places: this.#places }),
@@ -185,7 +190,9 @@ export class OpenRun {
       sources,
       versions: this.#versions.toStored(),
       waitedMs: this.#waitedMs.toStored(),
-      ...this.#times,
+      checkedMs,
+      storedMs,
+      ...(timestamp > startedAt && { aheadMs: timestamp - startedAt }),
       count: this.#count,
       ...(this.part.size > 0 && { part: this.part.toDetail() })
     }

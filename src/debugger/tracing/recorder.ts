@@ -5,7 +5,7 @@ import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/
 import { newRun } from '../../foundation/ids.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { BackgroundWriter } from '../../foundation/batching/background-writer.ts'
-import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
+import { OpenPart, OpenRun, type BatchTimes, type TracedPlace } from './open-run.ts'
 import type { Sampling } from './sampling.ts'
 import type { RunRow, TraceStore } from './trace-store.ts'
 import { rejectionDetail, rejectionOf, type Rejection } from './rejection.ts'
@@ -51,7 +51,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     this.#backlog = new TraceBacklog(options.store)
   }
 
-  committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
+  committed ({ events, receivedAt, ...times }: CommittedBatch): void {
     let run: OpenRun | undefined
     for (let i = 0; i < events.length; i++) {
       const event = events[i] as LoggedEvent
@@ -61,8 +61,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         continue
       }
       // Events of one log are mostly adjacent, and those of one batch form one run.
-      if (run === undefined || !run.isOf(event)) run = this.#runOf(event, { checkedMs, storedMs })
-      run.add(event, receivedAt[i] ?? event.timestamp)
+      if (run === undefined || !run.isOf(event)) run = this.#runOf(event, times)
+      run.add(event, receivedAt[i] ?? times.startedAt)
     }
     this.#flush.schedule()
   }
@@ -140,7 +140,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     await this.#flush.close()
   }
 
-  #runOf (event: LoggedEvent, times: { checkedMs: number, storedMs: number }): OpenRun {
+  #runOf (event: LoggedEvent, times: BatchTimes): OpenRun {
     let run = this.#runs.get(runKey(event))
     if (run === undefined) {
       run = new OpenRun(event, times)

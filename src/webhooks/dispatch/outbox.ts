@@ -8,6 +8,8 @@ const expanderLock = 7_340_033
 /**
  * Expands the outbox in its order, one node at a time, so that positions within a lane follow the order of commits.
  * Drops outbox rows of deleted webhooks. The key-share lock keeps the other webhooks from being deleted meanwhile.
+ *
+ * A delivery is due at once, also if the time of its event is ahead of the clock (ADR 13).
  */
 const expandSql = (turn: string) => `
   with turn as (${turn}),
@@ -19,7 +21,7 @@ const expandSql = (turn: string) => `
     insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id,
       "offset", event_at, key, lane, next_at, created_at)
     select e.application_id, e.environment, t.webhook_id, e.id, e.type, e.topic, t.log_id, e."offset", e.created_at,
-      e.key, case when w.ordering = 'key' then e.key end, e.created_at, e.created_at
+      e.key, case when w.ordering = 'key' then e.key end, least(e.created_at, $1), least(e.created_at, $1)
     from (select * from taken order by id) t
     cross join lateral (select id, ordering from webhooks where id = t.webhook_id for key share) w
     cross join lateral unnest(t.backs) as b(back)
@@ -32,8 +34,14 @@ const expandSql = (turn: string) => `
 const expandIfFreeSql = expandSql(`select pg_try_advisory_xact_lock(${expanderLock}) as mine`)
 const expandInTurnSql = expandSql(`select pg_advisory_xact_lock(${expanderLock}) is not null as mine`)
 
+export interface OutboxOptions {
+  pool: pg.Pool
+  /** The clock that all nodes share. */
+  now: () => number
+}
+
 /** Creates the outbox of all tenants, whose rows become the deliveries of the queue. */
-export function createOutbox ({ pool }: { pool: pg.Pool }) {
+export function createOutbox ({ pool, now }: OutboxOptions) {
   /** Returns how many rows it found. */
   async function expandOnce (statement: pg.QueryConfig): Promise<number> {
     const { rows: [row] } = await pool.query<{ found: number, made: number }>(statement)
@@ -43,7 +51,7 @@ export function createOutbox ({ pool }: { pool: pg.Pool }) {
   return {
     /** Turns the oldest rows into deliveries, unless another node is doing so. Returns whether there may be more. */
     async expand (): Promise<boolean> {
-      return await expandOnce({ name: 'webhooks_expand', text: expandIfFreeSql }) >= rowsMax
+      return await expandOnce({ name: 'webhooks_expand', text: expandIfFreeSql, values: [now()] }) >= rowsMax
     },
 
     /**
@@ -53,7 +61,8 @@ export function createOutbox ({ pool }: { pool: pg.Pool }) {
     async catchUp (): Promise<void> {
       for (let round = 0; round < catchUpRounds; round++) {
         // While the statement waited, other nodes may have taken some of the rows that it found.
-        if (await expandOnce({ name: 'webhooks_catch_up', text: expandInTurnSql }) < rowsMax) return
+        const found = await expandOnce({ name: 'webhooks_catch_up', text: expandInTurnSql, values: [now()] })
+        if (found < rowsMax) return
       }
     },
 

@@ -64,6 +64,33 @@ for (const { name, connect } of transports) {
   })
 }
 
+await t.test('a trace has the times of its steps although the timestamp is ahead of the clock', async t => {
+  const aheadMs = 2 * 3_600_000
+  const shop = await tenant(app)
+  const topic = await shop.topic('order.placed')
+  await shop.publish(topic, 1)
+  await app.pool.query('update topic_logs set head_at = head_at + $2 where application_id = $1', [
+    shop.applicationId, aheadMs
+  ])
+  await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'integer' } })
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  const before = Date.now()
+  const [event] = await shop.publish(topic, 2)
+  await client.received(1)
+  const { body } = await shop.request('GET', `/api/debugger/traces/${event?.id}`)
+  const times = [
+    body.received.at, body.schema.at, body.stored.at, body.routed[0].at, body.deliveries[0].firstAt,
+    body.deliveries[0].lastAt
+  ]
+  t.same(times, [...times].sort((a, b) => a - b), 'the steps are in order')
+  t.ok(times[0] >= before - 1 && (times.at(-1) as number) <= Date.now() + 1)
+  t.ok(body.timestamp > before + aheadMs / 2, 'the timestamp is that of the event')
+  t.ok(body.received.waitedMs < aheadMs / 2)
+  t.match(body, { lastLatencyMs: 0, deliveries: [{ firstLatencyMs: 0, lastLatencyMs: 0 }] })
+  client.close()
+})
+
 await t.test('events of every source leave a trace, and traces can be filtered by status', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('some.events')

@@ -77,6 +77,33 @@ await t.test('the next delivery of a key follows a dead one, and a redriven one 
   t.equal(order().at(-1), 2)
 })
 
+await t.test('deliveries are due at once although the times of their log are ahead of the clock', async t => {
+  const aheadMs = 2 * 3_600_000
+  const shop = await tenant(a)
+  await shop.topic('a.one')
+  const sinks = [await receiver(t), await receiver(t)]
+  for (const [i, ordering] of (['none', 'key'] as const).entries()) await hook(shop, sinks[i]?.url ?? '', { ordering })
+  const publishAt = async (node: typeof a, n: number) =>
+    await node.publisher.publish(shop.scope, 'a.one', { payload: n, key: 'k' })
+  await publishAt(a, 0)
+  // As after the correction of a clock that was ahead.
+  await a.pool.query('update topic_logs set head_at = head_at + $2 where application_id = $1', [
+    shop.applicationId, aheadMs
+  ])
+  const { rows: [head] } = await a.pool.query<{ head_at: number }>(
+    'select head_at from topic_logs where application_id = $1', [shop.applicationId]
+  )
+  for (const [i, node] of [a, b, a].entries()) await publishAt(node, i + 1)
+  for (const sink of sinks) await sink.came(4)
+  await settled(shop, 8)
+  const late = sinks.flatMap(({ received }) => received).filter(({ body }) => body.data.offset > 1)
+  t.strictSame([...new Set(late.map(({ body }) => body.data.timestamp))], [head?.head_at], 'the time of the events')
+  t.strictSame(sinks[1]?.received.map(({ body }) => body.data.payload), [0, 1, 2, 3], 'the key keeps its order')
+  const deliveries = await deliveriesOf(shop)
+  t.equal(deliveries.length, 8)
+  t.ok(deliveries.every(({ createdAt }) => createdAt < Date.now() + aheadMs / 2), 'they have the time of the clock')
+})
+
 await t.test('events without a key have no order and do not wait', async t => {
   const shop = await tenant(a)
   await shop.topic('a.one')
