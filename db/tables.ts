@@ -126,9 +126,8 @@ export interface PasswordResetsTable {
 }
 
 /**
- * If `invited_by` is null, the invite was sent with the API key `api_key_id`, or with a token of the signing key
- * `key_id`. `given` has the role's permissions at the time of the invite, in the form of a token's; null for invites
- * from before the column.
+ * If `invited_by` is null, the invite was sent with a token of the signing key `key_id`. `given` has the role's
+ * permissions at the time of the invite, in the form of a token's; null for invites from before the column.
  */
 export interface InvitesTable {
   id: string
@@ -138,7 +137,6 @@ export interface InvitesTable {
   token_hash: Buffer
   invited_by: string | null
   key_id: string | null
-  api_key_id: string | null
   given: string[] | null
   created_at: number
   expires_at: number

@@ -50,7 +50,9 @@ export const ApiKeyCreate = Type.Object({
   permissions: Type.Array(Permission, {
     minItems: 1,
     maxItems: 100,
-    description: 'Permissions in the form of a token. You cannot grant permissions that you do not hold.',
+    description:
+      'Permissions in the form of a token. You cannot grant permissions that you do not hold, or permissions to ' +
+      'create, change or delete users, roles or invites.',
     examples: [['subscribe', 'publish']]
   }),
   environment: Type.Optional(EnvironmentName),

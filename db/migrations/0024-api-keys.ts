@@ -1,9 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 
-/**
- * Adds API keys. A key ends with its application and with the user who created it. An invite that was sent with an API
- * key names it, because what it may grant depends on the key.
- */
+/** Adds API keys. A key ends with its application and with the user who created it. */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw(`create table api_keys (
     id text primary key,
@@ -20,5 +17,4 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   )`).execute(db)
   await sql.raw('create index api_keys_page on api_keys (application_id, created_at, id)').execute(db)
   await sql.raw('create index api_keys_creator on api_keys (created_by)').execute(db)
-  await sql.raw('alter table invites add column api_key_id text').execute(db)
 }

@@ -12,7 +12,8 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       description:
         'Issues a token. Requires a session, an `admin` token, or a `service` token of the application, which can ' +
           'grant the permissions of a `client`. You cannot grant permissions that you do not hold. A token that is ' +
-          'issued with a token expires no later than that token.',
+          'issued with a token expires no later than that token. An API key with `tokens:create` can grant those ' +
+          'permissions of a `client` that it holds, for at most a day.',
       body: ref(TokenRequest),
       response: {
         200: ref(TokenAnswer, 'The token. The server does not store it.'),

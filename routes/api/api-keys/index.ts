@@ -32,9 +32,9 @@ const apiKeys: FastifyPluginAsyncTypebox = async (app) => {
       description:
         'Creates a key and returns it, once. Send it as `Authorization: Bearer rtk_…`, or wherever a token is ' +
           'accepted. The key acts for you: it has those of its permissions that you hold at the moment, and ends ' +
-          'when you hold none of them. `environment` pins it to one environment, as it does a token. Requires a ' +
-          'session: a token and an API key are refused with 403 `SESSION_REQUIRED`. At most 200 keys can exist in an ' +
-          'application (409).',
+          'when you hold none of them. It cannot create, change or delete users, roles or invites. `environment` ' +
+          'pins it to one environment, as it does a token. Requires a session: a token and an API key are refused ' +
+          'with 403 `SESSION_REQUIRED`. At most 200 keys can exist in an application (409).',
       body: ref(ApiKeyCreate),
       response: {
         201: ref(ApiKeyCreated, 'The API key, with the key itself.'), ...refusals(400, 401, 403, 404, 409, 413, 415)

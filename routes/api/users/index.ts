@@ -112,7 +112,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Change a password',
       description:
         'Changes your own password, which requires the current one, or, with `users:update`, that of a user who ' +
-          'holds no more permissions than you do. Every session of the user ends.',
+          'holds no more permissions than you do. Every session of the user ends. Requires a session: a token and ' +
+          'an API key are refused with 403 `SESSION_REQUIRED`.',
       params: AccountPath,
       body: ref(PasswordChange),
       response: {
@@ -173,7 +174,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Disable a second factor',
       description:
         'Disables your own second factor, which requires the password and a code, or, with `users:update`, ' +
-          'that of a user who holds no more permissions than you do. The user gets a mail.',
+          'that of a user who holds no more permissions than you do. The user gets a mail. Requires a session: a ' +
+          'token and an API key are refused with 403 `SESSION_REQUIRED`.',
       params: AccountPath,
       body: ref(MfaDisable),
       response: {

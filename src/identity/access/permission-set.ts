@@ -42,6 +42,13 @@ const beyondApplications: ReadonlySet<PermissionName> = new Set([
   'roles:delete',
   'applications:create'
 ])
+/**
+ * Permissions that no API key has. The user, role or invite that it leaves behind would let its bearer log in after the
+ * key has ended.
+ */
+const beyondApiKeys: ReadonlySet<PermissionName> = new Set(
+  all('users', 'roles', 'invites').filter(name => !name.endsWith(':read'))
+)
 /** Permissions that a pinned token keeps. */
 const withinEnvironment: ReadonlySet<PermissionName> = new Set([...entityNames, 'applications:read', 'tokens:create'])
 
@@ -177,6 +184,11 @@ export class PermissionSet {
   /** Returns the part that a role for one application grants. */
   withinApplication (): PermissionSet {
     return this.#without(name => beyondApplications.has(name))
+  }
+
+  /** Returns the part that an API key may have. */
+  withinApiKey (): PermissionSet {
+    return this.#without(name => beyondApiKeys.has(name))
   }
 
   /** Returns the part that a pinned token keeps. */

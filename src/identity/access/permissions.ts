@@ -1,7 +1,7 @@
 import { environments, type Environment } from '../../../schemas/scope.ts'
 import { ForbiddenError, ValidationError } from '../../errors.ts'
 import { clientPermissions, parsePermission, PermissionSet, type PermissionName } from './permission-set.ts'
-import type { Principal } from './principal.ts'
+import { isApiKey, isJwt, type Principal } from './principal.ts'
 
 export { isEntityOwning, isPermissionName, type PermissionName } from './permission-set.ts'
 
@@ -94,9 +94,10 @@ export function reachesApplication (principal: Principal, applicationId: string)
 
 /**
  * Checks that the principal has every permission that it grants. A narrower topic pattern than a held one is allowed. A
- * `service` token grants at most the permissions of a `client`. With `place.environment`, the grant is pinned, and only
- * the part that a pinned token keeps is checked. Throws ValidationError, which names unknown permissions, or
- * ForbiddenError `PERMISSION_NOT_HELD`, which names those that the principal does not have in the application.
+ * `service` token and an API key grant at most the permissions of a `client`. With `place.environment`, the grant is
+ * pinned, and only the part that a pinned token keeps is checked. Throws ValidationError, which names unknown
+ * permissions, or ForbiddenError `PERMISSION_NOT_HELD`, which names those that the principal cannot grant in the
+ * application.
  */
 export function authorizeGrant (principal: Principal, place: Place, permissions: readonly string[]): void {
   const parsed = permissions.map(text => ({ text, set: parsePermission(text) }))
@@ -115,7 +116,10 @@ export function authorizeGrant (principal: Principal, place: Place, permissions:
   const missing = parsed.filter(({ set }) => set !== undefined && !held.covers(effect(set))).map(({ text }) => text)
   if (missing.length > 0) {
     throw new ForbiddenError(
-      'PERMISSION_NOT_HELD', `You cannot grant permissions that you do not hold: ${missing.join(', ')}`
+      'PERMISSION_NOT_HELD',
+      isApiKey(principal)
+        ? `An API key grants at most the permissions of a client that it holds: not ${missing.join(', ')}`
+        : `You cannot grant permissions that you do not hold: ${missing.join(', ')}`
     )
   }
 }
@@ -135,8 +139,10 @@ export function permissionsAt (principal: Principal, { applicationId, environmen
 function grantableAt (principal: Principal, place: Place): PermissionSet {
   const held = permissionsAt(principal, place)
   if (principal.kind === 'session') return held
-  const mayPassOnAll = principal.permissions.some(text => text === 'admin' || text === 'tokens:create')
+  // A token outlives the API key that issued it, so it must not be able to leave anything behind.
+  const mayPassOnAll = isJwt(principal) &&
+    principal.permissions.some(text => text === 'admin' || text === 'tokens:create')
   if (mayPassOnAll) return held
   // The creator of an API key may have lost permissions of a client since.
-  return principal.permissions.includes('service') ? clientPermissions.intersection(held) : PermissionSet.none
+  return held.allows('tokens:create') ? clientPermissions.intersection(held) : PermissionSet.none
 }

@@ -60,7 +60,9 @@ function toMe (principal: Principal): Me {
     kind,
     user: principal.user,
     roles: principal.roles.map(({ name, applicationId, permissions }) => ({
-      name, applicationId, permissions: permissions.toStrings()
+      name,
+      applicationId,
+      permissions: (applicationId === null ? permissions : permissions.withinApplication()).toStrings()
     })),
     permissions: principal.grants.everywhere.toStrings(),
     expiresAt

@@ -64,6 +64,7 @@ export function createApiKeyAdmin ({ db, keys }: { db: Kysely<Database>, keys: A
       const now = Date.now()
       if (expiresAt !== undefined && expiresAt <= now) throw invalid('/expiresAt', 'must be in the future')
       authorizeGrant(principal, place, permissions)
+      requireUsable(permissions)
       if (environment !== undefined && parsePermissions(permissions).withinEnvironment().isEmpty) {
         throw invalid('/permissions', `must have one for ${environment}: the others belong to no environment`)
       }
@@ -114,6 +115,15 @@ function requireSession (principal: Principal): SessionPrincipal {
   if (principal.kind === 'session') return principal
   throw new ForbiddenError(
     'SESSION_REQUIRED', 'An API key acts for the user who creates it, and a token has no user. Log in to create one'
+  )
+}
+
+/** Throws ValidationError if a permission grants nothing to a key. A level counts by the part that a key may have. */
+function requireUsable (permissions: readonly string[]): void {
+  const i = permissions.findIndex(text => parsePermissions([text]).withinApiKey().isEmpty)
+  if (i === -1) return
+  throw invalid(
+    `/permissions/${i}`, `must be a permission that an API key may have: it cannot change accounts (${permissions[i]})`
   )
 }
 

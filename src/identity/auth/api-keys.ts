@@ -25,8 +25,8 @@ const useResolutionMs = 60_000
 const usesAtOnce = 1000
 
 /**
- * Authenticates API keys. A key has those of its permissions that its creator holds at the moment. It ends when it
- * expires, when it is revoked, and when its creator holds none of them any longer.
+ * Authenticates API keys. A key has those of its permissions that its creator holds at the moment, and never one to
+ * change users, roles or invites. It ends when it expires, when it is revoked, and when it has no permission left.
  *
  * A key is cached for a second by its hash, so that requests with it cost as much as requests with a token. Changes on
  * this node, and those that other nodes announce, clear the cache.
@@ -151,7 +151,8 @@ export function heldBy (
 ): PermissionSet {
   if (expiresAt !== null && expiresAt <= Date.now()) return PermissionSet.none
   const { byApplication, everywhere } = grantsOfRoles(roles)
-  const held = parsePermissions(permissions).intersection(byApplication.get(applicationId) ?? everywhere)
+  const held = parsePermissions(permissions).withinApiKey()
+    .intersection(byApplication.get(applicationId) ?? everywhere)
   return environment === null ? held : held.withinEnvironment()
 }
 

@@ -11,8 +11,7 @@ import { networkOf } from '../auth/network.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import { applicationsWith } from '../access/permissions.ts'
 import { parsePermissions, permissionsOfRole, PermissionSet } from '../access/permission-set.ts'
-import { isApiKey, isJwt, type Principal } from '../access/principal.ts'
-import { findApiKey } from '../auth/api-keys.ts'
+import { isJwt, type Principal } from '../access/principal.ts'
 import { grantsOf } from '../auth/sessions.ts'
 import { lockSuperAdmins, insertUser, type Users } from '../auth/users.ts'
 import { ForbiddenError, NotFoundError } from '../../errors.ts'
@@ -43,7 +42,6 @@ interface InviteRow {
   application_id: string | null
   invited_by: string | null
   key_id: string | null
-  api_key_id: string | null
   given: string[] | null
   created_at: number
   expires_at: number
@@ -59,8 +57,8 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
   const select = (db: Kysely<Database>) =>
     db.selectFrom('invites as i').innerJoin('roles as r', 'r.id', 'i.role_id')
       .select([
-        'i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.key_id',
-        'i.api_key_id', 'i.given', 'i.created_at', 'i.expires_at'
+        'i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.key_id', 'i.given',
+        'i.created_at', 'i.expires_at'
       ])
       .where('i.expires_at', '>', Date.now())
 
@@ -98,7 +96,6 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
           token_hash: tokenHash,
           invited_by: principal.kind === 'session' ? principal.userId : null,
           key_id: isJwt(principal) ? principal.keyId : null,
-          api_key_id: isApiKey(principal) ? principal.apiKeyId : null,
           given: set.toStrings(),
           created_at: now,
           expires_at: now + inviteMs
@@ -168,18 +165,16 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
 }
 
 /**
- * Returns whether the sender may still grant the role as it is now. A user or an API key must still be able to send the
- * invite. A token's permissions cannot be looked up later, so its signing key must not be revoked and the role must not
- * have grown.
+ * Returns whether the sender may still grant the role as it is now. A user must still be able to send the invite. A
+ * token's permissions cannot be looked up later, so its signing key must not be revoked and the role must not have
+ * grown.
  */
 async function isStillGiven (trx: Kysely<Database>, invite: InviteRow): Promise<boolean> {
   const role = await requireRole(trx, invite.role_id)
   const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
   const held = invite.invited_by !== null
     ? await heldByUser(trx, invite.invited_by, invite.application_id)
-    : invite.api_key_id !== null
-      ? await heldByApiKey(trx, invite.api_key_id)
-      : await heldByToken(trx, invite)
+    : await heldByToken(trx, invite)
   return held.covers(invite.application_id === null ? set : set.withinApplication())
 }
 
@@ -191,12 +186,6 @@ async function heldByUser (
   const held = applicationId === null
     ? grants?.everywhere
     : grants?.byApplication.get(applicationId) ?? grants?.everywhere
-  return held?.allows('invites:create') === true ? held : PermissionSet.none
-}
-
-/** Returns the permissions of the key, or none if it has ended or may no longer invite. */
-async function heldByApiKey (trx: Kysely<Database>, id: string): Promise<PermissionSet> {
-  const held = (await findApiKey(trx, id))?.held
   return held?.allows('invites:create') === true ? held : PermissionSet.none
 }
 

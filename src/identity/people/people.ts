@@ -61,8 +61,11 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
     ): Promise<PageOf<Account>> {
       let query = selectAccounts(db).orderBy('u.created_at').orderBy('u.id').limit(limit + 1)
       const visible = applicationsWith(principal, 'users:read')
-      if (visible !== 'all') query = query.where(hasRoleIn(visible))
-      if (applicationId !== undefined) query = query.where(hasRoleIn([applicationId]))
+      // The filter must not reveal who has a role in an application that the principal cannot see.
+      const places = applicationId === undefined
+        ? visible
+        : visible === 'all' || visible.includes(applicationId) ? [applicationId] : []
+      if (places !== 'all') query = query.where(hasRoleIn(places))
       if (email !== undefined) query = query.where('u.email_canonical', '=', canonicalEmail(email))
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])

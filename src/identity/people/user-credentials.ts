@@ -26,7 +26,10 @@ export interface UserCredentialsOptions {
 
 export type UserCredentials = ReturnType<typeof createUserCredentials>
 
-/** Changes passwords and second factors, for users themselves or for administrators. */
+/**
+ * Changes passwords and second factors, for users themselves or for administrators. Each function throws ForbiddenError
+ * `SESSION_REQUIRED` for a token: with a new password and no second factor, its bearer could log in as the user.
+ */
 export function createUserCredentials (
   { db, sessions, secondFactor, reauthentication, notify }: UserCredentialsOptions
 ) {
@@ -34,6 +37,7 @@ export function createUserCredentials (
 
   /** Returns the user if the principal is that user or may change them. */
   async function getOwnOrChangeable (principal: Principal, id: string): Promise<{ row: AccountRow, isOwn: boolean }> {
+    requireSession(principal)
     if (isSelf(principal, id)) {
       const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
       if (row === undefined) throw userNotFound(id)
@@ -45,6 +49,7 @@ export function createUserCredentials (
 
   /** Throws ForbiddenError `SESSION_REQUIRED` unless the principal is the user: only they may see the secret. */
   async function requireSelf (principal: Principal, id: string): Promise<SessionPrincipal> {
+    requireSession(principal)
     if (isSelf(principal, id)) return principal
     await getVisibleAccount(db, principal, id, 'users:read')
     throw new ForbiddenError('SESSION_REQUIRED', 'Only the user can set up their second factor. Log in as that user')
@@ -117,6 +122,13 @@ export function createUserCredentials (
       if (row.mfa_confirmed_at !== null) notify(row.email, 'mfaDisabled')
     }
   }
+}
+
+function requireSession (principal: Principal): void {
+  if (principal.kind === 'session') return
+  throw new ForbiddenError(
+    'SESSION_REQUIRED', 'A token cannot change passwords or second factors. Log in to change them'
+  )
 }
 
 /**

@@ -162,6 +162,19 @@ t.test('a key expires, also while it is in memory', async t => {
   t.equal((await keys.living([id])).size, 0)
 })
 
+t.test('a key has no permission to change accounts, also if it lists one', async t => {
+  const { keys, create } = await setUp(t)
+  const changes = ['users', 'roles', 'invites'].flatMap(resource =>
+    (['create', 'update', 'delete'] as const).map(action => `${resource}:${action}`)
+  )
+  const { key } = await create({ permissions: [...changes, 'users:read', 'admin'] })
+  const { held } = await keys.authenticate(key)
+  t.same(held.toStrings().filter(name => changes.includes(name)), [])
+  t.ok(['users:read', 'roles:read', 'invites:read', 'topics:create'].every(name => held.toStrings().includes(name)))
+  const useless = await create({ permissions: changes })
+  t.equal(await codeOf(() => keys.authenticate(useless.key)), 'CREDENTIAL_INVALID', 'nothing is left')
+})
+
 t.test('uses are stored in the background, at most once a minute, in one statement', async t => {
   const { pool, keys, create, lastUse } = await setUp(t)
   const created = await Promise.all(Array.from({ length: 30 }, () => create()))

@@ -5,7 +5,7 @@ import { apiKeysPerApplicationMax } from '../../../src/identity/auth/api-key-adm
 import { build } from '../../support/build.ts'
 import { createApiKey } from '../../support/api-keys.ts'
 import { readableLog } from '../../support/log-lines.ts'
-import { person, requests } from '../../support/people.ts'
+import { password, person, requests } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
 import { eventually } from '../../support/waiting.ts'
 
@@ -176,6 +176,64 @@ await t.test('nobody creates a key with more than they hold, and no token or key
   t.equal(outcome(await by(shop.token(['admin'])).post('/api/api-keys', input)), '403 SESSION_REQUIRED')
   t.equal((await by(all.key).get('/api/api-keys')).status, 200, 'they may list keys')
   t.equal((await by(shop.token(['admin'])).remove(`/api/api-keys/${all.id}`)).status, 204, 'and revoke them')
+})
+
+await t.test('a key changes no users, roles or invites, whatever its creator holds', async t => {
+  const { shop, admin, create } = await setUp()
+  const { applicationId } = shop
+  for (const permission of ['users:create', 'users:update', 'users:delete', 'roles:create', 'invites:create']) {
+    const { status, body } = await create({ name: 'A key', permissions: ['topics:read', permission] }, root)
+    t.match({ status, body }, {
+      status: 400, body: { code: 'VALIDATION_FAILED', details: [{ path: '/permissions/1' }] }
+    }, permission)
+  }
+  const friend = await person(app)
+  const email = `eve-${applicationId}@example.com`
+  const { key } = await createApiKey(root, applicationId, { permissions: ['admin'] })
+  const program = by(key)
+  for (
+    const [method, path, body] of [
+      ['POST', '/api/users', { name: 'Eve', email, password, roles: [{ roleId: 'role_viewer' }] }],
+      ['PATCH', `/api/users/${admin.id}`, { name: 'Eve' }],
+      ['DELETE', `/api/users/${admin.id}`, undefined],
+      ['POST', `/api/users/${admin.id}/roles`, { roleId: 'role_viewer', applicationId }],
+      ['POST', `/api/users/${friend.id}/roles`, { roleId: 'role_viewer', applicationId }],
+      ['DELETE', `/api/users/${admin.id}/roles/role_admin`, undefined],
+      ['POST', '/api/roles', { name: 'eve', permissions: [{ resource: 'topics', action: 'read' }] }],
+      ['POST', '/api/invites', { email, roleId: 'role_viewer', applicationId }],
+      ['DELETE', '/api/invites/inv_none', undefined]
+    ] as const
+  ) t.equal(outcome(await program.request(method, path, body)), '403 PERMISSION_DENIED', `${method} ${path}`)
+  for (const path of ['/api/users', '/api/roles', '/api/invites']) t.equal((await program.get(path)).status, 200, path)
+})
+
+await t.test('a token that a key issues can only read, so that it leaves nothing behind', async t => {
+  const { shop } = await setUp()
+  const { applicationId } = shop
+  const issue = async (held: string[], granted: string[]) => {
+    const { key } = await createApiKey(root, applicationId, { permissions: held })
+    return outcome(await by(key).post('/auth/token', { applicationId, permissions: granted }))
+  }
+  for (
+    const held of [
+      ['admin'], ['service'], ['tokens:create', 'subscribe', 'publish', 'documents:read', 'webhooks:create']
+    ]
+  ) {
+    t.equal(await issue(held, ['client']), '200', held.join())
+    t.equal(await issue(held, ['subscribe:order.*', 'documents:read']), '200', held.join())
+    for (
+      const granted of [
+        'webhooks:create', 'publish', 'events:create', 'tokens:create', 'documents:create', 'invites:create',
+        'users:update', 'topics:read', 'service', 'admin'
+      ]
+    ) t.equal(await issue(held, ['subscribe', granted]), '403 PERMISSION_NOT_HELD', `${held.join()}: ${granted}`)
+  }
+  const narrow = ['tokens:create', 'subscribe:order.*']
+  t.equal(await issue(narrow, ['subscribe:order.*']), '200')
+  for (const more of ['subscribe', 'documents:read', 'client']) {
+    t.equal(await issue(narrow, [more]), '403 PERMISSION_NOT_HELD', `no more than the key holds: ${more}`)
+  }
+  t.equal(await issue(['subscribe'], ['subscribe']), '403 PERMISSION_DENIED')
 })
 
 await t.test('a key is accepted as a bearer token only, letter by letter', async t => {

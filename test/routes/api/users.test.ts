@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createApiKey } from '../../support/api-keys.ts'
 import { build, listen } from '../../support/build.ts'
 import { connectWs } from '../../support/clients.ts'
 import { createDatabase } from '../../support/database.ts'
@@ -204,9 +205,17 @@ await t.test('an administrator of one application sees and changes only its user
   const token = { ...requests(app, `Bearer ${shop.token(['admin'])}`), who: 'a token' }
 
   for (const { who, ...ruler } of [{ ...shopAdmin, who: 'a session' }, token]) {
+    // Tokens never change passwords or second factors.
+    const hidden = who === 'a session' ? '404 USER_NOT_FOUND' : '403 SESSION_REQUIRED'
     const list = await ruler.get('/api/users')
     t.same(list.body.map(({ id }: { id: string }) => id).sort(), [shopAdmin.id, shopViewer.id, both.id].sort(), who)
     t.notOk(list.text.includes(bank.applicationId), 'the list does not reveal roles in other applications')
+    const ofShop = await ruler.get(`/api/users?applicationId=${shop.applicationId}`)
+    t.same(ofShop.body, list.body)
+    for (const applicationId of [bank.applicationId, 'app_none']) {
+      const { status, body } = await ruler.get(`/api/users?applicationId=${applicationId}`)
+      t.same([status, body], [200, []], `${who} filters by an application that it cannot see`)
+    }
     t.match((await ruler.get(`/api/users/${both.id}`)).body.roles, [{
       name: 'viewer',
       applicationId: shop.applicationId
@@ -217,7 +226,7 @@ await t.test('an administrator of one application sees and changes only its user
       t.equal(outcome(await ruler.remove(`/api/users/${stranger.id}`)), '404 USER_NOT_FOUND')
       t.equal(
         outcome(await ruler.post(`/api/users/${stranger.id}/change-password`, { newPassword: 'taken over now' })),
-        '404 USER_NOT_FOUND'
+        hidden
       )
       t.equal(
         outcome(
@@ -228,7 +237,7 @@ await t.test('an administrator of one application sees and changes only its user
         ),
         '404 USER_NOT_FOUND'
       )
-      t.equal(outcome(await ruler.post(`/api/users/${stranger.id}/mfa/disable`, {})), '404 USER_NOT_FOUND')
+      t.equal(outcome(await ruler.post(`/api/users/${stranger.id}/mfa/disable`, {})), hidden)
     }
     t.equal(
       outcome(await ruler.patch(`/api/users/${both.id}`, { email: 'eve@example.com' })),
@@ -271,6 +280,48 @@ await t.test('an administrator of one application sees and changes only its user
       []
     )
   }
+})
+
+await t.test('no token or API key changes a password or second factor', async t => {
+  const shop = await tenant(app)
+  const admin = await person(app, ['admin', shop.applicationId])
+  const viewer = await person(app, ['viewer', shop.applicationId])
+  const { key } = await createApiKey(root, shop.applicationId, { permissions: ['admin'] })
+  const { key: own } = await createApiKey(admin, shop.applicationId, { permissions: ['users:read', 'service'] })
+  await app.db.updateTable('users').set({ mfa_confirmed_at: 1 }).where('id', '=', viewer.id).execute()
+  for (const credential of [shop.token(['admin']), shop.token(['client']), key, own]) {
+    const program = requests(app, `Bearer ${credential}`)
+    for (const id of [admin.id, viewer.id, root.id, 'usr_none']) {
+      for (
+        const [path, body] of [
+          ['change-password', { newPassword: 'taken over now' }],
+          ['change-password', { currentPassword: password, newPassword: 'taken over now' }],
+          ['mfa/disable', {}],
+          ['mfa/disable', { currentPassword: password, code: '000000' }],
+          ['mfa/setup', { currentPassword: password }],
+          ['mfa/confirm', { code: '000000' }]
+        ] as const
+      ) t.equal(outcome(await program.post(`/api/users/${id}/${path}`, body)), '403 SESSION_REQUIRED', path)
+    }
+    const update = outcome(await program.patch(`/api/users/${viewer.id}`, { email: 'eve@example.com' }))
+    t.match(update, /^403 PERMISSION_/, 'a password reset would follow')
+  }
+  t.match((await root.get(`/api/users/${viewer.id}`)).body, { mfaEnabled: true })
+  for (const { email } of [admin, root]) {
+    t.equal((await requests(app).post('/api/auth/login', { email, password })).status, 200)
+  }
+})
+
+await t.test('GET /api/auth/me lists what a role grants where it is assigned', async t => {
+  const { applicationId } = await tenant(app)
+  const ada = await person(app, 'admin', ['admin', applicationId])
+  const { body: { roles } } = await ada.get('/api/auth/me')
+  const of = (place: string | null): string[] =>
+    roles.find((role: { applicationId: string | null }) => role.applicationId === place).permissions
+  const platformWide = ['applications:create', 'roles:create', 'roles:update', 'roles:delete', 'keys:read']
+  t.same(of(null).filter(name => platformWide.includes(name)).sort(), [...platformWide].sort())
+  t.same(of(applicationId).filter(name => platformWide.includes(name)), [])
+  t.same(of(null).filter(name => !platformWide.includes(name)), of(applicationId))
 })
 
 await t.test("a deleted user's sockets are closed", async t => {
