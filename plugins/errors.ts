@@ -17,6 +17,7 @@ import { toDetail } from '../src/foundation/http/validation.ts'
 /** Turns every thrown error into a response. Internal errors are logged in full and answered without detail. */
 export default fp(async (app) => {
   app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (isAbandoned(error, request)) return reply.code(statusOfAbandoned).send()
     const refusal = fromFastify(error, request) ?? toPublicError(error)
     if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
     if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) {
@@ -33,6 +34,13 @@ export default fp(async (app) => {
     throw new NotFoundError('ROUTE_NOT_FOUND', `Route not found: ${request.method} ${path.slice(0, 200)}`)
   })
 }, { name: 'errors' })
+
+/** As nginx logs it. No client receives it. */
+const statusOfAbandoned = 499
+
+/** Returns whether the work stopped because the client closed the connection. */
+const isAbandoned = (error: Error, request: FastifyRequest): boolean =>
+  error.name === 'AbortError' && request.signal.aborted
 
 const partNames: Record<string, string> = {
   body: 'The body', querystring: 'The query', params: 'The path', headers: 'The header'

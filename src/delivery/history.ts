@@ -2,20 +2,32 @@ import type { HistoryQuery } from '../../schemas/events.ts'
 import { historyScanMax } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import type { EventLog } from '../events/log.ts'
+import { pageBytesMax, type EventLog } from '../events/log.ts'
+import { ServiceUnavailableError } from '../errors.ts'
 import { requireExactNumbers } from '../foundation/exact-numbers.ts'
 import { invalid, isPlainObject } from '../foundation/json.ts'
-import { createSemaphore } from '../foundation/limits/semaphore.ts'
+import { Turns, type Refusal } from '../foundation/limits/turns.ts'
 import type { EventFact } from '../identity/access/reading.ts'
 import { acceptFilter, matches, type Filter } from './matching/filter.ts'
 
 /** Limits the payload bytes that one request reads to evaluate a filter. */
 const scannedBytesMax = 8 * 1024 * 1024
 /** Limits of one read for a filter, so that parsing payloads never blocks other requests for long. */
-const readEvents = 500
+const readEventsMax = 500
 const readBytesMax = 1024 * 1024
-/** Requests with a key or a filter that read at once. Others wait, so that they do not take the whole database pool. */
-const scansAtOnce = 4
+/**
+ * Events of the first read of a request, before it has seen how large they are. PostgreSQL decompresses all events that
+ * a read may return, to count their bytes.
+ */
+const firstReadEvents = 100
+
+/**
+ * Limits the requests with a key or a filter: those that read at once, so that they do not take the whole database
+ * pool, and those that wait.
+ */
+export const scansMax = { running: 4, runningOfApplication: 3, waiting: 200, waitingOfApplication: 20 }
+const scanWaitMsMax = 10_000
+const retryAfterS = 5
 
 export interface HistoryOptions {
   log: EventLog
@@ -28,6 +40,13 @@ export interface HistoryPage {
   json: string
   /** The offset to continue at, as `after` or, in descending order, as `before`. Undefined on the last page. */
   nextCursor: string | undefined
+}
+
+export interface ReadOptions {
+  /** Decides which events the reader may see. */
+  isSeen?: (event: EventFact) => boolean
+  /** Aborts when the client has left. */
+  signal?: AbortSignal
 }
 
 /** The offsets to read, and the conditions on their events. */
@@ -45,29 +64,62 @@ interface Found { events: LoggedEvent[], next: number | undefined }
 
 /** Reads logs for clients, by offset and time, and by key and filter. */
 export function createHistory ({ log, requireTopic }: HistoryOptions) {
-  const scanning = createSemaphore(scansAtOnce)
+  const scans = new Turns({
+    runningMax: scansMax.running,
+    runningOfOwnerMax: scansMax.runningOfApplication,
+    waitingMax: scansMax.waiting,
+    waitingOfOwnerMax: scansMax.waitingOfApplication,
+    waitMsMax: scanWaitMsMax,
+    refusal: overloaded
+  })
 
-  async function readAll (scope: Scope, topic: string, { isSeen, ...range }: Selection): Promise<Found> {
-    const { events, hasMore } = await log.slice(scope, topic, range)
-    return { events: events.filter(isSeen), next: hasMore ? events.at(-1)?.offset : undefined }
+  /** Reads a page in parts, each of a size that suits the events of the part before. */
+  async function readAll (
+    scope: Scope, topic: string, { first, last, order, limit, isSeen }: Selection, signal: AbortSignal | undefined
+  ): Promise<Found> {
+    const events: LoggedEvent[] = []
+    let range = { first, last }
+    let readEvents = firstReadEvents
+    let bytesLeft = pageBytesMax
+    for (;;) {
+      signal?.throwIfAborted()
+      const slice = await log.slice(scope, topic, {
+        ...range, order, limit: Math.min(readEvents, limit - events.length), bytesMax: bytesLeft
+      })
+      events.push(...slice.events)
+      const end = slice.events.at(-1)?.offset
+      const bytes = slice.events.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0)
+      bytesLeft -= bytes
+      if (!slice.hasMore || end === undefined) return { events: events.filter(isSeen), next: undefined }
+      if (events.length >= limit || bytesLeft <= 0) return { events: events.filter(isSeen), next: end }
+      range = order === 'asc' ? { first: end + 1, last } : { first, last: end - 1 }
+      readEvents = nextReadEvents(readEvents, slice.events.length, bytes)
+    }
   }
 
   /** Reads on until the page is full, the part is read, or the request has read its share. */
-  async function readSelected (scope: Scope, topic: string, selection: Selection): Promise<Found> {
+  async function readSelected (
+    scope: Scope, topic: string, selection: Selection, signal: AbortSignal | undefined
+  ): Promise<Found> {
     const { order, limit, key, filter, isSeen } = selection
+    signal?.throwIfAborted()
     const { head, earliest } = await log.position(scope, topic)
     let [first, last] = [Math.max(selection.first, earliest), Math.min(selection.last, head)]
     const events: LoggedEvent[] = []
     let offsetsLeft = historyScanMax
     let bytesLeft = scannedBytesMax
+    let readEvents = firstReadEvents
     while (first <= last && offsetsLeft > 0 && bytesLeft > 0 && events.length < limit) {
+      signal?.throwIfAborted()
       const length = Math.min(key === undefined ? readEvents : offsetsLeft, offsetsLeft, last - first + 1)
       const part = order === 'asc' ? { first, last: first + length - 1 } : { first: last - length + 1, last }
       const slice = await log.slice(scope, topic, { ...part, order, key, limit: readEvents, bytesMax: readBytesMax })
       let end = order === 'asc' ? part.last : part.first
       if (slice.hasMore) end = slice.events.at(-1)?.offset ?? end
+      const bytes = slice.events.reduce((sum, { payload }) => sum + payload.length, 0)
+      bytesLeft -= bytes
+      readEvents = nextReadEvents(readEvents, slice.events.length, bytes)
       for (const event of slice.events) {
-        bytesLeft -= event.payload.length
         if (!isSeen(event) || (filter !== undefined && !matches(filter, event.value))) continue
         events.push(event)
         if (events.length < limit) continue
@@ -84,10 +136,11 @@ export function createHistory ({ log, requireTopic }: HistoryOptions) {
   return {
     /**
      * Returns a page of the retained events of a topic. Throws ValidationError for bounds that exclude each other and
-     * for an invalid filter, and NotFoundError `TOPIC_NOT_FOUND`.
+     * for an invalid filter, NotFoundError `TOPIC_NOT_FOUND`, and ServiceUnavailableError `OVERLOADED` if too many
+     * requests with a key or a filter wait. Stops reading and rejects when the signal aborts.
      */
     async read (
-      scope: Scope, topic: string, query: HistoryQuery, isSeen: (event: EventFact) => boolean = () => true
+      scope: Scope, topic: string, query: HistoryQuery, { isSeen = () => true, signal }: ReadOptions = {}
     ): Promise<HistoryPage> {
       const { order = 'asc', after = 0, before, from, to, limit = 100, key } = query
       if (before !== undefined && before <= after) throw invalid('/before', `must be greater than /after, ${after}`)
@@ -104,8 +157,8 @@ export function createHistory ({ log, requireTopic }: HistoryOptions) {
       const { events, next } = first > last
         ? { events: [], next: undefined }
         : key === undefined && filter === undefined
-          ? await readAll(scope, topic, selection)
-          : await scanning(() => readSelected(scope, topic, selection))
+          ? await readAll(scope, topic, selection, signal)
+          : await scans.take(scope.applicationId, () => readSelected(scope, topic, selection, signal), signal)
       return {
         json: `[${events.map(event => event.json()).join(',')}]`,
         nextCursor: next === undefined ? undefined : String(next)
@@ -114,6 +167,21 @@ export function createHistory ({ log, requireTopic }: HistoryOptions) {
   }
 }
 export type History = ReturnType<typeof createHistory>
+
+/** Returns how many events of the size of those just read make up one read. Grows step by step. */
+function nextReadEvents (readEvents: number, count: number, bytes: number): number {
+  const fitting = Math.ceil(readBytesMax * count / Math.max(1, bytes))
+  return Math.min(readEventsMax, readEvents * 4, count === 0 ? readEventsMax : fitting)
+}
+
+const reasons: Record<Refusal, string> = {
+  owner: `${scansMax.waitingOfApplication} requests of the application with a key or a filter are waiting`,
+  all: `${scansMax.waiting} requests with a key or a filter are waiting`,
+  time: 'Other requests with a key or a filter take too long'
+}
+
+const overloaded = (reason: Refusal): ServiceUnavailableError =>
+  new ServiceUnavailableError('OVERLOADED', `${reasons[reason]}. Retry after ${retryAfterS} s`, { retryAfterS })
 
 function parseFilterText (text: string | undefined): Record<string, unknown> | undefined {
   if (text === undefined) return undefined

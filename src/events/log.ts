@@ -21,6 +21,8 @@ interface EventRow {
   head: number
 }
 
+interface Sizes { stored_before: number, bytes_before: number }
+
 /** The position of a topic's log. `earliest` is the lowest retained offset, or `head + 1` if no event is retained. */
 export interface LogPosition {
   epoch: string
@@ -66,7 +68,7 @@ export interface LogHead { epoch: string, head: number }
 export interface TopicLog extends LogHead { topic: string, id: number }
 
 /** Limits the payload bytes of a page, so that one response cannot exhaust the memory of the process. */
-const pageBytesMax = 4 * 1024 * 1024
+export const pageBytesMax = 4 * 1024 * 1024
 
 /**
  * The log's id as a scalar. With a join, the planner does not use the index order: it would read and sort all events
@@ -74,16 +76,31 @@ const pageBytesMax = 4 * 1024 * 1024
  */
 const logIdSql = '(select id from topic_logs where application_id = $1 and environment = $2 and topic = $3)'
 
+/** The sum of a number over the rows before a row, in an order of offsets. */
+const before = (number: string, order: 'asc' | 'desc') =>
+  `coalesce(sum(${number}) over (order by "offset" ${order} rows between unbounded preceding and 1 preceding), 0)`
+
+/**
+ * The stored sizes of the payloads before a row: a lower bound of their bytes, because a stored value is compressed or
+ * plain, and has a header of at most four bytes. PostgreSQL has it without reading the payloads, which it has to
+ * decompress and copy to count their bytes. So it filters the rows first.
+ */
+const storedBefore = (order: 'asc' | 'desc') => before('pg_column_size(payload) - 4', order)
+const bytesBefore = (order: 'asc' | 'desc') => before('octet_length(payload::text)', order)
+
 const pageSql = `
   select * from (
-    select e.*, l.epoch, l.head_offset as head,
-      sum(octet_length(e.payload::text)) over (order by e."offset") - octet_length(e.payload::text) as bytes_before
+    select stored.*, ${bytesBefore('asc')} as bytes_before
     from (
-      select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
-      where log_id = ${logIdSql} and "offset" > $4
-      order by "offset" limit $5) e
-    cross join (
-      select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l) page
+      select e.*, l.epoch, l.head_offset as head, ${storedBefore('asc')} as stored_before
+      from (
+        select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
+        where log_id = ${logIdSql} and "offset" > $4
+        order by "offset" limit $5) e
+      cross join (
+        select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l
+    ) stored
+    where stored_before < $6) page
   where bytes_before < $6
   order by "offset"`
 
@@ -116,17 +133,19 @@ const pickSql = `
 /** Reads one more event than the limit, to find out whether there are more. */
 const sliceSql = (order: 'asc' | 'desc', hasKey: boolean) => `
   select * from (
-    select e.*, l.epoch, l.head_offset as head, count(*) over () as found,
-      row_number() over (order by e."offset" ${order}) as place,
-      sum(octet_length(e.payload::text)) over (order by e."offset" ${order}) - octet_length(e.payload::text)
-        as bytes_before
+    select stored.*, ${bytesBefore(order)} as bytes_before
     from (
-      select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
-      where log_id = ${logIdSql} and "offset" between $4 and $5${hasKey ? ' and key = $8' : ''}
-      order by "offset" ${order} limit $6::bigint + 1) e
-    cross join (
-      select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l) slice
-  where bytes_before < $7 and place <= $6
+      select e.*, l.epoch, l.head_offset as head, count(*) over () as found,
+        row_number() over (order by "offset" ${order}) as place, ${storedBefore(order)} as stored_before
+      from (
+        select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
+        where log_id = ${logIdSql} and "offset" between $4 and $5${hasKey ? ' and key = $8' : ''}
+        order by "offset" ${order} limit $6::bigint + 1) e
+      cross join (
+        select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l
+    ) stored
+    where stored_before < $7 and place <= $6) slice
+  where bytes_before < $7
   order by "offset" ${order}`
 
 /**
@@ -156,7 +175,7 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
   async function readRows (
     scope: Scope, topic: string, { after = 0, limit, bytesMax = pageBytesMax }: PageRange
   ): Promise<EventRow[]> {
-    const { rows } = await pool.query<EventRow & { bytes_before: number }>({
+    const { rows } = await pool.query<EventRow & Sizes>({
       name: 'log_page', text: pageSql, values: [scope.applicationId, scope.environment, topic, after, limit, bytesMax]
     })
     return rows
@@ -176,7 +195,7 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       scope: Scope, topic: string, { first, last, order, key, limit, bytesMax = pageBytesMax }: SliceRange
     ): Promise<Slice> {
       const hasKey = key !== undefined
-      const { rows } = await pool.query<EventRow & { found: number, place: number, bytes_before: number }>({
+      const { rows } = await pool.query<EventRow & Sizes & { found: number, place: number }>({
         name: `log_slice_${order}${hasKey ? '_key' : ''}`,
         text: sliceSql(order, hasKey),
         values: [

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import type { HistoryQuery, RealtimeEvent } from '../../schemas/events.ts'
@@ -44,7 +45,7 @@ async function fill (scope: Scope, rows: readonly Row[], from = 1): Promise<void
 }
 
 async function read (scope: Scope, query: HistoryQuery, isSeen?: (event: EventFact) => boolean) {
-  const { json, nextCursor } = await history.read(scope, 'order', query, isSeen)
+  const { json, nextCursor } = await history.read(scope, 'order', query, isSeen && { isSeen })
   const events = JSON.parse(json) as RealtimeEvent[]
   return { events, offsets: events.map(({ offset }) => offset), nextCursor }
 }
@@ -165,6 +166,63 @@ await t.test('one request examines a limited number of events, and returns where
   t.ok(pages > 1, `${pages} pages, because payloads are large`)
   t.strictSame((await readAll(large, { order: 'desc' })).offsets, upTo(60).toReversed())
 })
+
+await t.test('pages of events of any sizes have the documented limits, and none is lost', async t => {
+  const pageBytesMax = 4 * 1024 * 1024
+  const noise = randomBytes(256 * 1024).toString('base64')
+  const size = fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 0, max: 300 }) }, fc.integer({ min: 0, max: 250_000 })
+  )
+  const run = fc.record({
+    count: fc.integer({ min: 1, max: 130 }), size, text: fc.constantFrom('x', 'é', noise), isWanted: fc.boolean()
+  })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(run, { minLength: 1, maxLength: 4 }), fc.integer({ min: 1, max: 300 }), fc.boolean(),
+      async (runs, limit, isDescending) => {
+        const scope = await createTopic()
+        const payloads = runs.flatMap(({ count, size, text, isWanted }) => upTo(count).map(() =>
+          ({ isWanted, text: text === noise ? noise.slice(0, size) : text.repeat(size / Buffer.byteLength(text)) })
+        ))
+        await fill(scope, payloads.map(payload => ({ time: origin, key: String(payload.isWanted), payload })))
+        const order = isDescending ? 'desc' : 'asc'
+        const offsets = isDescending ? upTo(payloads.length).toReversed() : upTo(payloads.length)
+        const sizes = offsets.map(offset => Buffer.byteLength(JSON.stringify(payloads[offset - 1])))
+        for (const bytesMax of [1, 1000, 100_000, pageBytesMax]) {
+          const { events } = await domain.log.slice(scope, 'order', {
+            first: 1, last: payloads.length, order, limit, bytesMax
+          })
+          t.equal(events.length, fittingCount(sizes, limit, bytesMax), `a slice of ${bytesMax} bytes`)
+          if (isDescending) continue
+          const page = await domain.log.page(scope, 'order', { limit, bytesMax })
+          t.equal(page.length, fittingCount(sizes, limit, bytesMax), `a page of ${bytesMax} bytes`)
+        }
+        const first = await read(scope, { order, limit })
+        const count = fittingCount(sizes, limit, pageBytesMax)
+        t.strictSame(first.offsets, offsets.slice(0, count))
+        t.equal(first.nextCursor, count < offsets.length ? String(offsets[count - 1]) : undefined)
+        t.strictSame((await readAll(scope, { order, limit })).offsets, offsets)
+        const wanted = offsets.filter(offset => payloads[offset - 1]?.isWanted)
+        for (const query of [{ key: 'true' }, { filter: '{"isWanted":true}' }]) {
+          t.strictSame((await readAll(scope, { ...query, order, limit })).offsets, wanted, JSON.stringify(query))
+        }
+      }
+    ),
+    { numRuns: 15 }
+  )
+})
+
+/** Returns how many events a page has: it ends with the event that exceeds the bytes. */
+function fittingCount (sizes: readonly number[], limit: number, bytesMax: number): number {
+  let before = 0
+  let count = 0
+  for (const size of sizes.slice(0, limit)) {
+    if (before >= bytesMax) break
+    before += size
+    count++
+  }
+  return count
+}
 
 await t.test('a page by time has exactly the events of that time, across partitions', async t => {
   const gap = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: partitionMs * 2 }))

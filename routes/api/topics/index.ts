@@ -159,7 +159,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
           'time costs what a page by offset costs.\n\n' +
           `With \`key\` or \`filter\`, one request examines at most ${historyScanMax.toLocaleString('en')} events, ` +
           'or 8 MiB of their payloads. The page may then have fewer events than `limit`, or none, although more ' +
-          'follow: continue as long as there is an `X-Next-Cursor`.',
+          'follow: continue as long as there is an `X-Next-Cursor`.\n\n' +
+          'Applications take turns with these requests. If 20 of an application are waiting for a node, further ones ' +
+          'get 503 `OVERLOADED`.',
       params: TopicPath,
       querystring: HistoryQuery,
       response: {
@@ -180,7 +182,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     const { access } = request
     access.authorizeTopic('subscribe', name)
     const { json, nextCursor } = await app.history.read(
-      request.scope, name, request.query, event => access.mayReadEvent(event)
+      request.scope, name, request.query, { isSeen: event => access.mayReadEvent(event), signal: request.signal }
     )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return reply.sendSerialized(json)

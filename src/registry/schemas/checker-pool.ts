@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { ServiceUnavailableError } from '../../errors.ts'
 import type { CheckerJob, CheckerReply, CheckerTask, TopicSchema } from './checker-task.ts'
-import { CheckerTurns } from './checker-turns.ts'
+import { createCheckerTurns } from './checker-turns.ts'
 import type { PairVerdict } from '../json-schema/compatibility/comparison-job.ts'
 import type { Json } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
@@ -52,12 +52,12 @@ const threadsByCores = (cores: number): number => cores === 1 ? 1 : Math.min(4, 
 /** Creates a checker that works in a pool of threads, off the event loop. Applications take turns. */
 export function createCheckerPool (options: CheckerPoolOptions = {}): CheckerPool {
   const { threads = threadsByCores(availableParallelism()), timeoutMs = defaultTimeoutMs, stepsMax } = options
-  const turns = new CheckerTurns(threads)
+  const turns = createCheckerTurns(threads)
   let pool: Piscina | undefined
   let isClosed = false
 
   async function run (task: CheckerTask, applicationId: string | undefined): Promise<unknown> {
-    return await turns.take(applicationId, async () => {
+    return await turns.take(applicationId ?? '', async () => {
       if (isClosed) throw closed()
       pool ??= new Piscina({
         filename: workerFile(), minThreads: 0, maxThreads: threads, idleTimeout: idleMs, resourceLimits,

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { createCheckerPool, type CheckerPool } from '../../../src/registry/schemas/checker-pool.ts'
-import { CheckerTurns } from '../../../src/registry/schemas/checker-turns.ts'
+import { createCheckerTurns } from '../../../src/registry/schemas/checker-turns.ts'
 import type { JsonSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { pigeons } from '../json-schema/entangled.ts'
 
@@ -199,7 +199,7 @@ t.test('a long job ends early, and another job continues with the rest', async t
 
 t.test('applications take turns, and none uses all threads', async t => {
   for (const threads of [1, 3]) {
-    const turns = new CheckerTurns(threads)
+    const turns = createCheckerTurns(threads)
     const order: string[] = []
     const ends: (() => void)[] = []
     const job = (name: string) => turns.take(name.charAt(0), async () => {
