@@ -66,11 +66,10 @@ export class ActiveSchemas {
   async #load (topics: readonly ActiveTopic[]): Promise<Map<string, string>> {
     const active = topics.filter(({ version }) => version !== null)
     if (active.length === 0) return new Map()
-    const bytesBefore =
-      sql<number>`sum(octet_length(schema::text)) over (order by ordinal) - octet_length(schema::text)`
     const { rows } = await sql<{ topic: string, schema: string }>`
       select topic, schema from (
-        select topic, schema, ordinal, ${bytesBefore} as bytes_before
+        select topic, schema, ordinal,
+          sum(octet_length(schema::text)) over (order by ordinal) - octet_length(schema::text) as bytes_before
         from unnest(${active.map(({ name }) => name)}::text[], ${active.map(({ version }) => version)}::int[])
           with ordinality as wanted(topic, version, ordinal)
         join schemas using (topic, version)
