@@ -4,6 +4,8 @@ import { connectSocketIo, transports, type Received } from '../support/clients.t
 import { tenant } from '../support/tenant.ts'
 import { until } from '../support/waiting.ts'
 
+t.setTimeout(600_000)
+
 /* The promises of contract §10 and the invariants 1–4 of the design, over both transports. */
 
 const { app } = await build(t)
