@@ -25,8 +25,8 @@ interface Operation {
 
 /** Single-use secrets never match the examples. */
 const refused: Record<string, number> = { verifyMfa: 401, verifyToken: 401, resetPassword: 403, acceptInvite: 403 }
-/** Requests that use a token instead of a session. */
-const sessionsOnly = new Set(['listSessions', 'endSession', 'logout', 'createKey'])
+/** Requests that need a session, where others are sent with a token. */
+const sessionsOnly = new Set(['listSessions', 'endSession', 'logout', 'createKey', 'createApiKey'])
 
 const { app } = await build(t)
 const { paths } = dereferenced<{ paths: Record<string, Record<string, Operation>> }>(app.swagger())
@@ -44,7 +44,7 @@ const requests = Object.entries(paths).flatMap(([path, methods]) =>
   .sort((a, b) => placeOf(a.operation.operationId) - placeOf(b.operation.operationId))
 
 await t.test('every request example succeeds when it is sent', async t => {
-  const { token } = await tenant(app)
+  const { token, applicationId } = await tenant(app)
   let session = ''
   const missing: string[] = []
   for (const { path, method, operation } of requests) {
@@ -71,6 +71,7 @@ await t.test('every request example succeeds when it is sent', async t => {
       headers: {
         ...credential,
         ...Object.fromEntries(partOf('header')),
+        ...(takesApplication && sessionsOnly.has(operationId) && { 'x-application-id': applicationId }),
         ...(body !== undefined && { 'content-type': 'application/json' })
       },
       ...(body !== undefined && { payload: JSON.stringify(body) })
