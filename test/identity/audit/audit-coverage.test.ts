@@ -8,7 +8,7 @@ import { sources } from '../../support/repository.ts'
 
 /** Regular traffic of applications, reads and previews, and requests of anonymous callers. */
 const needsNoEntry = (permission: string) =>
-  permission === 'public' || permission.endsWith(':read') || /^(sync|events|socket):/.test(permission)
+  permission === 'public' || permission.endsWith(':read') || /^(documents|events|socket):/.test(permission)
 /** They try something, or send deliveries again, and change no setting. */
 const withoutEntry = new Set([
   "routes/api/webhooks/index.ts post '/:id/test'",

@@ -274,5 +274,5 @@ await t.test("a token, and a user with rights for one application, see only that
     ])
     t.same((await reader.get(`/api/admin/audit?applicationId=${bank.applicationId}`)).body, [])
   }
-  t.equal((await (await person(app, 'admin')).get('/api/admin/audit')).status, 403)
+  t.equal((await (await person(app, 'editor')).get('/api/admin/audit')).status, 403)
 })
