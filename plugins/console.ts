@@ -42,7 +42,7 @@ export default fp(async (app) => {
     const name = request.params['*']
     if (name === '' || name.endsWith('/')) return reply.callNotFound()
     // The names of assets contain a hash of their content.
-    return reply.headers({ vary: 'accept-encoding', 'content-security-policy': policyOf('\'self\'') })
+    return reply.headers({ vary: 'accept-encoding', 'content-security-policy': assetPolicy })
       .sendFile(name, assets, { immutable: true, maxAge: yearMs })
   })
 }, { name: 'console', dependencies: ['config', 'auth', 'security', 'errors', 'host'] })
@@ -69,3 +69,5 @@ const policyOf = (styles: string): string =>
     'font-src \'self\'', 'connect-src \'self\'', 'worker-src \'self\' blob:', 'object-src \'none\'',
     'base-uri \'none\'', 'form-action \'self\'', 'frame-ancestors \'none\''
   ].join('; ')
+
+const assetPolicy = policyOf('\'self\'')

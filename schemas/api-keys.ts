@@ -2,7 +2,9 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Permission } from './auth.ts'
 import { EnvironmentName, EpochMs, Nullable, Page, Text } from './common.ts'
 
-const Name = Text(100, { description: 'What the key is for. Names need not be unique.', examples: ['Nightly import'] })
+const Name = Text(100, {
+  description: 'The purpose of the key. Names need not be unique.', examples: ['Nightly import']
+})
 
 const apiKey = {
   id: Type.String({ examples: ['apk_abc123'] }),

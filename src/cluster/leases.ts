@@ -34,12 +34,12 @@ export const isFreeSql = '(lease_owner is null or lease_expires_at < clock_times
  * Leases that let at most one node do the work of a row. Only the database's clock counts, so nodes whose own clocks
  * are wrong do not take each other's work.
  *
- * A holder may not notice in time that its lease has ended, for example if it was suspended. What it writes must
+ * A holder may not notice in time that its lease has ended, for example if it was suspended. Its writes must
  * therefore depend on the fence: `update … where id = $1 and fence = $2`, or a lock on the leased row with that
  * condition at the start of the transaction.
  *
  * It does not fit work that is claimed in bulk, such as the deliveries of webhooks
- * (src/webhooks/dispatch/queue.ts), nor work that ends with one transaction, for which an advisory lock of the
+ * (src/webhooks/dispatch/claim.ts), nor work that ends with one transaction, for which an advisory lock of the
  * transaction is enough.
  */
 export function createLeases (

@@ -56,7 +56,7 @@ t.test('outputs of deleted and moved sources are deleted, and nothing else', asy
   t.same(has('dist/plugins/earlier.js'), [], 'an output from before the last compilation is deleted as well')
 })
 
-t.test('a source that comes back as it was is compiled again, whatever was compiled in between', async t => {
+t.test('a restored source is compiled again, even after other compilations', async t => {
   const { write, has, remove, compile } = createProject()
   compile('--all')
   remove('plugins/p.ts')

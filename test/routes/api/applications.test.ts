@@ -183,7 +183,7 @@ t.test('an application that owns data is deleted by force only, with all of its 
   t.match(await request('GET', '/api/topics', undefined, { 'x-application-id': doomed.applicationId }), { status: 404 })
 })
 
-t.test('a deletion takes effect at its commit, whatever else fails', async t => {
+t.test('a deletion takes effect at its commit, even if follow-up work fails', async t => {
   const log = readableLog()
   const { app } = await build(t, { logger: log.logger })
   const { request } = await superAdmin(app)
