@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build, listen } from '../../support/build.ts'
@@ -238,6 +239,8 @@ t.test('a forced deletion and the writer do not block each other', async t => {
   const writing = Promise.all(Array.from({ length: 8 }, async (_, lane) => {
     const statuses = new Set<number>()
     for (let i = 0; !deletion.signal.aborted; i++) {
+      // A refusal needs no I/O: without this, the injected requests would keep the deletion from running.
+      await setImmediate()
       statuses.add((await doomed.request('POST', `/api/topics/${topic}/events`, { payload: { i } })).status)
       statuses.add(
         (await doomed.request('POST', '/api/sync/session/documents', { id: `doc_${lane}_${i}`, data: { i } })).status
