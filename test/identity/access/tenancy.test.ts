@@ -264,9 +264,13 @@ const tellsOfWebhooks = new Set(['POST /api/debugger/route'])
 /** Public routes return the same response to everyone, without data of tenants. */
 const toldToAll = new Set(['GET /api/metrics/prometheus'])
 
-/** Returns whether the response to a request for another tenant's resource hides that it exists. */
+/**
+ * Returns whether the response to a request for another tenant's resource hides that it exists. Routes that require a
+ * session refuse a token before they read the id.
+ */
 const isNothing = ({ isNamespace }: Asked, { status, body }: { status: number, body: string }) =>
-  status === 404 || status === 400 || (isNamespace && status < 300 && !body.includes(victim.applicationId))
+  status === 404 || status === 400 || (status === 403 && body.includes('"SESSION_REQUIRED"')) ||
+  (isNamespace && status < 300 && !body.includes(victim.applicationId))
 
 /** An administrator of the other application. */
 const strangers = [
