@@ -5,7 +5,7 @@ import type { LoggedEvent } from '../events/envelope.ts'
 import type { DeliveryObserver } from './delivery-observer.ts'
 import { matches } from './matching/filter.ts'
 import { invalid } from '../foundation/json.ts'
-import { createSemaphore } from '../foundation/limits/semaphore.ts'
+import { Turns } from '../foundation/limits/turns.ts'
 import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 
@@ -15,22 +15,23 @@ const pageBytesMax = 512 * 1024
 /** Estimated size of an event without its payload. */
 const envelopeBytes = 300
 /**
- * Pages read from the log at once, over all subscriptions. Keeps a storm of reconnects from overloading the database.
+ * Pages read from the log at once: in total, and for one application. Keeps a storm of reconnects from overloading the
+ * database, and that of one application from delaying the others.
  */
-const pagesAtOnce = 4
+export const pagesAtOnce = { all: 4, ofApplication: 3 }
 
 /**
  * Brings subscriptions from a past offset to the live stream of their topic. Sends page by page, waits for the socket
  * between pages, and joins the live stream at the exact offset.
  */
 export function createCatchUp ({ log, observer }: { log: EventLog, observer: DeliveryObserver }) {
-  const limit = createSemaphore(pagesAtOnce)
+  const reads = new Turns({ runningMax: pagesAtOnce.all, runningOfOwnerMax: pagesAtOnce.ofApplication })
 
   /**
    * Reads from memory if it reaches back far enough. After many reconnects at once, only the first one reads the log.
    */
   async function read (feed: TopicFeed, after: number): Promise<readonly LoggedEvent[]> {
-    return feed.recent(after) ?? await limit(async () => {
+    return feed.recent(after) ?? await reads.take(feed.scope.applicationId, async () => {
       const found = feed.recent(after)
       if (found !== undefined) return found
       const page = await log.page(feed.scope, feed.topic, { after, limit: pageEvents, bytesMax: pageBytesMax })

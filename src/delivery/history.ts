@@ -67,10 +67,9 @@ export function createHistory ({ log, requireTopic }: HistoryOptions) {
   const scans = new Turns({
     runningMax: scansMax.running,
     runningOfOwnerMax: scansMax.runningOfApplication,
-    waitingMax: scansMax.waiting,
-    waitingOfOwnerMax: scansMax.waitingOfApplication,
-    waitMsMax: scanWaitMsMax,
-    refusal: overloaded
+    waiting: {
+      max: scansMax.waiting, ofOwnerMax: scansMax.waitingOfApplication, msMax: scanWaitMsMax, refusal: overloaded
+    }
   })
 
   /** Reads a page in parts, each of a size that suits the events of the part before. */

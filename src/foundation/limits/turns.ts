@@ -2,11 +2,16 @@ export interface TurnsOptions {
   /** Limits the work that runs at a time: of all owners together, and of one. */
   runningMax: number
   runningOfOwnerMax: number
+  /** Limits of the work that waits. Without them, any amount of work waits until its turn comes. */
+  waiting?: WaitingLimits
+}
+
+export interface WaitingLimits {
   /** Limits the work that waits: of all owners together, and of one. */
-  waitingMax: number
-  waitingOfOwnerMax: number
+  max: number
+  ofOwnerMax: number
   /** Limits the time of waiting. Without it, work waits until its turn comes. */
-  waitMsMax?: number
+  msMax?: number
   /** Creates the error for refused work. */
   refusal: (reason: Refusal) => Error
 }
@@ -54,7 +59,7 @@ export class Turns {
   }
 
   #turn (owner: string, signal: AbortSignal | undefined): Promise<void> {
-    const { waitMsMax, refusal } = this.#options
+    const { waiting: limits } = this.#options
     this.#requireRoom(owner)
     return new Promise((resolve, reject) => {
       const settle = () => {
@@ -73,7 +78,9 @@ export class Turns {
         }
       }
       const leave = () => waiting.reject(signal?.reason as Error)
-      const timer = waitMsMax === undefined ? undefined : setTimeout(() => waiting.reject(refusal('time')), waitMsMax)
+      const timer = limits?.msMax === undefined
+        ? undefined
+        : setTimeout(() => waiting.reject(limits.refusal('time')), limits.msMax)
       signal?.addEventListener('abort', leave)
       this.#add(owner, waiting)
       this.#startNext()
@@ -81,10 +88,11 @@ export class Turns {
   }
 
   #requireRoom (owner: string): void {
-    const { waitingMax, waitingOfOwnerMax, refusal } = this.#options
+    const { waiting: limits } = this.#options
+    if (limits === undefined) return
     const own = this.#waiting.get(owner)?.length ?? 0
-    if (own >= waitingOfOwnerMax && !this.#mayStart(owner)) throw refusal('owner')
-    if (this.#waitingCount >= waitingMax) throw refusal('all')
+    if (own >= limits.ofOwnerMax && !this.#mayStart(owner)) throw limits.refusal('owner')
+    if (this.#waitingCount >= limits.max) throw limits.refusal('all')
   }
 
   #add (owner: string, waiting: Waiting): void {

@@ -14,11 +14,13 @@ export const createCheckerTurns = (threads: number): Turns =>
   new Turns({
     runningMax: threads,
     runningOfOwnerMax: Math.max(1, threads - 1),
-    waitingMax: waitingMax.all,
-    waitingOfOwnerMax: waitingMax.ofApplication,
-    refusal: limit => overloaded(
-      limit === 'owner' ? `${waitingMax.ofApplication} schemas of the application` : `${waitingMax.all} schemas`
-    )
+    waiting: {
+      max: waitingMax.all,
+      ofOwnerMax: waitingMax.ofApplication,
+      refusal: limit => overloaded(
+        limit === 'owner' ? `${waitingMax.ofApplication} schemas of the application` : `${waitingMax.all} schemas`
+      )
+    }
   })
 
 const overloaded = (what: string): ServiceUnavailableError =>

@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { Turns, type TurnsOptions } from '../../../src/foundation/limits/turns.ts'
+import { Turns, type WaitingLimits } from '../../../src/foundation/limits/turns.ts'
 
 /** Turns with work that runs until `end` is called. Records the order in which work starts. */
-function start (options: Partial<TurnsOptions> = {}) {
+function start (limits: Partial<WaitingLimits> = {}) {
   const turns = new Turns({
-    runningMax: 2, runningOfOwnerMax: 1, waitingMax: 5, waitingOfOwnerMax: 2, refusal: reason => new Error(reason),
-    ...options
+    runningMax: 2,
+    runningOfOwnerMax: 1,
+    waiting: { max: 5, ofOwnerMax: 2, refusal: reason => new Error(reason), ...limits }
   })
   const started: string[] = []
   const ends: (() => void)[] = []
@@ -66,7 +67,7 @@ t.test('aborted work leaves the queue, and makes room in it', async t => {
 })
 
 t.test('work that waits too long is refused and never starts', async t => {
-  const { started, take, endAll } = start({ waitMsMax: 1 })
+  const { started, take, endAll } = start({ msMax: 1 })
   const first = take('a1')
   await t.rejects(take('a2'), { message: 'time' })
   await endAll()
