@@ -69,17 +69,13 @@ const forbiddenUrl = (reason: string) =>
 const decisive = ['url', 'events', 'topics', 'filter', 'environments'] as const
 
 /**
- * Returns whether the principal may read everything that the changed webhook listens to. Throws ForbiddenError when it
- * may not and the change requires it.
+ * Returns whether the change decides what goes where, which makes the principal the reader of the webhook. Throws
+ * ForbiddenError `PERMISSION_DENIED` if it does and the principal may not read all of it.
  */
-export function mayBeReader (
+export function makesReader (
   principal: Principal, { applicationId }: Scope, webhook: ListensTo, change: WebhookUpdate
 ): boolean {
-  try {
-    authorizeListeningTo(principal, applicationId, webhook)
-    return true
-  } catch (error) {
-    if (!(error instanceof ForbiddenError) || decisive.some(name => change[name] !== undefined)) throw error
-    return false
-  }
+  if (decisive.every(name => change[name] === undefined)) return false
+  authorizeListeningTo(principal, applicationId, webhook)
+  return true
 }

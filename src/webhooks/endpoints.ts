@@ -20,7 +20,7 @@ import { readerOf } from './readers.ts'
 import { checkSecret, generateSecret, rotated } from './secrets.ts'
 import { deleteDeliveries } from './delete-deliveries.ts'
 import { getEndpointRow, toWebhook, type EndpointValues, type Within } from './endpoint-rows.ts'
-import { checkUrl, mayBeReader, valuesOf } from './endpoint-settings.ts'
+import { checkUrl, makesReader, valuesOf } from './endpoint-settings.ts'
 import { incrementWebhookVersion } from './webhook-version.ts'
 
 export interface EndpointsOptions {
@@ -140,9 +140,9 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /**
-     * Updates a webhook; deliveries that already exist stay as they were matched. A principal that may read everything
-     * the webhook listens to becomes its reader. Throws as `create` does. Changes to URL, events, topics, filter or
-     * environments require those permissions; disabling the webhook does not.
+     * Updates a webhook; deliveries that already exist stay as they were matched. Throws as `create` does. A principal
+     * that changes URL, events, topics, filter or environments needs those permissions, and becomes the reader. Other
+     * changes leave the reader as it is.
      */
     async update (
       scope: Scope, id: string, input: WebhookUpdate, within: Within, by: Origin, reader: Principal | undefined
@@ -151,7 +151,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       const url = input.url === undefined ? {} : { url: checkUrl(input.url, guard) }
       // A new URL starts without a history of failures.
       return toWebhook(await change(scope, id, within, by, 'webhook.updated', row => {
-        const isReader = reader !== undefined && mayBeReader(reader, scope, { ...row, ...values }, input)
+        const isReader = reader !== undefined && makesReader(reader, scope, { ...row, ...values }, input)
         return {
           ...values,
           ...url,

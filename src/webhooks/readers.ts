@@ -10,8 +10,8 @@ import { grantsOf } from '../identity/auth/sessions.ts'
 
 /**
  * Returns the reader of a webhook: the principal whose permissions its deliveries need, that is its creator or the last
- * one to change it. The permissions of a user or an API key are read at delivery; a token's are those it carried, until
- * its signing key is revoked.
+ * one to change what goes where. The permissions of a user or an API key are read at delivery; a token's are those it
+ * carried, until its signing key is revoked.
  */
 export function readerOf (principal: Principal): WebhookReader {
   if (principal.kind === 'session') return { userId: principal.userId }

@@ -268,8 +268,8 @@ function circuitOf (
 
 const reasons = {
   expired: 'Expired: the event is no longer stored',
-  not_permitted: 'Not sent: the user or token that last saved the webhook may no longer read the event. ' +
-    'Save the webhook again with a credential that may',
+  not_permitted: 'Not sent: the reader of the webhook may no longer read the event. ' +
+    'Set its URL again with a credential that may',
   unknown: 'Not sent: the permissions could not be checked'
 }
 
