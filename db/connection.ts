@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Kysely, type PostgresCursor, type PostgresPool, type PostgresQueryResult } from 'kysely'
+import { Kysely, sql, type PostgresCursor, type PostgresPool, type PostgresQueryResult } from 'kysely'
 import pg from 'pg'
 import { CommitDialect } from './after-commit.ts'
 import type { Database } from './tables.ts'
@@ -74,7 +74,12 @@ export function createKysely (pool: pg.Pool): Kysely<Database> {
 const preparedStatementsMax = 500
 const statementNames = new Map<string, string>()
 
+/** A statement that begins with this comment is not prepared. PostgreSQL plans it each time, for its own values. */
+const unpreparedMark = '/* unprepared */'
+export const unprepared = sql.raw(unpreparedMark)
+
 function statementName (text: string): string | undefined {
+  if (text.startsWith(unpreparedMark)) return undefined
   let name = statementNames.get(text)
   if (name === undefined && statementNames.size < preparedStatementsMax) {
     name = `k${createHash('sha256').update(text).digest('base64url').slice(0, 20)}`

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 export const topicNamePattern = '^[a-z0-9]+(\\.[a-z0-9]+)*$'
 
@@ -31,6 +32,15 @@ export const Topic = Type.Object({
   createdAt: EpochMs('When it was registered.')
 }, { $id: 'Topic' })
 export type Topic = Static<typeof Topic>
+
+export const topicList = listShape('topics', {
+  sorts: ['name', 'createdAt'], order: 'asc', search: ['name', 'description', 'owner']
+})
+export const TopicQuery = Type.Object({
+  ...listFields(topicList, 'session'),
+  owner: Type.Optional(Text(200, { description: 'Only topics of this owner.', examples: ['platform-team'] }))
+}, { additionalProperties: false })
+export type TopicQuery = Static<typeof TopicQuery>
 
 export const TopicCreate = Type.Object({
   name: TopicName,

@@ -1,6 +1,8 @@
 import { ValidationError } from '../errors.ts'
 
-export type CursorPart = string | number
+export type CursorPart = string | number | null
+/** The type of a part of a cursor; with `?`, it may be null. */
+export type CursorType = 'string' | 'number' | 'string?' | 'number?'
 
 /** One page of a list, and the cursor of the next page. */
 export interface PageOf<T> {
@@ -14,14 +16,14 @@ export function encodeCursor (parts: CursorPart[]): string {
 }
 
 /**
- * Returns the key of a cursor. Cursors are untrusted: `shape` gives the type of each part that the query compares.
+ * Returns the key of a cursor. Cursors are untrusted: each shape gives the types of the parts that the query compares.
  * Throws ValidationError for any text that `encodeCursor` did not return.
  */
-export function decodeCursor (cursor: string, shape?: readonly ('string' | 'number')[]): CursorPart[] {
+export function decodeCursor (cursor: string, ...shapes: (readonly CursorType[])[]): CursorPart[] {
   const parts = parse(cursor)
   if (
     !Array.isArray(parts) || parts.length === 0 || !parts.every(isCursorPart) ||
-    (shape !== undefined && !hasShape(parts, shape))
+    !(shapes.length === 0 ? parts.every(part => part !== null) : shapes.some(shape => hasShape(parts, shape)))
   ) {
     throw cursorRefused()
   }
@@ -49,10 +51,11 @@ export function toPage<Row, T> (
 
 /** PostgreSQL rejects NUL in text and fractions in bigint, so such values were never keys. */
 const isCursorPart = (part: unknown): part is CursorPart =>
-  typeof part === 'string' ? !part.includes('\0') : Number.isSafeInteger(part)
+  typeof part === 'string' ? !part.includes('\0') : part === null || Number.isSafeInteger(part)
 
-const hasShape = (parts: CursorPart[], shape: readonly ('string' | 'number')[]) =>
-  parts.length === shape.length && parts.every((part, i) => (shape[i] === 'number') === (typeof part === 'number'))
+const hasShape = (parts: CursorPart[], shape: readonly CursorType[]) =>
+  parts.length === shape.length &&
+  parts.every((part, i) => part === null ? shape[i]?.endsWith('?') : shape[i]?.startsWith(typeof part))
 
 function parse (cursor: string): unknown {
   try {

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { nextCursor, pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
   HistoryQuery, historyScanMax, PublishBody, PublishHeaders, PublishReceipt, RealtimeEvent
 } from '../../../schemas/events.ts'
 import { PayloadSample } from '../../../schemas/schema-registry.ts'
-import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/topics.ts'
+import { Topic, TopicCreate, TopicPath, TopicQuery, TopicUpdate } from '../../../schemas/topics.ts'
 
 /** Limits the body of a publish. A batch of large payloads has to be smaller than 1,000 events. */
 const publishBytesMax = 8 * 1024 * 1024
@@ -18,9 +18,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'List topics',
       description:
-        "Returns the registered topics of the scope, sorted by name. The platform's own topics (`sync.…`, " +
-          '`socket.…`, `presence.…`) need no registration and are not listed.',
-      querystring: PageQuery,
+        "Returns the registered topics of the scope. The platform's own topics (`sync.…`, `socket.…`, " +
+          '`presence.…`) need no registration and are not listed.',
+      querystring: TopicQuery,
       response: {
         200: pageOf(Topic, 'A page of topics.'),
         ...refusals(400, 401, 403)

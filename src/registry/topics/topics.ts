@@ -1,13 +1,16 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, TopicsTable } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
-import type { Topic, TopicCreate, TopicUpdate } from '../../../schemas/topics.ts'
+import {
+  topicList, type Topic, type TopicCreate, type TopicQuery, type TopicUpdate
+} from '../../../schemas/topics.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../../errors.ts'
 import { createBatchLoader } from '../../foundation/batching/batch-loader.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { List, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { existsByItself, isReserved } from './topic-names.ts'
 
 export interface TopicsOptions {
@@ -54,12 +57,12 @@ export function createTopics ({ db, schemaVersionExists = async () => false }: T
       throw new ConflictError('TOPIC_EXISTS', `Topic already exists: ${name}`)
     },
 
-    /** Returns topics sorted by name. */
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Topic>> {
-      const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
-      const rows = await ofScope(db, scope).where('name', '>', after).orderBy('name').limit(limit + 1).execute()
-      return toPage(rows, limit, toTopic, row => [row.name])
-    },
+    list: async (scope: Scope, { owner, ...query }: TopicQuery): Promise<PageOf<Topic>> =>
+      await readPage(db, list, query, {
+        from: ofScope(db, scope),
+        filters: [owner === undefined ? undefined : sql<boolean>`owner = ${owner}`],
+        toItem: toTopic
+      }),
 
     async get (scope: Scope, name: string): Promise<Topic> {
       const row = await find(scope, name)
@@ -161,6 +164,12 @@ async function requireApplication (db: Kysely<Database>, id: string): Promise<vo
   const application = await db.selectFrom('applications').select('id').where('id', '=', id).executeTakeFirst()
   if (application === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${id}`)
 }
+
+const name = text('name')
+const list = new List(topicList, {
+  columns: { name, createdAt: number('created_at'), description: text('description'), owner: text('owner') },
+  identity: [name]
+})
 
 const ofScope = (db: Kysely<Database>, scope: Scope) =>
   db.selectFrom('topics').selectAll().where('application_id', '=', scope.applicationId).where(
