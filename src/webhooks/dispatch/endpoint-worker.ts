@@ -61,6 +61,8 @@ export class EndpointWorker {
   #meanMs: number | undefined
   #rateTimer: NodeJS.Timeout | undefined
   #isHeld = false
+  /** Number of changes of the webhook that this node has heard of. */
+  #changes = 0
   #keys: { open: Buffer[], until: number } | undefined
   usedAt: number
   /** Whether the last claim filled all slots, so that more may be due. */
@@ -136,6 +138,7 @@ export class EndpointWorker {
   /** Call after the webhook is changed or deleted: sending pauses until its settings are reloaded. */
   hold (): void {
     this.#isHeld = true
+    this.#changes++
     this.giveBack()
   }
 
@@ -187,8 +190,15 @@ export class EndpointWorker {
     this.#inFlight++
     this.usedAt = this.#options.now()
     const { url } = this.#endpoint
+    const changes = this.#changes
     const body = bodyOf(claimed)
     const void_ = body === undefined ? 'expired' : await this.#refusal(claimed)
+    if (changes !== this.#changes || url !== this.#endpoint.url) {
+      // Changed during the check: the new settings decide.
+      this.#inFlight--
+      this.#options.onReturned([claimed])
+      return
+    }
     const attempt = body === undefined || void_ !== undefined
       ? failed(reasons[void_ ?? 'expired'])
       : await this.#attempt(claimed, body)

@@ -6,7 +6,7 @@ import { tenant, type Tenant } from '../../support/tenant.ts'
 import { allSettled, receiver, type ReceivedWebhook } from '../../support/webhook-receiver.ts'
 import { deliveriesOf, hook, node } from '../../support/webhooks.ts'
 
-/* A webhook is changed while the dispatcher waits for a query that has read its old settings. */
+/* A webhook is changed while the dispatcher waits for a query about its old settings. */
 
 t.setTimeout(180_000)
 
@@ -84,3 +84,29 @@ await t.test('a scan from before a deactivation sends nothing; after activation 
   await allSettled(app, shop, 1)
   t.equal(sink.received.length, 1)
 })
+
+for (const change of ['url', 'deactivation', 'deletion'] as const) {
+  await t.test(`${change} while the permission is checked holds for that delivery`, async t => {
+    const shop = await tenant(app)
+    await shop.topic('a.one')
+    const [old, current] = [await receiver(t), await receiver(t)]
+    const { id } = await hook(shop, old.url)
+    const { reader } = await app.db.selectFrom('webhooks').select('reader').where('application_id', '=',
+      shop.applicationId).executeTakeFirstOrThrow()
+    if (reader === null || !('keyId' in reader)) throw new Error('the reader is a token')
+    const checking = proxy.holdResponse(reader.keyId)
+    await shop.publish('a.one', 1)
+    const pass = await checking
+    const answer = await {
+      url: async () => await shop.request('PATCH', `/api/webhooks/${id}`, { url: current.url }),
+      deactivation: async () => await shop.request('POST', `/api/webhooks/${id}/deactivate`),
+      deletion: async () => await shop.request('DELETE', `/api/webhooks/${id}`)
+    }[change]()
+    t.ok(answer.status < 300)
+    pass()
+    if (change === 'deactivation') await shop.request('POST', `/api/webhooks/${id}/activate`)
+    await allSettled(app, shop, change === 'deletion' ? 0 : 1)
+    t.equal(current.received.length, change === 'url' ? 1 : 0)
+    t.equal(old.received.length, change === 'deactivation' ? 1 : 0)
+  })
+}
