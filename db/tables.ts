@@ -49,6 +49,10 @@ export interface Database {
   trace_nodes: TraceNodesTable
   replays: ReplaysTable
   leases: LeasesTable
+  deployments: DeploymentsTable
+  deployment_items: DeploymentItemsTable
+  deployment_approvals: DeploymentApprovalsTable
+  deployment_comments: DeploymentCommentsTable
 }
 
 type JsonText = string
@@ -58,6 +62,8 @@ export interface ApplicationsTable {
   name: string
   description: string
   presence_grace_ms: Generated<number>
+  /** The environments to which only an approved deployment can be applied. */
+  approval_environments: Generated<Environment[]>
   created_at: number
   updated_at: number
 }
@@ -578,4 +584,57 @@ export interface LeasesTable {
   fence: Generated<number>
   lease_owner: string | null
   lease_expires_at: Generated<Date>
+}
+
+/** `created_by` is a user, also of an API key, or the principal of a token; `created_with` has the kind. */
+export interface DeploymentsTable {
+  id: string
+  application_id: string
+  title: string
+  description: string
+  source: Environment
+  target: Environment
+  status: 'open' | 'approved' | 'applied' | 'rolled_back' | 'rejected'
+  created_by: string
+  created_with: 'session' | 'api-key' | 'token'
+  created_at: number
+  updated_at: number
+  applied_by: string | null
+  applied_at: number | null
+  rolled_back_by: string | null
+  rolled_back_at: number | null
+  rejected_by: string | null
+  rejected_at: number | null
+  /** Why it was rejected. */
+  reason: string | null
+}
+
+/** `name` is the topic, or the id of the mapping. */
+export interface DeploymentItemsTable {
+  deployment_id: string
+  position: number
+  kind: 'topic' | 'schema' | 'mapping'
+  name: string
+  /** The version in the source. Null for a topic, whose content is copied to `content`. */
+  version: number | null
+  content: JsonText | null
+  /** The change that applying it made, by which it is rolled back. */
+  outcome: JsonText | null
+  note: string | null
+}
+
+/** `digest` identifies the state of the target that the user has approved. */
+export interface DeploymentApprovalsTable {
+  deployment_id: string
+  user_id: string
+  digest: string
+  created_at: number
+}
+
+export interface DeploymentCommentsTable {
+  id: string
+  deployment_id: string
+  created_by: string
+  text: string
+  created_at: number
 }

@@ -3,7 +3,7 @@ import { createConnectionTest, type TestConnection } from '../src/cdc/administra
 import { createDatabaseConnections, type DatabaseConnections } from '../src/cdc/administration/connections.ts'
 import { createMappingLog, type MappingLog } from '../src/cdc/mappings/mapping-log.ts'
 import { ownedConnections } from '../src/cdc/administration/owned-connections.ts'
-import { createMappingChanges } from '../src/cdc/administration/mapping-changes.ts'
+import { createMappingChanges, type MappingChanges } from '../src/cdc/administration/mapping-changes.ts'
 import { createMappingProblems } from '../src/cdc/administration/mapping-problems.ts'
 import { createMappingStatus, type ReadMappingStatus } from '../src/cdc/administration/mapping-status.ts'
 import { createMappings, type Mappings } from '../src/cdc/administration/mappings.ts'
@@ -20,6 +20,7 @@ declare module 'fastify' {
       connections: DatabaseConnections
       test: TestConnection
       sources: SourcePool
+      changes: MappingChanges
       readTables: typeof readTables
       mappings: Mappings
       promotion: MappingPromotion
@@ -56,6 +57,7 @@ export default fp(async (app) => {
     }),
     test: createConnectionTest({ db, sources, threads, namePrefix }),
     sources,
+    changes,
     readTables,
     mappings: createMappings({ db, sources, changes, readProblems }),
     promotion: createPromotion({ db, sources, changes }),

@@ -9,6 +9,7 @@ import * as channels from '../schemas/channels.ts'
 import * as common from '../schemas/common.ts'
 import * as database from '../schemas/database.ts'
 import * as debuggerSchemas from '../schemas/debugger.ts'
+import * as deployments from '../schemas/deployments.ts'
 import * as documents from '../schemas/documents.ts'
 import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
@@ -33,6 +34,7 @@ const modules = [
   channels,
   database,
   debuggerSchemas,
+  deployments,
   documents,
   events,
   health,

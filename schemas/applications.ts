@@ -15,11 +15,24 @@ const PresenceGraceMs = Type.Integer({
   examples: [3000]
 })
 
+const RequireApproval = Type.Object({ staging: Type.Boolean(), production: Type.Boolean() }, {
+  description:
+    'The environments to which a deployment can be applied only if somebody other than its author has approved it.',
+  examples: [{ staging: false, production: true }]
+})
+const RequireApprovalUpdate = Type.Partial(RequireApproval, {
+  additionalProperties: false,
+  minProperties: 1,
+  description: 'By target environment. An environment that is not named keeps its setting.',
+  examples: [{ production: true }]
+})
+
 export const Application = Type.Object({
   id: Type.String({ examples: ['app_abc123'] }),
   name: Type.String({ examples: ['Shop'] }),
   description: Type.String({ examples: ['The web shop'] }),
   presenceGraceMs: PresenceGraceMs,
+  requireApproval: RequireApproval,
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last changed.')
 }, { $id: 'Application' })
@@ -35,7 +48,8 @@ export type ApplicationCreate = Static<typeof ApplicationCreate>
 export const ApplicationUpdate = Type.Object({
   name: Type.Optional(Text(200)),
   description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$' })),
-  presenceGraceMs: Type.Optional(PresenceGraceMs)
+  presenceGraceMs: Type.Optional(PresenceGraceMs),
+  requireApproval: Type.Optional(RequireApprovalUpdate)
 }, { $id: 'ApplicationUpdate', additionalProperties: false, minProperties: 1, examples: [{ name: 'Shop' }] })
 export type ApplicationUpdate = Static<typeof ApplicationUpdate>
 

@@ -38,6 +38,8 @@ export function randomId (
     | 'inv'
     | 'aud'
     | 'rpl'
+    | 'dep'
+    | 'dco'
 ): string {
   return `${prefix}_${randomText()}`
 }

@@ -75,6 +75,9 @@ export class Creator {
     const replay = await scoped('/api/debugger/replay', {
       topic: 'session.status', fromOffset: 1, toOffset: 2, target: 'subscribers'
     })
+    const deployment = await scoped('/api/deployments', {
+      title: 'A change', source: 'development', items: [{ kind: 'topic', name: 'order.placed' }]
+    })
     // Only sometimes: a stream of changes for each world would take a slot each.
     if (n === 1) {
       await made(
@@ -115,6 +118,7 @@ export class Creator {
         webhookId: [webhook.id], webhooksId: [webhook.id],
         mappingId: [mapping.id], mappingsId: [mapping.id], subscriptionId: [subscription.id],
         eventId: events.map(({ id }) => id), eventIds: events.map(({ id }) => id), replaysId: [replay.id],
+        deploymentsId: [deployment.id, deployment.id, 'dep_none'],
         channel: ['chat:room1', 'doc:session:doc_a1b2c3d4'],
         email: [email, `victim${n}@example.com`, `guest${n}@example.com`, `new${n}@example.com`],
         password: [password], currentPassword: [password], newPassword: [password],

@@ -37,7 +37,7 @@ export async function takeSnapshot (
 
 /** Makes a version the current one of an environment other than the home. */
 export async function setVersion (
-  trx: Transaction<Database>, { id }: MappingRow, environment: Environment, version: number
+  trx: Transaction<Database>, { id }: Pick<MappingRow, 'id'>, environment: Environment, version: number
 ): Promise<void> {
   const values = { mapping_id: id, environment, version, versions: [version], updated_at: Date.now() }
   await trx.insertInto('mapping_environments').values(values)

@@ -43,6 +43,10 @@ export const openapiInfo = {
       name: 'Database',
       description: 'Connected PostgreSQL databases, and the mappings that turn row changes into events.'
     },
+    {
+      name: 'Deployments',
+      description: 'Changes of topics, schemas and mappings that go from one environment to the next together.'
+    },
     { name: 'Services', description: 'Namespaces of documents.' },
     { name: 'Sync', description: 'Shared documents: every write is an event.' },
     { name: 'Socket', description: 'Open sockets, their channels, and messages to them.' },

@@ -2,6 +2,7 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import type { ApplicationsTable, Database } from '../../../db/tables.ts'
 import type { Application, ApplicationCreate, ApplicationUpdate } from '../../../schemas/applications.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
+import { environments, type Environment } from '../../../schemas/scope.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { applicationsWith, authorize, reachesApplication } from '../access/permissions.ts'
@@ -89,7 +90,8 @@ export function createApplications ({ db, cache, gracePeriods, invalidations, lo
     },
 
     async update (
-      principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate, by: Origin
+      principal: Principal, id: string, { name, description, presenceGraceMs, requireApproval }: ApplicationUpdate,
+      by: Origin
     ): Promise<Application> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:update')
@@ -102,6 +104,13 @@ export function createApplications ({ db, cache, gracePeriods, invalidations, lo
             ...(name !== undefined && { name }),
             ...(description !== undefined && { description }),
             ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs }),
+            ...(requireApproval !== undefined && {
+              approval_environments: environments.filter(one => {
+                const { [one]: isRequired = before.approval_environments.includes(one) } =
+                  requireApproval as Partial<Record<Environment, boolean>>
+                return isRequired
+              })
+            }),
             updated_at: Date.now()
           })
           .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
@@ -180,6 +189,10 @@ const toApplication = (row: Selectable<ApplicationsTable>): Application => ({
   name: row.name,
   description: row.description,
   presenceGraceMs: row.presence_grace_ms,
+  requireApproval: {
+    staging: row.approval_environments.includes('staging'),
+    production: row.approval_environments.includes('production')
+  },
   createdAt: row.created_at,
   updatedAt: row.updated_at
 })

@@ -1,4 +1,4 @@
-import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
+import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, SchemasTable } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
 import type {
@@ -7,20 +7,18 @@ import type {
 } from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
-import { record } from '../../identity/audit/record.ts'
 import {
   IncompatibleSchemaError, NotFoundError, ServiceUnavailableError, ValidationError
 } from '../../errors.ts'
 import type { GeneratedText } from '../../foundation/http/generated-text.ts'
 import { encodeJson } from '../../foundation/json.ts'
 import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
-import { isReserved } from '../topics/topic-names.ts'
-import { topicNotFound } from '../topics/topics.ts'
 import { ActiveSchemas } from './active-schemas.ts'
 import type { CheckerPool } from './checker-pool.ts'
 import type { CompatibilityMode, CompatibilityPolicy } from '../json-schema/compatibility/compatibility-mode.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
+import { storeVersion, toSchemaVersion } from './store-version.ts'
 import { readPage, versionsAfter } from './version-pages.ts'
 import { typeFile } from './type-file.ts'
 import type { ValidatorCache } from './validator-cache.ts'
@@ -40,7 +38,6 @@ export interface SchemaVersionsOptions {
 }
 
 type Row = Selectable<SchemasTable>
-type NewVersion = Omit<Row, 'application_id' | 'environment' | 'topic'>
 
 /** Registers the schema versions of a scope's topics, compares them, and validates payloads against them. */
 export function createSchemaVersions ({ db, checker, validators, requireTopic }: SchemaVersionsOptions) {
@@ -91,29 +88,6 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     const { mode, policy } = termsOf(input)
     const verdict = await orInvalid(comparisons.compare(scope, topic, { schema: text, earlier, mode, policy }))
     return { ...verdict, compatibilityMode: mode, policy }
-  }
-
-  /** Inserts a version. Returns undefined if another registration took the number meanwhile. */
-  async function insert (
-    scope: Scope, topic: string, version: NewVersion, isActive: boolean, by: Origin
-  ): Promise<Row | undefined> {
-    try {
-      return await db.transaction().execute(async tx => {
-        const row = await tx.insertInto('schemas')
-          .values({ application_id: scope.applicationId, environment: scope.environment, topic, ...version })
-          .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
-        if (row === undefined) throw new NumberTaken()
-        await settle(tx, scope, topic, isActive ? version.version : undefined)
-        await record(tx, by, {
-          action: 'schema.registered', resourceId: topic, place: scope,
-          after: { ...toSchemaVersion(row), activated: isActive }
-        })
-        return row
-      })
-    } catch (error) {
-      if (error instanceof NumberTaken) return undefined
-      throw error
-    }
   }
 
   return {
@@ -194,9 +168,11 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
         const last = earlier.at(-1)?.version ?? 0
         const verdict = await compare(scope, topic, text, input, earlier)
         if (!verdict.compatible) throw incompatible(topic, verdict)
-        const row = await insert(scope, topic, {
+        const version = {
           version: last + 1, schema: text, compatibility_mode: mode, policy, created_at: Date.now()
-        }, input.activate ?? last === 0, by)
+        }
+        const isActive = input.activate ?? last === 0
+        const row = await db.transaction().execute(trx => storeVersion(trx, scope, topic, version, isActive, by))
         if (row !== undefined) return toSchemaVersion(row)
       }
       throw new ServiceUnavailableError(
@@ -212,6 +188,20 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
       const text = encodeJson(input.schema, '/schema')
       await orInvalid(checker.compile(text, scope.applicationId))
       return await compare(scope, topic, text, input, await predecessors(scope, topic, termsOf(input).mode))
+    },
+
+    /**
+     * Returns the verdict of a schema that another environment has, and the latest version that it was compared for.
+     * That version is null if there is none.
+     */
+    async compatibilityOf (
+      scope: Scope, topic: string, text: string, mode: CompatibilityMode, policy: CompatibilityPolicy
+    ): Promise<{ verdict: CompatibilityVerdict, latest: number | null }> {
+      const earlier = await predecessors(scope, topic, mode)
+      const verdict = await orInvalid(comparisons.compare(scope, topic, { schema: text, earlier, mode, policy }))
+      return {
+        verdict: { ...verdict, compatibilityMode: mode, policy }, latest: earlier.at(-1)?.version ?? null
+      }
     },
 
     /** Validates a payload against the given version, or the latest. */
@@ -233,17 +223,6 @@ const termsOf = (
 ): { mode: CompatibilityMode, policy: CompatibilityPolicy } => ({
   mode: compatibilityMode ?? 'backward', policy: policy ?? 'lenient'
 })
-
-function toSchemaVersion (row: Row): SchemaVersion {
-  return {
-    topic: row.topic,
-    version: row.version,
-    schema: JSON.parse(row.schema) as SchemaVersion['schema'],
-    compatibilityMode: row.compatibility_mode as CompatibilityMode,
-    policy: row.policy as CompatibilityPolicy,
-    createdAt: row.created_at
-  }
-}
 
 /** Turns SchemaError into ValidationError: an unusable schema is the caller's mistake. */
 async function orInvalid<T> (work: Promise<T>): Promise<T> {
@@ -275,36 +254,4 @@ function incompatible (topic: string, { changes, compatibilityMode }: Compatibil
     }`,
     { details: offending }
   )
-}
-
-class NumberTaken extends Error {}
-
-/**
- * Locks the topic until the transaction ends, and activates a version if one is given. A topic of the platform gets a
- * row for this. Throws NotFoundError if the topic was deleted.
- */
-async function settle (
-  tx: Transaction<Database>, scope: Scope, topic: string, number: number | undefined
-): Promise<void> {
-  const key = { application_id: scope.applicationId, environment: scope.environment, name: topic }
-  if (isReserved(topic)) {
-    if (number === undefined) return
-    await tx.insertInto('topics')
-      .values({
-        ...key,
-        description: "One of the platform's own topics, with a schema",
-        owner: 'platform',
-        active_schema_version: number,
-        created_at: Date.now()
-      })
-      .onConflict(conflict =>
-        conflict.columns(['application_id', 'environment', 'name']).doUpdateSet({ active_schema_version: number })
-      ).execute()
-    return
-  }
-  const found = await tx.selectFrom('topics').select('name').where(eb => eb.and(key)).forNoKeyUpdate()
-    .executeTakeFirst()
-  if (found === undefined) throw topicNotFound(topic)
-  if (number === undefined) return
-  await tx.updateTable('topics').set({ active_schema_version: number }).where(eb => eb.and(key)).execute()
 }

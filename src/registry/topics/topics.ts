@@ -46,7 +46,7 @@ export function createTopics ({ db, schemaVersionExists = async () => false }: T
     async create (scope: Scope, { name, description, owner }: TopicCreate, by: Origin): Promise<Topic> {
       refuseReserved(name)
       const topic = await db.transaction().execute(async trx => {
-        const row = await insert(trx, scope, { name, description, owner })
+        const row = await insertTopic(trx, scope, { name, description, owner })
         if (row === undefined) return undefined
         const topic = toTopic(row)
         await record(trx, by, { action: 'topic.created', resourceId: name, place: scope, after: topic })
@@ -143,7 +143,7 @@ export function refuseReserved (name: string): void {
 }
 
 /** Inserts a topic. Returns undefined if the topic exists or the application does not. */
-async function insert (
+export async function insertTopic (
   db: Kysely<Database>, scope: Scope, { name, description, owner }: TopicCreate
 ): Promise<Selectable<TopicsTable> | undefined> {
   return await db.insertInto('topics')
@@ -176,7 +176,7 @@ const ofScope = (db: Kysely<Database>, scope: Scope) =>
     'environment', '=', scope.environment
   )
 
-function toTopic (row: Selectable<TopicsTable>): Topic {
+export function toTopic (row: Selectable<TopicsTable>): Topic {
   return {
     name: row.name,
     description: row.description,

@@ -89,6 +89,10 @@ await app.db.insertInto('database_logs').values({
   created_at: Date.now()
 }).execute()
 const replay = await planted('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
+const deployment = await planted('POST', '/api/deployments', {
+  title: marker, description: marker, source: 'development', items: [{ kind: 'topic', name: topic }]
+})
+await planted('POST', `/api/deployments/${deployment['id'] as string}/comments`, { text: marker })
 await app.tracing.recorder.flush()
 
 // Users of the victim, and their pending invites.
@@ -118,6 +122,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/invites': { id: invite['id'] as string },
   '/api/auth': { id: session?.id as string },
   '/api/api-keys': { id: apiKey.id },
+  '/api/deployments': { id: deployment['id'] as string },
   '/api/topics': { name: topic },
   '/api/schemas': { topic, version: '1' },
   '/api/services': { id: service['id'] as string },
@@ -251,7 +256,8 @@ function leak ({ url, payload = '', name }: Asked, text: string, said = ''): str
     owner.email,
     invite['id'] as string,
     apiKey.id,
-    apiKey.prefix
+    apiKey.prefix,
+    deployment['id'] as string
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
@@ -445,7 +451,7 @@ await t.test('without a valid credential, every route except public ones is 401'
 })
 
 /** Sections whose resources all environments of an application share. */
-const ofAllEnvironments = ['/api/services', '/api/webhooks', '/api/api-keys']
+const ofAllEnvironments = ['/api/services', '/api/webhooks', '/api/api-keys', '/api/deployments']
 
 await t.test('another environment of the same application is isolated as well', async t => {
   for (

@@ -1,0 +1,125 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type {
+  Deployment, DeploymentCreate, DeploymentQuery, DeploymentSummary
+} from '../../schemas/deployments.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { MappingChanges } from '../cdc/administration/mapping-changes.ts'
+import type { SourcePool } from '../cdc/threads/source-pool.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import { authorize } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
+import type { Origin } from '../identity/audit/origin.ts'
+import type { SchemaVersions } from '../registry/schemas/versions.ts'
+import { actorOf } from './actor.ts'
+import { createApply } from './apply.ts'
+import { createCreation } from './create-deployment.ts'
+import { createDecisions } from './decisions.ts'
+import { readDeployment, readItems, sourceOf, targetOf, toSummary, type ItemRow } from './deployment-rows.ts'
+import { createDeploymentView } from './deployment-view.ts'
+import type { CountListeners } from './listener-count.ts'
+import { createReview } from './review.ts'
+import { authorizeReading } from './rights.ts'
+import { createRollback } from './rollback.ts'
+
+export interface DeploymentsOptions {
+  db: Kysely<Database>
+  changes: MappingChanges
+  sources: SourcePool
+  schemas: Pick<SchemaVersions, 'compatibilityOf'>
+  countListeners: CountListeners
+}
+
+/** A deployment, and how many nodes did not report their subscriptions. */
+export interface Answer { deployment: Deployment, missing: number }
+
+/**
+ * Manages deployments: sets of topics, schema versions and mappings that go from one environment to the next together.
+ * They belong to an application, and a scope names only that.
+ */
+export function createDeployments (options: DeploymentsOptions) {
+  const { db } = options
+  const review = createReview(options)
+  const create = createCreation(options)
+  const apply = createApply({ ...options, review })
+  const rollback = createRollback(options)
+  const decisions = createDecisions({ db })
+  const view = createDeploymentView({ ...options, review, rollback })
+
+  async function read (principal: Principal, applicationId: string, id: string): Promise<Answer> {
+    const deployment = await readDeployment(db, applicationId, id)
+    authorizeReading(principal, deployment)
+    return await view(deployment)
+  }
+
+  /** Changes a deployment that the principal may read, and returns what has become of it. */
+  async function change (
+    principal: Principal, { applicationId }: Scope, id: string, work: () => Promise<void>
+  ): Promise<Answer> {
+    const deployment = await readDeployment(db, applicationId, id)
+    for (const scope of [sourceOf(deployment.row), targetOf(deployment.row)]) {
+      authorize(principal, scope, 'deployments:update')
+    }
+    authorizeReading(principal, deployment)
+    await work()
+    return await read(principal, applicationId, id)
+  }
+
+  return {
+    /** Returns a page of deployments, newest first, without diffs and checks. */
+    async list (
+      { applicationId }: Scope, { limit = 100, cursor, q, status, target, createdBy }: DeploymentQuery
+    ): Promise<PageOf<DeploymentSummary>> {
+      let query = db.selectFrom('deployments').selectAll().where('application_id', '=', applicationId)
+        .orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit + 1)
+      if (q !== undefined) {
+        query = query.where(sql<boolean>`strpos(lower(title || ' ' || description), lower(${q})) > 0`)
+      }
+      if (status !== undefined) query = query.where('status', '=', status)
+      if (target !== undefined) query = query.where('target', '=', target)
+      if (createdBy !== undefined) query = query.where('created_by', '=', createdBy)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
+      }
+      const rows = await query.execute()
+      const items = new Map<string, ItemRow[]>(rows.map(({ id }) => [id, []]))
+      for (const item of await readItems(db, [...items.keys()])) items.get(item.deployment_id)?.push(item)
+      return toPage(rows, limit, row => toSummary(row, items.get(row.id) ?? []), row => [row.created_at, row.id])
+    },
+
+    get: async (principal: Principal, { applicationId }: Scope, id: string): Promise<Answer> =>
+      await read(principal, applicationId, id),
+
+    async create (
+      principal: Principal, { applicationId }: Scope, input: DeploymentCreate, by: Origin
+    ): Promise<Answer> {
+      const id = await create(principal, await actorOf(db, principal), applicationId, input, by)
+      return await read(principal, applicationId, id)
+    },
+
+    comment: async (principal: Principal, scope: Scope, id: string, text: string, by: Origin): Promise<Answer> =>
+      await change(principal, scope, id, async () =>
+        await decisions.comment(await actorOf(db, principal), scope.applicationId, id, text, by)),
+
+    /** Approves the deployment as it would be applied now. */
+    approve: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
+      await change(principal, scope, id, async () => {
+        const { digest } = await review(await readDeployment(db, scope.applicationId, id), { checks: false })
+        await decisions.approve(await actorOf(db, principal), scope.applicationId, id, digest, by)
+      }),
+
+    reject: async (principal: Principal, scope: Scope, id: string, reason: string, by: Origin): Promise<Answer> =>
+      await change(principal, scope, id, async () =>
+        await decisions.reject(await actorOf(db, principal), scope.applicationId, id, reason, by)),
+
+    apply: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
+      await change(principal, scope, id, async () =>
+        await apply(principal, await actorOf(db, principal), scope.applicationId, id, by)),
+
+    rollback: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
+      await change(principal, scope, id, async () =>
+        await rollback.run(principal, await actorOf(db, principal), scope.applicationId, id, by))
+  }
+}
+export type Deployments = ReturnType<typeof createDeployments>

@@ -1,0 +1,44 @@
+import { ConflictError, NotFoundError, type ErrorDetail } from '../errors.ts'
+import type { DeploymentCheck } from '../../schemas/deployments.ts'
+
+/** A check and the part of the deployment that it belongs to. */
+export interface PlacedCheck { path: string, check: DeploymentCheck }
+
+/** Returns the ConflictError `DEPLOYMENT_NOT_READY` with the failing checks. */
+export function notReady (id: string, verb: string, failing: readonly PlacedCheck[]): ConflictError {
+  return new ConflictError(
+    'DEPLOYMENT_NOT_READY',
+    `The deployment ${id} cannot be ${verb}: ${failing[0]?.check.message ?? ''}${
+      failing.length > 1 ? ` (and ${failing.length - 1} more)` : ''
+    }`,
+    {
+      details: failing.map(({ path, check: { name, message, sql } }): ErrorDetail => ({
+        path, message, name, ...(sql !== undefined && { sql })
+      }))
+    }
+  )
+}
+
+/**
+ * The target is no longer as it was when the deployment was checked. The transaction is rolled back, and the checks
+ * start over.
+ */
+export class TargetChanged extends Error {}
+
+/**
+ * Returns whether a new attempt may succeed: the target has changed, or PostgreSQL has ended this transaction in favour
+ * of another (deadlock_detected).
+ */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof TargetChanged || (error as { code?: unknown }).code === '40P01'
+
+/** Returns the failing check that publishing a mapping's table is, or undefined for any other error. */
+export function checkOfPublishing (error: unknown): DeploymentCheck | undefined {
+  const isOfTable = (error instanceof ConflictError && /^TABLE_/.test(error.code)) ||
+    (error instanceof NotFoundError && error.code === 'TABLE_NOT_FOUND')
+  if (!isOfTable) return undefined
+  const statement = error.details?.[0]?.['sql']
+  return {
+    name: 'table', ok: false, message: error.message, ...(typeof statement === 'string' && { sql: statement })
+  }
+}
