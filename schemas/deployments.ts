@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EnvironmentName, EpochMs, Nullable, Page, ref, Text } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, ref, Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 import { CompatibilityVerdict } from './schema-registry.ts'
 
 export const deploymentStatuses = ['open', 'approved', 'applied', 'rolled_back', 'rejected'] as const
@@ -200,14 +201,15 @@ export const DeploymentPath = Type.Object({
   })
 })
 
+export const deploymentList = listShape('deployments', {
+  sorts: ['createdAt', 'updatedAt', 'title'], order: 'desc', search: ['title', 'description']
+})
 export const DeploymentQuery = Type.Object({
-  ...Page,
-  q: Type.Optional(Text(100, {
-    description: 'Only deployments whose title or description contains this text, in any case.', examples: ['session']
-  })),
+  ...listFields(deploymentList, 'session'),
   status: Type.Optional(Status),
+  source: Type.Optional(Source),
   target: Type.Optional(Target),
-  createdBy: Type.Optional(Text(100, { description: 'Only those of this author.', examples: ['usr_abc123'] }))
+  createdBy: Type.Optional(Text(400, { description: 'Only those of this author.', examples: ['usr_abc123'] }))
 }, { additionalProperties: false })
 export type DeploymentQuery = Static<typeof DeploymentQuery>
 

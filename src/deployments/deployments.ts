@@ -1,12 +1,14 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import type {
-  Deployment, DeploymentCreate, DeploymentQuery, DeploymentSummary
+import {
+  deploymentList, type Deployment, type DeploymentCreate, type DeploymentQuery, type DeploymentSummary
 } from '../../schemas/deployments.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { MappingChanges } from '../cdc/administration/mapping-changes.ts'
 import type { SourcePool } from '../cdc/threads/source-pool.ts'
-import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import { List, number, text } from '../foundation/lists/list.ts'
+import { readPage } from '../foundation/lists/read-page.ts'
+import type { PageOf } from '../foundation/paging.ts'
 import { authorize } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import type { Origin } from '../identity/audit/origin.ts'
@@ -15,7 +17,9 @@ import { actorOf } from './actor.ts'
 import { createApply } from './apply.ts'
 import { createCreation } from './create-deployment.ts'
 import { createDecisions } from './decisions.ts'
-import { readDeployment, readItems, sourceOf, targetOf, toSummary, type ItemRow } from './deployment-rows.ts'
+import {
+  readDeployment, readItems, sourceOf, targetOf, toSummary, type DeploymentRow, type ItemRow
+} from './deployment-rows.ts'
 import { createDeploymentView } from './deployment-view.ts'
 import type { CountListeners } from './listener-count.ts'
 import { createReview } from './review.ts'
@@ -66,26 +70,20 @@ export function createDeployments (options: DeploymentsOptions) {
   }
 
   return {
-    /** Returns a page of deployments, newest first, without diffs and checks. */
+    /** Returns a page of deployments, without diffs and checks. */
     async list (
-      { applicationId }: Scope, { limit = 100, cursor, q, status, target, createdBy }: DeploymentQuery
+      { applicationId }: Scope, { status, source, target, createdBy, ...query }: DeploymentQuery
     ): Promise<PageOf<DeploymentSummary>> {
-      let query = db.selectFrom('deployments').selectAll().where('application_id', '=', applicationId)
-        .orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit + 1)
-      if (q !== undefined) {
-        query = query.where(sql<boolean>`strpos(lower(title || ' ' || description), lower(${q})) > 0`)
-      }
-      if (status !== undefined) query = query.where('status', '=', status)
-      if (target !== undefined) query = query.where('target', '=', target)
-      if (createdBy !== undefined) query = query.where('created_by', '=', createdBy)
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
-      }
-      const rows = await query.execute()
+      const equal = { status, source, target, created_by: createdBy }
+      const { items: rows, nextCursor } = await readPage(db, list, query, {
+        from: db.selectFrom('deployments').selectAll().where('application_id', '=', applicationId),
+        filters: Object.entries(equal).map(([column, value]) =>
+          value === undefined ? undefined : sql<boolean>`${sql.ref(column)} = ${value}`),
+        toItem: (row: DeploymentRow) => row
+      })
       const items = new Map<string, ItemRow[]>(rows.map(({ id }) => [id, []]))
       for (const item of await readItems(db, [...items.keys()])) items.get(item.deployment_id)?.push(item)
-      return toPage(rows, limit, row => toSummary(row, items.get(row.id) ?? []), row => [row.created_at, row.id])
+      return { items: rows.map(row => toSummary(row, items.get(row.id) ?? [])), nextCursor }
     },
 
     get: async (principal: Principal, { applicationId }: Scope, id: string): Promise<Answer> =>
@@ -98,9 +96,9 @@ export function createDeployments (options: DeploymentsOptions) {
       return await read(principal, applicationId, id)
     },
 
-    comment: async (principal: Principal, scope: Scope, id: string, text: string, by: Origin): Promise<Answer> =>
+    comment: async (principal: Principal, scope: Scope, id: string, comment: string, by: Origin): Promise<Answer> =>
       await change(principal, scope, id, async () =>
-        await decisions.comment(await actorOf(db, principal), scope.applicationId, id, text, by)),
+        await decisions.comment(await actorOf(db, principal), scope.applicationId, id, comment, by)),
 
     /** Approves the deployment as it would be applied now. */
     approve: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
@@ -123,3 +121,11 @@ export function createDeployments (options: DeploymentsOptions) {
   }
 }
 export type Deployments = ReturnType<typeof createDeployments>
+
+const list = new List(deploymentList, {
+  columns: {
+    createdAt: number('created_at'), updatedAt: number('updated_at'), title: text('title'),
+    description: text('description')
+  },
+  identity: [text('id')]
+})

@@ -212,4 +212,7 @@ t.test('comments, a rejection, and the list', async t => {
   const next = await list(`limit=1&cursor=${String(first.headers['x-next-cursor'])}`)
   t.same(next.body.map(({ title }: Deployment) => title), ['A change'])
   t.equal(next.headers['x-next-cursor'], undefined)
+  const titles = (await list('sort=title&order=asc')).body.map(({ title }: Deployment) => title)
+  t.same(titles, ['A change', 'Second'])
+  t.equal((await list(`sort=title&cursor=${String(first.headers['x-next-cursor'])}`)).status, 400)
 })

@@ -18,8 +18,8 @@ const deployments: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'List deployments',
       description:
-        'Returns the deployments of the application, newest first, without diffs and checks. Closed ones are kept ' +
-          'until there are 1,000 newer ones.',
+        'Returns the deployments of the application, without diffs and checks. Closed ones are kept until there are ' +
+          '1,000 newer ones.',
       querystring: DeploymentQuery,
       response: { 200: pageOf(DeploymentSummary, 'A page of deployments.'), ...refusals(400, 401, 403, 404) }
     }
