@@ -53,6 +53,9 @@ export interface Database {
   deployment_items: DeploymentItemsTable
   deployment_approvals: DeploymentApprovalsTable
   deployment_comments: DeploymentCommentsTable
+  alert_rules: AlertRulesTable
+  alerts: AlertsTable
+  alert_counts: AlertCountsTable
 }
 
 type JsonText = string
@@ -637,4 +640,47 @@ export interface DeploymentCommentsTable {
   created_by: string
   text: string
   created_at: number
+}
+
+/** Changes of a scope to a built-in rule of alerts. Null: the default applies. */
+export interface AlertRulesTable extends Scoped {
+  rule: string
+  enabled: boolean | null
+  severity: string | null
+  threshold: number | null
+  for_seconds: number | null
+  updated_at: number
+}
+
+/** The API shows alerts that have fired; pending ones are state of the evaluation. */
+export interface AlertsTable extends Scoped {
+  id: string
+  rule: string
+  target: string
+  status: 'pending' | 'firing' | 'resolved'
+  /** Null while pending, like `summary` and `started_at`. */
+  severity: string | null
+  summary: string | null
+  value: number | null
+  threshold: number | null
+  facts: ColumnType<Record<string, unknown>, string, string>
+  /** Since when the condition has held. */
+  pending_since: number
+  /** The last stored evaluation at which it held. */
+  seen_at: number
+  started_at: number | null
+  /** For a firing alert: since when the condition has not held. */
+  cleared_since: number | null
+  resolved_at: number | null
+  resolution: string | null
+  acknowledged_by: string | null
+  acknowledged_at: number | null
+}
+
+/** Occurrences that nodes have counted, in the interval that starts at `at`. */
+export interface AlertCountsTable extends Scoped {
+  signal: string
+  target: string
+  at: number
+  count: number
 }

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import * as alerts from '../schemas/alerts.ts'
 import * as apiKeys from '../schemas/api-keys.ts'
 import * as applications from '../schemas/applications.ts'
 import * as audit from '../schemas/audit.ts'
@@ -27,6 +28,7 @@ import { shareComponents } from '../src/foundation/http/openapi-components.ts'
 
 const modules = [
   common,
+  alerts,
   apiKeys,
   applications,
   audit,

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { createPool } from '../db/connection.ts'
+import { countingResyncs, countingWrites } from '../src/alerts/observers.ts'
 import { LiveStats } from '../src/foundation/observability/live-stats.ts'
 import { observeDelivery, observeMappings, observeWrites } from '../src/debugger/tracing/observers.ts'
 import { NodeHeartbeat } from '../src/debugger/tracing/node-heartbeat.ts'
@@ -56,9 +57,9 @@ export default fp(async (app) => {
     sampling,
     recorder,
     subscriptions,
-    writes: observeWrites(recorder, liveStats),
+    writes: countingWrites(app.alertCounters, observeWrites(recorder, liveStats)),
     mappingFailed: observeMappings(recorder, liveStats),
-    deliveries: observeDelivery(recorder, subscriptions)
+    deliveries: countingResyncs(app.alertCounters, observeDelivery(recorder, subscriptions))
   })
   const beat = new NodeHeartbeat({ db, node, log, onReturned: () => subscriptions.tellAnew() })
   const retention = createTraceRetention({ pool, store, metrics, retentionMs, now: app.clock.now, log })
@@ -72,4 +73,4 @@ export default fp(async (app) => {
     await Promise.all([recorder.close(), subscriptions.close()])
     await pool.end()
   })
-}, { name: 'tracing', dependencies: ['config', 'database', 'metrics', 'node'] })
+}, { name: 'tracing', dependencies: ['alert-counters', 'config', 'database', 'metrics', 'node'] })

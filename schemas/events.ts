@@ -3,7 +3,7 @@ import { Enum, EnvironmentName, EpochMs, IdempotencyHeaders, Nullable, ref, Text
 
 export const eventTypes = [
   'document.created', 'document.updated', 'document.deleted', 'presence.updated', 'socket.message',
-  'socket.connect', 'socket.disconnect', 'database.event', 'topic.event'
+  'socket.connect', 'socket.disconnect', 'database.event', 'topic.event', 'alert.firing', 'alert.resolved'
 ] as const
 export type EventType = typeof eventTypes[number]
 

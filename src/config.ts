@@ -2,6 +2,7 @@ import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { getHeapStatistics } from 'node:v8'
 import ipaddr from 'ipaddr.js'
+import { defaultAlertSettings, type AlertSettings } from './config/alert-settings.ts'
 import { defaultCdcTiming, threadShares, type CdcSettings } from './config/cdc-settings.ts'
 import { defaultClusterSettings, type ClusterSettings } from './config/cluster-settings.ts'
 import { defaultDeliveryLimits, type DeliveryLimits } from './config/delivery-limits.ts'
@@ -32,6 +33,7 @@ export interface Config {
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionMs: number }
   audit: { retentionDays: number }
+  alerts: AlertSettings
   traces: TraceSettings
   metrics: { token: string | undefined }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
@@ -113,6 +115,11 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionMs: parsed.EVENT_RETENTION_HOURS * hourMs },
     audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },
+    alerts: {
+      ...defaultAlertSettings,
+      intervalMs: parsed.ALERT_INTERVAL_SECONDS * 1000,
+      retentionMs: parsed.ALERT_RETENTION_DAYS * 24 * hourMs
+    },
     traces: {
       retentionMs: parsed.TRACE_RETENTION_HOURS * hourMs, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000,
       heartbeatMs: 15_000, readersWaitMs: 1000

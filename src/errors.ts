@@ -5,6 +5,8 @@ import type { ErrorBody } from '../schemas/common.ts'
  * generated from this table.
  */
 export const errorCodes = {
+  ALERT_NOT_FOUND: 'The scope has no such alert, or the alert is past retention.',
+  ALERT_RESOLVED: 'The alert was resolved before anybody acknowledged it.',
   API_KEY_LIMIT: 'The application has reached its limit of API keys. Revoke one that is no longer used.',
   API_KEY_NOT_FOUND: 'The application has no such API key.',
   APPLICATION_FORBIDDEN: 'The credential has no access to the named application.',

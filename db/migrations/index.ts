@@ -21,6 +21,7 @@ import * as leases from './0021-leases.ts'
 import * as permissionNames from './0022-permission-names.ts'
 import * as logTimes from './0023-log-times.ts'
 import * as apiKeys from './0024-api-keys.ts'
+import * as alerts from './0027-alerts.ts'
 import * as deployments from './0028-deployments.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
@@ -47,5 +48,6 @@ export const migrations: Record<string, Migration> = {
   '0022-permission-names': permissionNames,
   '0023-log-times': logTimes,
   '0024-api-keys': apiKeys,
+  '0027-alerts': alerts,
   '0028-deployments': deployments
 }

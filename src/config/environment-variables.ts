@@ -152,6 +152,13 @@ export const EnvironmentVariables = Type.Object({
     default: 400, minimum: 0, maximum: 36500,
     description: 'Days for which the audit log keeps entries. 0: forever.'
   }),
+  ALERT_INTERVAL_SECONDS: Type.Integer({
+    default: 15, minimum: 1, maximum: 3600,
+    description: 'Seconds between two evaluations of the rules of alerts. One node at a time evaluates them.'
+  }),
+  ALERT_RETENTION_DAYS: Type.Integer({
+    default: 90, minimum: 1, maximum: 36500, description: 'Days for which resolved alerts are kept.'
+  }),
   TRACE_RETENTION_HOURS: Type.Integer({
     default: 24, minimum: 1, maximum: 87600, description: 'Hours for which traces are kept.'
   }),

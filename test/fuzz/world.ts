@@ -113,7 +113,7 @@ export class Creator {
         userId: users, usersId: users, actor: users,
         roleId: [role.id, 'role_viewer', 'role_admin'], rolesId: [role.id, 'role_viewer'],
         invitesId: [invite.id], keysId: [key.keyId], sessionsId: ['ses_none'],
-        'api-keysId': [revocable.id, revocable.id, 'apk_none'],
+        'api-keysId': [revocable.id, revocable.id, 'apk_none'], alertsId: ['alr_none'],
         service: ['session', 'parcel'], servicesId: [service.id], documentsId: ['doc_a1b2c3d4', 'doc_b', 'doc_none'],
         webhookId: [webhook.id], webhooksId: [webhook.id],
         mappingId: [mapping.id], mappingsId: [mapping.id], subscriptionId: [subscription.id],

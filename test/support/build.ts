@@ -46,6 +46,8 @@ export async function build (
   Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
   // Tests share a process with the server, so memory limits are off; tests of the limits set their own.
   Object.assign(config.http, { heapUsedBytesMax: Infinity, rssBytesMax: Infinity, externalBytesMax: Infinity })
+  // Alerts would be events that other tests do not expect; tests of alerts set a short interval.
+  config.alerts.intervalMs = 3_600_000
   // Webhooks of tests must not leave the machine: only names that a test defines resolve.
   config.webhooks.resolve = async hostname => { throw new Error(`no test has defined an address for ${hostname}`) }
   adapt?.(config)

@@ -11,6 +11,7 @@ const guideTitles: Record<string, string> = {
   'PROTOCOL.md': 'Socket protocol',
   'AUTH.md': 'Auth',
   'ERRORS.md': 'Errors',
+  'ALERTS.md': 'Alerts',
   'DATABASE.md': 'Databases',
   'WEBHOOKS.md': 'Webhooks',
   'DEBUGGER.md': 'Debugger'

@@ -51,6 +51,7 @@ export const openapiInfo = {
     { name: 'Sync', description: 'Shared documents: every write is an event.' },
     { name: 'Socket', description: 'Open sockets, their channels, and messages to them.' },
     { name: 'Webhooks', description: 'Signed HTTP requests to your endpoints, one for each event.' },
+    { name: 'Alerts', description: 'Conditions of a scope that need attention, and the rules that find them.' },
     { name: 'Debugger', description: 'The path of an event, the reason why it did not arrive, and replays.' }
   ],
   components: {

@@ -92,6 +92,7 @@ export const labelValues = {
   realtime_logins_total: { outcome: ['opened', 'refused'] },
   realtime_mails_total: { kind: ['invite', 'reset', 'notice'], outcome: ['sent', 'failed', 'logged'] },
   realtime_webhook_deliveries_total: { status: ['delivered', 'failed', 'dead', 'interrupted', 'lost'] },
+  realtime_alerts_firing: { severity: ['critical', 'warning', 'info'] },
   realtime_traces_dropped_total: { kind: ['event', 'step', 'subscription'] },
   realtime_events_replayed_total: { target: ['subscribers', 'webhooks'] }
 } as const satisfies Record<string, Record<string, readonly string[] | { open: string }>>

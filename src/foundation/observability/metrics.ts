@@ -261,6 +261,15 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
       help: 'Dead webhook deliveries of all nodes, which a redrive would send. Counted up to 100,000.',
       registers
     }),
+    alertsFiring: labelledGauge(
+      'realtime_alerts_firing', 'Firing alerts of all applications, by severity. Every node reports the same.',
+      registers
+    ),
+    alertEvaluationFailures: new Counter({
+      name: 'realtime_alert_evaluation_failures_total',
+      help: 'Evaluations of a rule of alerts, or of a part of the work for alerts, that failed.',
+      registers
+    }),
     tracesWritten: new Counter({
       name: 'realtime_traces_written_total', help: 'Events with a stored trace.', registers
     }),

@@ -58,7 +58,9 @@ const topicsOfType: Partial<Record<EventType, string>> = {
   'presence.updated': 'presence.updated',
   'socket.message': 'socket.message',
   'socket.connect': 'socket.connect',
-  'socket.disconnect': 'socket.disconnect'
+  'socket.disconnect': 'socket.disconnect',
+  'alert.firing': 'system.alert',
+  'alert.resolved': 'system.alert'
 }
 
 /** Returns patterns that together match every topic that the webhook can receive events from. */

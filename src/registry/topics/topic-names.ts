@@ -7,8 +7,12 @@ const givenTopic = new RegExp([
   /^sync\.[a-z][a-z0-9_-]{0,62}\.(?:created|updated|deleted)$/,
   /^socket\.(?:message|connect|disconnect)$/,
   /^presence\.updated$/,
-  /^system\.webhook\.deactivated$/
+  /^system\.webhook\.deactivated$/,
+  /^system\.alert$/
 ].map(({ source }) => source).join('|'))
+
+/** The topic of `alert.firing` and `alert.resolved`. */
+export const alertTopic = 'system.alert'
 
 /** Returns whether the topic's root belongs to the platform. Such a topic cannot be registered or published to. */
 export function isReserved (name: string): boolean {
@@ -29,5 +33,6 @@ export const documentTopic = (service: string, change: DocumentChange): string =
 export function typeOfEventsOn (topic: string): EventType {
   const change = /^sync\.[^.]+\.(created|updated|deleted)$/.exec(topic)?.[1]
   if (change !== undefined) return `document.${change}` as EventType
-  return existsByItself(topic) ? topic as EventType : 'topic.event'
+  if (topic === alertTopic) return 'alert.firing'
+  return existsByItself(topic) && !topic.startsWith('system.') ? topic as EventType : 'topic.event'
 }

@@ -88,6 +88,22 @@ await app.db.insertInto('database_logs').values({
   committed_at: 1,
   created_at: Date.now()
 }).execute()
+await app.db.insertInto('alerts').values({
+  id: 'alr_victim',
+  application_id: victim.applicationId,
+  environment: 'development',
+  rule: 'dead_deliveries',
+  target: marker,
+  status: 'firing',
+  severity: 'warning',
+  summary: marker,
+  value: 1,
+  threshold: 1,
+  facts: '{}',
+  pending_since: 1,
+  seen_at: 1,
+  started_at: 1
+}).execute()
 const replay = await planted('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
 const deployment = await planted('POST', '/api/deployments', {
   title: marker, description: marker, source: 'development', items: [{ kind: 'topic', name: topic }]
@@ -123,6 +139,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/auth': { id: session?.id as string },
   '/api/api-keys': { id: apiKey.id },
   '/api/deployments': { id: deployment['id'] as string },
+  '/api/alerts': { id: 'alr_victim' },
   '/api/topics': { name: topic },
   '/api/schemas': { topic, version: '1' },
   '/api/services': { id: service['id'] as string },

@@ -16,7 +16,7 @@ await t.test("the platform's own topics exist without registration", async t => 
   for (
     const name of [
       documentTopic('session', 'created'), documentTopic('my-service_2', 'updated'), 'sync.s.deleted', 'socket.message',
-      'socket.connect', 'socket.disconnect', 'presence.updated'
+      'socket.connect', 'socket.disconnect', 'presence.updated', 'system.webhook.deactivated', 'system.alert'
     ]
   ) t.ok(existsByItself(name), name)
   for (
@@ -35,6 +35,7 @@ await t.test("the platform's own topics exist without registration", async t => 
       'presence.other',
       'system',
       'system.up',
+      'system.alert.firing',
       'order.created',
       'sync.session.created\n'
     ]
