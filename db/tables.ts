@@ -20,6 +20,8 @@ export interface Database {
   audit_log: AuditLogTable
   signing_keys: SigningKeysTable
   api_keys: ApiKeysTable
+  oidc_identities: OidcIdentitiesTable
+  oidc_sign_ins: OidcSignInsTable
   topics: TopicsTable
   topic_logs: TopicLogsTable
   schemas: SchemasTable
@@ -78,7 +80,13 @@ export interface UsersTable {
   /** The unique `canonicalEmail` of the address. A trigger sets it for nodes of the previous version. */
   email_canonical: ColumnType<string, string | undefined, string>
   name: string
+  /** Without a password, a hash that no text has. */
   password_hash: string
+  /**
+   * `owner` if the owner of the address chose the password: at setup, by an invite or by a mailed reset. `none` for a
+   * user of the identity provider, who has no password.
+   */
+  password_set_by: Generated<'owner' | 'other' | 'none'>
   /** A TOTP seed, in effect once it is confirmed. */
   mfa_secret_sealed: string | null
   mfa_confirmed_at: number | null
@@ -116,6 +124,8 @@ export interface SessionsTable {
   seen_at: number
   address: string | null
   user_agent: string | null
+  /** The latest time to which use extends the session; null without one. */
+  ends_at: Generated<number | null>
 }
 
 export interface RecoveryCodesTable { user_id: string, code_hash: Buffer }
@@ -198,6 +208,25 @@ export interface ApiKeysTable {
   expires_at: number | null
   /** Accurate to about a minute. */
   last_used_at: number | null
+}
+
+/** A user as the identity provider names them. */
+export interface OidcIdentitiesTable {
+  issuer: string
+  subject: string
+  user_id: string
+  linked_at: number
+  signed_in_at: number
+}
+
+/** A sign-in whose browser has come back from the identity provider. The row remains until no browser can repeat it. */
+export interface OidcSignInsTable {
+  state_hash: Buffer
+  /** The one-time code that opens the session; null before the provider has confirmed the user, and after its use. */
+  code_hash: Buffer | null
+  user_id: string | null
+  code_expires_at: number | null
+  expires_at: number
 }
 
 interface Scoped { application_id: string, environment: Environment }

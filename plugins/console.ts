@@ -4,20 +4,25 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { findConsole, isPageRequest, type ConsoleFiles } from '../src/foundation/http/console-files.ts'
 
-/** Where mails link to, and the guide that explains the same steps without the console. */
-const mailLinks = { '/accept-invite': '/docs/AUTH.md#invite-users', '/reset-password': '/docs/AUTH.md#invite-users' }
+/** Where mails and sign-ins lead to, and the guide that explains the same steps without the console. */
+const guides = {
+  '/accept-invite': '/docs/AUTH.md#invite-users',
+  '/reset-password': '/docs/AUTH.md#invite-users',
+  '/login': '/docs/AUTH.md#sign-in-with-an-identity-provider'
+}
 const yearMs = 365 * 24 * 3_600_000
 
 /**
  * Serves the console, which is not in this repository yet, if a build of it is in `ui/dist` or `CONSOLE_DIR`. A browser
- * that navigates to a path without a route gets its page. Without a build, `/` and the links in mails lead to `/docs`.
+ * that navigates to a path without a route gets its page. Without a build, `/` and the other pages that the server
+ * links to lead to `/docs`.
  */
 export default fp(async (app) => {
   const files = findConsole(app.config.http.consoleFolder)
   const options = { config: { permission: 'public' as const }, schema: { hide: true } }
   if (files === undefined) {
     app.get('/', options, async (_request, reply) => reply.redirect('/docs'))
-    for (const [path, guide] of Object.entries(mailLinks)) {
+    for (const [path, guide] of Object.entries(guides)) {
       app.get(path, options, async (_request, reply) => reply.redirect(guide))
     }
     return

@@ -16,6 +16,7 @@ import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
 import * as keys from '../schemas/keys.ts'
 import * as metrics from '../schemas/metrics.ts'
+import * as oidc from '../schemas/oidc.ts'
 import * as people from '../schemas/people.ts'
 import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
@@ -42,6 +43,7 @@ const modules = [
   health,
   keys,
   metrics,
+  oidc,
   people,
   schemaRegistry,
   services,

@@ -4,7 +4,7 @@ import { createAuditRetention } from '../src/identity/audit/retention.ts'
 import { createLinks } from '../src/identity/mail/links.ts'
 import { createMailer } from '../src/identity/mail/mailer.ts'
 import { createInvites, type Invites } from '../src/identity/people/invites.ts'
-import { createNotify } from '../src/identity/people/notify.ts'
+import { createNotify, type Notify } from '../src/identity/people/notify.ts'
 import { createPasswordResets, type PasswordResets } from '../src/identity/people/password-resets.ts'
 import { createPeople, type People } from '../src/identity/people/people.ts'
 import { createReauthentication } from '../src/identity/people/reauthentication.ts'
@@ -21,12 +21,15 @@ declare module 'fastify' {
     invites: Invites
     passwordResets: PasswordResets
     auditLog: AuditLog
+    /** Mails users about changes of their accounts. */
+    notify: Notify
   }
 }
 
 /** Manages users, roles, invites and password resets, sends their mails, and reads the audit log. */
 export default fp(async (app) => {
-  const { db, log, users, sessions, secondFactor, login, refusedLogins, config: { audit, http, mail } } = app
+  const { db, log, users, sessions, secondFactor, login, refusedLogins, signInMethods: methods } = app
+  const { audit, http, mail } = app.config
   const baseUrl = () => {
     const address = app.server.address()
     return http.publicUrl ??
@@ -41,17 +44,20 @@ export default fp(async (app) => {
   const links = createLinks(baseUrl)
   const onGrantsChanged = () => sessions.grantsChanged()
   const notify = createNotify(mailer)
-  const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, log })
-  const invites = createInvites({ db, users, login, mailer, links, onGrantsChanged })
+  const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, methods, log })
+  const invites = createInvites({ db, users, login, mailer, links, methods, onGrantsChanged })
   const reauthentication = createReauthentication({ users, refusedLogins, invalidations: app.invalidations })
-  app.decorate('people', createPeople({ db, users, sessions, reauthentication, notify, invite: invites.create }))
   app.decorate(
-    'userCredentials', createUserCredentials({ db, sessions, secondFactor, reauthentication, notify })
+    'people', createPeople({ db, users, sessions, reauthentication, methods, notify, invite: invites.create })
+  )
+  app.decorate(
+    'userCredentials', createUserCredentials({ db, sessions, secondFactor, reauthentication, methods, notify })
   )
   app.decorate('roleAssignments', createRoleAssignments({ db, onGrantsChanged }))
   app.decorate('roles', createRoles({ db, onGrantsChanged }))
   app.decorate('invites', invites)
   app.decorate('passwordResets', resets)
+  app.decorate('notify', notify)
   app.decorate('auditLog', createAuditLog({ db }))
   const auditRetention = createAuditRetention({ db, retentionDays: audit.retentionDays, now: app.clock.now, log })
   app.addHook('onReady', async () => auditRetention.start())

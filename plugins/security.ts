@@ -25,6 +25,7 @@ declare module 'fastify' {
 }
 
 const windowMs = 60_000
+const oidcExchange = '/api/auth/oidc/exchange'
 const pressureCheckedMs = 1000
 
 /** Sent when users reach the server over https, so that browsers always use https. */
@@ -38,8 +39,13 @@ export default fp(async (app) => {
     }
   } = app.config
   const always = { ...securityHeaders, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
-  app.addHook('onRequest', (_request, reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.headers(always)
+    // A console of another origin needs the cookie of the sign-in for this request only.
+    const { url, headers: { origin } } = request
+    if (url === oidcExchange && origin !== undefined && corsOrigins.includes(origin)) {
+      reply.header('access-control-allow-credentials', 'true')
+    }
     done()
   })
   await app.register(cors, {

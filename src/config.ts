@@ -7,6 +7,7 @@ import { defaultCdcTiming, threadShares, type CdcSettings } from './config/cdc-s
 import { defaultClusterSettings, type ClusterSettings } from './config/cluster-settings.ts'
 import { defaultDeliveryLimits, type DeliveryLimits } from './config/delivery-limits.ts'
 import type { HttpSettings } from './config/http-settings.ts'
+import { oidcSettings, type OidcSettings } from './config/oidc-settings.ts'
 import { encryptionKey, list, parseVariables, toMilliseconds } from './config/parse-variables.ts'
 import type { TraceSettings } from './config/trace-settings.ts'
 import { defaultWebhookLimits, type WebhookSettings } from './config/webhook-settings.ts'
@@ -37,6 +38,8 @@ export interface Config {
   traces: TraceSettings
   metrics: { token: string | undefined }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
+  /** Undefined without an identity provider. */
+  oidc: OidcSettings | undefined
   delivery: DeliveryLimits
   cdc: CdcSettings
   webhooks: WebhookSettings
@@ -78,6 +81,17 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       problems.push(`WEBHOOK_ALLOW_CIDRS must be a list of networks such as 10.1.0.0/16; this is not one: ${network}`)
     }
   }
+  const oidc = oidcSettings({
+    issuer: parsed.OIDC_ISSUER,
+    clientId: parsed.OIDC_CLIENT_ID,
+    clientSecret: parsed.OIDC_CLIENT_SECRET,
+    scopes: parsed.OIDC_SCOPES,
+    roleClaim: parsed.OIDC_ROLE_CLAIM,
+    roleMap: parsed.OIDC_ROLE_MAP,
+    isOnly: parsed.OIDC_ONLY,
+    publicUrl: parsed.PUBLIC_URL,
+    corsOrigins: list(parsed.CORS_ORIGINS)
+  }, problems)
   if (problems.length > 0) throw new ConfigError(problems)
   const heapBytesMax = getHeapStatistics().heap_size_limit
   const memoryBytesMax = parsed.MEMORY_BYTES_MAX ?? containerBytesMax() ?? heapBytesMax + outsideHeapBytes
@@ -128,6 +142,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     auth: {
       issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * hourMs
     },
+    oidc,
     delivery: {
       ...defaultDeliveryLimits,
       subscriptionsPerConnectionMax: parsed.SUBSCRIPTIONS_PER_CONNECTION_MAX,

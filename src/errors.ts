@@ -63,6 +63,23 @@ export const errorCodes = {
   NUMBER_INEXACT:
     'A number has more digits than a double can hold, or is out of its range. `details` has the path. Send it as a ' +
       'string.',
+  OIDC_ACCOUNT:
+    'The user signs in with the identity provider, which manages their address, password and second factor.',
+  OIDC_ACCOUNT_CONFLICT: 'The address belongs to a user who is another user of the identity provider.',
+  OIDC_CODE_INVALID: 'The one-time code is unknown, used or expired, or belongs to another browser. Sign in again.',
+  OIDC_DENIED: 'The identity provider refused the sign-in, or the user cancelled it.',
+  OIDC_EMAIL_MISSING: 'The identity provider sent no email address. Request it with `OIDC_SCOPES`.',
+  OIDC_EMAIL_UNVERIFIED:
+    'The address has an account, and the identity provider has not verified that it belongs to the user.',
+  OIDC_NOT_CONFIGURED: 'The platform has no identity provider. Set `OIDC_ISSUER`.',
+  OIDC_NO_ROLE: 'No value of the role claim is in `OIDC_ROLE_MAP`, so the user may not sign in.',
+  OIDC_ONLY: 'Passwords and invites are disabled (`OIDC_ONLY`). Sign in with the identity provider.',
+  OIDC_PROVIDER_ERROR: 'The identity provider reported an error. The log of the server has it.',
+  OIDC_RESPONSE_INVALID:
+    'The answer of the identity provider is not valid: it is expired, forged, or not for this sign-in.',
+  OIDC_STATE_INVALID:
+    'The sign-in was not started in this browser, took too long, or was already completed. Sign in again.',
+  OIDC_UNAVAILABLE: 'The identity provider cannot be reached. Retry after the time in `Retry-After`.',
   PATTERN_TOO_WIDE: 'The pattern matches more topics than a subscription, or a connection, may have.',
   OVERLOADED: 'The server is overloaded. Retry after the time in `Retry-After`.',
   PASSWORD_WRONG: 'The current password is missing or wrong.',

@@ -23,6 +23,7 @@ import * as logTimes from './0023-log-times.ts'
 import * as apiKeys from './0024-api-keys.ts'
 import * as alerts from './0027-alerts.ts'
 import * as deployments from './0028-deployments.ts'
+import * as oidc from './0029-oidc.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -49,5 +50,6 @@ export const migrations: Record<string, Migration> = {
   '0023-log-times': logTimes,
   '0024-api-keys': apiKeys,
   '0027-alerts': alerts,
-  '0028-deployments': deployments
+  '0028-deployments': deployments,
+  '0029-oidc': oidc
 }

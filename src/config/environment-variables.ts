@@ -180,6 +180,38 @@ export const EnvironmentVariables = Type.Object({
   SESSION_TTL_HOURS: Type.Integer({
     default: 24, minimum: 1, maximum: 8760, description: 'Lifetime of a session after its last use.'
   }),
+  OIDC_ISSUER: Type.Optional(
+    Type.String({
+      description:
+        'The URL of an OpenID Connect provider, to sign in with it (AUTH.md has a guide). Requires PUBLIC_URL, ' +
+          'OIDC_CLIENT_ID and OIDC_ROLE_MAP. Unset: passwords only.'
+    })
+  ),
+  OIDC_CLIENT_ID: Type.Optional(
+    Type.String({ minLength: 1, description: 'The id of this server at the provider.' })
+  ),
+  OIDC_CLIENT_SECRET: Type.Optional(
+    Type.String({ minLength: 1, description: 'The secret of this server at the provider. Unset: a public client.' })
+  ),
+  OIDC_SCOPES: Type.String({
+    default: 'openid email profile', pattern: '^[!-~]+( [!-~]+)*$',
+    description: 'Scopes to request, separated by spaces.'
+  }),
+  OIDC_ROLE_CLAIM: Type.String({
+    default: 'groups', minLength: 1, maxLength: 200,
+    description: 'The claim that decides about roles: a text or a list of texts. `realm_access.roles` is a nested one.'
+  }),
+  OIDC_ROLE_MAP: Type.Optional(
+    Type.String({
+      description:
+        'The roles that each value of the claim grants, as JSON: ' +
+          '`{"admins":{"role":"super_admin"},"devs":{"role":"editor","applicationId":"app_…"}}`. Users without a ' +
+          'mapped value cannot sign in.'
+    })
+  ),
+  OIDC_ONLY: Type.Boolean({
+    default: false, description: 'Refuses passwords and invites: everybody signs in with the provider.'
+  }),
   CDC_ROW_BYTES_MAX: Type.Integer({
     default: 67108864,
     minimum: 1048576,
@@ -225,5 +257,6 @@ export type EnvironmentVariables = Static<typeof EnvironmentVariables>
 
 /** Variables whose values must never be printed. */
 export const secretVariables: ReadonlySet<string> = new Set([
-  'DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'METRICS_TOKEN', 'SMTP_URL'
+  'DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'METRICS_TOKEN', 'SMTP_URL',
+  'OIDC_CLIENT_SECRET'
 ])

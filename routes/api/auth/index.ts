@@ -13,6 +13,7 @@ import {
   SetupStatus
 } from '../../../schemas/auth.ts'
 import { ref, refusals } from '../../../schemas/common.ts'
+import { SignInMethods } from '../../../schemas/oidc.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
 
 /** Attempts a minute and network: enough for an office behind one address, too few for guessing at many accounts. */
@@ -30,6 +31,17 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: ref(SetupStatus, 'The setup status.'), ...refusals() }
     }
   }, async () => ({ setupRequired: await app.setup.isRequired() }))
+
+  app.get('/methods', {
+    config: { permission: 'public' },
+    schema: {
+      operationId: 'getSignInMethods',
+      tags: ['Auth'],
+      summary: 'Get the ways to sign in',
+      description: 'Returns what a sign-in page offers: passwords, the identity provider, or the setup.',
+      response: { 200: ref(SignInMethods, 'The ways to sign in.'), ...refusals() }
+    }
+  }, async () => app.signInMethods.describe(await app.setup.isRequired()))
 
   app.post('/setup', {
     config: { permission: 'public', rateLimit: loginLimit },

@@ -15,6 +15,7 @@ import { hashPassword, isOutdated, verifyPassword } from './passwords.ts'
 import type { RefusedLogins } from './refused-logins.ts'
 import type { SecondFactor } from './second-factor.ts'
 import type { Sessions } from './sessions.ts'
+import type { SignInMethods } from './sign-in-methods.ts'
 import { holdUser, type Users } from './users.ts'
 
 /** Free wrong passwords from one network, for all accounts: an office may share one address. */
@@ -28,6 +29,7 @@ export interface LoginOptions {
   sessions: Sessions
   secondFactor: SecondFactor
   refusedLogins: RefusedLogins
+  methods: Pick<SignInMethods, 'requirePasswords'>
   metrics: Pick<Metrics, 'logins'>
   invalidations: Invalidations
 }
@@ -43,7 +45,7 @@ export type Login = ReturnType<typeof createLogin>
  * network. Open sessions are not affected.
  */
 export function createLogin (
-  { db, users, sessions, secondFactor, refusedLogins, metrics, invalidations }: LoginOptions
+  { db, users, sessions, secondFactor, refusedLogins, methods, metrics, invalidations }: LoginOptions
 ) {
   const accounts = new AccountThrottle({
     what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, invalidations
@@ -101,7 +103,7 @@ export function createLogin (
     await sessions.sweep()
     const outcome = await db.transaction().execute(async trx => {
       if (await holdUser(trx, user.id, passwordHash) === undefined) return undefined
-      if (!await secondFactor.isEnabled(trx, user.id)) return await open(trx, user, by, false)
+      if (!await secondFactor.isEnabled(trx, user.id)) return await open(trx, user, by, { secondFactor: false })
       await record(trx, asUser(by, user), { action: 'user.login_code_required', resourceId: user.id })
       return { mfaRequired: true as const, mfaToken: await secondFactor.challenge(trx, user.id) }
     })
@@ -109,10 +111,12 @@ export function createLogin (
     return outcome
   }
 
-  async function open (trx: Kysely<Database>, user: User, by: Origin, hasSecondFactor: boolean): Promise<LoginAnswer> {
-    const { token, id } = await sessions.createWithin(trx, user.id, by)
+  async function open (
+    trx: Kysely<Database>, user: User, by: Origin, proof: { secondFactor: boolean } | { provider: true }
+  ): Promise<LoginAnswer> {
+    const { token, id } = await sessions.createWithin(trx, user.id, by, { isFinal: 'provider' in proof })
     await record(trx, asUser(by, user), {
-      action: 'user.logged_in', resourceId: user.id, details: { session: id, secondFactor: hasSecondFactor }
+      action: 'user.logged_in', resourceId: user.id, details: { session: id, ...proof }
     })
     metrics.logins.inc({ outcome: 'opened' })
     return { sessionToken: token, user }
@@ -122,6 +126,15 @@ export function createLogin (
     metrics.logins.inc({ outcome: 'refused' })
     await refusedLogins.login(by, { userId, reason: 'password' })
     return new UnauthorizedError('LOGIN_FAILED', 'Invalid email or password')
+  }
+
+  /** Records a sign-in with the identity provider that was refused. Returns the error. */
+  async function refusedByProvider<E extends PublicError> (
+    by: Origin, userId: string | undefined, error: E
+  ): Promise<E> {
+    metrics.logins.inc({ outcome: 'refused' })
+    await refusedLogins.login(by, { userId, reason: 'provider', code: error.code })
+    return error
   }
 
   /** Records a login that was refused because of too many attempts. Returns the error. */
@@ -137,10 +150,33 @@ export function createLogin (
     /** Opens a session without a further proof, for the first user. */
     async enterFirst (user: User, by: Origin): Promise<LoginAnswer> {
       await sessions.sweep()
-      return await db.transaction().execute(async trx => await open(trx, user, by, false))
+      return await db.transaction().execute(async trx => await open(trx, user, by, { secondFactor: false }))
     },
 
+    /**
+     * Opens a session for the user whom `redeem` returns, on behalf of the identity provider, which is also responsible
+     * for a second factor. The session ends after its lifetime even if it is used, so that the provider decides again.
+     * Throws UnauthorizedError `OIDC_CODE_INVALID`.
+     */
+    async enterFromProvider (
+      redeem: (trx: Kysely<Database>) => Promise<string | undefined>, by: Origin
+    ): Promise<LoginAnswer> {
+      await sessions.sweep()
+      const answer = await db.transaction().execute(async trx => {
+        const id = await redeem(trx)
+        const user = id === undefined ? undefined : await holdUser(trx, id)
+        return user === undefined ? undefined : await open(trx, user, by, { provider: true })
+      })
+      if (answer !== undefined) return answer
+      throw await refusedByProvider(by, undefined, new UnauthorizedError(
+        'OIDC_CODE_INVALID', 'The code is unknown, used or expired, or belongs to another browser. Sign in again'
+      ))
+    },
+
+    refusedByProvider,
+
     async login ({ email, password }: { email: string, password: string }, by: Origin): Promise<LoginOutcome> {
+      methods.requirePasswords()
       return await enter(await requirePassword(email, password, by), by)
     },
 
@@ -149,11 +185,13 @@ export function createLogin (
      * several wrong codes.
      */
     async verifyCode ({ mfaToken, code }: { mfaToken: string, code: string }, by: Origin): Promise<LoginAnswer> {
+      methods.requirePasswords()
       await sessions.sweep()
       const userId = await secondFactor.userOf(mfaToken)
       try {
         return await secondFactor.answer(
-          mfaToken, code, by.address ?? undefined, async (trx, user) => await open(trx, user, by, true)
+          mfaToken, code, by.address ?? undefined,
+          async (trx, user) => await open(trx, user, by, { secondFactor: true })
         )
       } catch (error) {
         if (error instanceof PublicError && error.code === 'MFA_CODE_INVALID') {

@@ -1,7 +1,9 @@
 import { hash, randomBytes } from 'node:crypto'
 
 /** Creates a token to return or mail once. Store only its hash. */
-export function newOneTimeToken (prefix: 'mfa_pending_' | 'reset_' | 'invite_'): { token: string, tokenHash: Buffer } {
+export function newOneTimeToken (
+  prefix: 'mfa_pending_' | 'reset_' | 'invite_' | 'oidc_'
+): { token: string, tokenHash: Buffer } {
   const token = `${prefix}${randomBytes(32).toString('base64url')}`
   return { token, tokenHash: oneTimeHash(token) }
 }

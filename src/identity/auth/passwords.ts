@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { hash, verify } from '@node-rs/argon2'
 import { HashingQueue, type HashingShare } from './hashing-queue.ts'
 
@@ -45,6 +46,12 @@ export async function verifyPassword (
   const nobodys = await (dummy ??= hash('nobody has this one', cost))
   const isRight = await hashing(share, () => verify(stored ?? nobodys, normalised(password)))
   return isRight && stored !== undefined
+}
+
+/** Returns a hash of today's cost that no password has, for users who have none. */
+export function hashOfNoPassword (): string {
+  const [salt, digest] = [16, 32].map(bytes => randomBytes(bytes).toString('base64').replaceAll('=', ''))
+  return `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=${cost.parallelism}$${salt}$${digest}`
 }
 
 /** Returns whether a hash was made at another cost than today's. Hash the password again while it is at hand. */

@@ -12,8 +12,13 @@ const windowMs = 60_000
 export interface Refusal {
   /** Undefined if no account has the address. */
   userId: string | undefined
-  /** The proof that was wrong, or `rate_limited` if too many attempts came before it. */
-  reason: 'password' | 'code' | 'rate_limited'
+  /**
+   * The proof that was wrong, `rate_limited` if too many attempts came before it, or `provider` for a sign-in with the
+   * identity provider.
+   */
+  reason: 'password' | 'code' | 'rate_limited' | 'provider'
+  /** Why a sign-in with the identity provider was refused. */
+  code?: string | undefined
 }
 
 export type RefusedLogins = ReturnType<typeof createRefusedLogins>
@@ -50,9 +55,11 @@ export function createRefusedLogins (
   }
 
   return {
-    login: async (by: Origin, { userId, reason }: Refusal) =>
-      await note(by, { action: 'user.login_refused', resourceId: userId, details: { reason } }),
-    repetition: async (by: Origin, { userId, reason }: Refusal) =>
+    login: async (by: Origin, { userId, reason, code }: Refusal) =>
+      await note(by, {
+        action: 'user.login_refused', resourceId: userId, details: { reason, ...(code !== undefined && { code }) }
+      }),
+    repetition: async (by: Origin, { userId, reason }: Omit<Refusal, 'code'>) =>
       await note(by, { action: 'user.proof_refused', resourceId: userId, details: { reason } })
   }
 }

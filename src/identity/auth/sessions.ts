@@ -55,7 +55,7 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
   }
 
   const select = () => db.selectFrom('sessions as s').innerJoin('users as u', 'u.id', 's.user_id')
-    .select(['s.token_hash', 's.expires_at', 's.seen_at', 'u.id', 'u.email', 'u.name'])
+    .select(['s.token_hash', 's.expires_at', 's.seen_at', 's.ends_at', 'u.id', 'u.email', 'u.name'])
     .select(rolesOf(sql.ref('u.id')).as('roles'))
 
   return {
@@ -65,7 +65,10 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       return await insert(db, userId, visitor)
     },
 
-    /** Creates a session in a transaction that locks the user (`holdUser`), without deleting expired sessions. */
+    /**
+     * Creates a session in a transaction that locks the user (`holdUser`), without deleting expired sessions. A session
+     * with `isFinal` is not extended by its use.
+     */
     createWithin: insert,
 
     /** Deletes expired sessions. */
@@ -81,7 +84,9 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       const row = await select().where('s.token_hash', '=', tokenHash).where('s.expires_at', '>', now)
         .executeTakeFirst()
       if (row === undefined) throw invalid()
-      return toPrincipal(row, now - row.seen_at < seenResolutionMs ? row.expires_at : await extend(tokenHash, now))
+      return toPrincipal(
+        row, now - row.seen_at < seenResolutionMs ? row.expires_at : await extend(tokenHash, now, row.ends_at)
+      )
     },
 
     /**
@@ -179,7 +184,8 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
   }
 
   async function insert (
-    trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor
+    trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor,
+    { isFinal = false }: { isFinal?: boolean } = {}
   ): Promise<CreatedSession> {
     const token = `${sessionPrefix}${randomBytes(32).toString('base64url')}`
     const tokenHash = hashOf(token)
@@ -192,14 +198,15 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       expires_at: expiresAt,
       seen_at: now,
       address: storable(address, 100),
-      user_agent: storable(userAgent, 500)
+      user_agent: storable(userAgent, 500),
+      ends_at: isFinal ? expiresAt : null
     }).execute()
     await rememberNetwork(trx, userId, address ?? undefined)
     return { token, id: idOf(tokenHash), expiresAt }
   }
 
-  async function extend (tokenHash: Buffer, now: number): Promise<number> {
-    const expiresAt = now + ttlMs
+  async function extend (tokenHash: Buffer, now: number, endsAt: number | null): Promise<number> {
+    const expiresAt = Math.min(now + ttlMs, endsAt ?? Infinity)
     await db.updateTable('sessions').set({ seen_at: now, expires_at: expiresAt })
       .where('token_hash', '=', tokenHash).where('seen_at', '<=', now - seenResolutionMs).execute()
     return expiresAt

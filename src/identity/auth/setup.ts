@@ -8,6 +8,7 @@ import { record } from '../audit/record.ts'
 import { ForbiddenError } from '../../errors.ts'
 import { loginNetworkOf } from './network.ts'
 import { hashPassword } from './passwords.ts'
+import type { SignInMethods } from './sign-in-methods.ts'
 import { hasSuperAdmin, lockSuperAdmins, superAdminRole, insertUser } from './users.ts'
 
 /** The client of a request, from its socket rather than from a header that can be forged. */
@@ -26,6 +27,8 @@ export interface SetupOptions {
   db: Kysely<Database>
   /** Whether requests arrive through a proxy, which hides where they come from. */
   isProxied: boolean
+  /** Without passwords, the identity provider decides who is super_admin, so there is no setup. */
+  methods: Pick<SignInMethods, 'hasPasswords' | 'requirePasswords'>
 }
 
 /**
@@ -36,11 +39,13 @@ export interface SetupOptions {
 export class Setup {
   readonly #db: Kysely<Database>
   readonly #isProxied: boolean
+  readonly #methods: SetupOptions['methods']
   #isDone = false
   #token: string | undefined
 
-  constructor ({ db, isProxied }: SetupOptions) {
+  constructor ({ db, isProxied, methods }: SetupOptions) {
     this.#db = db
+    this.#methods = methods
     this.#isProxied = isProxied
   }
 
@@ -53,15 +58,17 @@ export class Setup {
   get token (): string | undefined { return this.#token }
 
   async isRequired (): Promise<boolean> {
+    if (!this.#methods.hasPasswords) return false
     if (!this.#isDone && await hasSuperAdmin(this.#db)) this.#finish()
     return !this.#isDone
   }
 
   /**
-   * Creates the user. If several calls run at once, one succeeds. Throws ForbiddenError `SETUP_DONE` or
-   * `SETUP_TOKEN_REQUIRED`.
+   * Creates the user. If several calls run at once, one succeeds. Throws ForbiddenError `SETUP_DONE`,
+   * `SETUP_TOKEN_REQUIRED` or `OIDC_ONLY`.
    */
   async run ({ name, email, password, setupToken }: SetupInput, caller: SetupCaller): Promise<User> {
+    this.#methods.requirePasswords()
     if (!await this.isRequired()) throw done()
     if (!this.#isToken(setupToken) && (this.#isProxied || !isLoopback(caller))) {
       throw new ForbiddenError(
@@ -74,7 +81,7 @@ export class Setup {
     const user = await this.#db.transaction().execute(async trx => {
       await lockSuperAdmins(trx)
       if (await hasSuperAdmin(trx)) return undefined
-      const created = await insertUser(trx, { name, email, passwordHash })
+      const created = await insertUser(trx, { name, email, passwordHash, passwordSetBy: 'owner' })
       if (created === undefined) return undefined
       await trx.insertInto('role_assignments').values({
         user_id: created.id, role_id: superAdminRole, application_id: null

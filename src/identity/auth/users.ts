@@ -5,7 +5,13 @@ import { randomId } from '../../foundation/ids.ts'
 import { canonicalEmail } from './email-address.ts'
 import { ConflictError } from '../../errors.ts'
 
-export interface NewUser { name: string, email: string, passwordHash: string }
+export interface NewUser {
+  name: string
+  email: string
+  passwordHash: string
+  /** `owner` only if the owner of the address chose it. */
+  passwordSetBy: 'owner' | 'other' | 'none'
+}
 
 export type Users = ReturnType<typeof createUsers>
 
@@ -13,10 +19,15 @@ export type Users = ReturnType<typeof createUsers>
 export function createUsers ({ db }: { db: Kysely<Database> }) {
   return {
     /** Returns the user of an address with the hash of their password. */
-    async findByEmail (email: string): Promise<{ user: User, passwordHash: string } | undefined> {
-      const row = await db.selectFrom('users').select(['id', 'email', 'name', 'password_hash'])
+    async findByEmail (
+      email: string
+    ): Promise<{ user: User, passwordHash: string, hasPassword: boolean } | undefined> {
+      const row = await db.selectFrom('users').select(['id', 'email', 'name', 'password_hash', 'password_set_by'])
         .where('email_canonical', '=', canonicalEmail(email)).executeTakeFirst()
-      return row && { user: { id: row.id, email: row.email, name: row.name }, passwordHash: row.password_hash }
+      return row && {
+        user: { id: row.id, email: row.email, name: row.name }, passwordHash: row.password_hash,
+        hasPassword: row.password_set_by !== 'none'
+      }
     },
 
     async passwordHashOf (id: string): Promise<string | undefined> {
@@ -37,13 +48,13 @@ export async function holdUser (trx: Kysely<Database>, id: string, passwordHash?
 
 /** Returns undefined if the address is taken. */
 export async function insertUser (
-  db: Kysely<Database>, { name, email, passwordHash }: NewUser
+  db: Kysely<Database>, { name, email, passwordHash, passwordSetBy }: NewUser
 ): Promise<User | undefined> {
   const now = Date.now()
   return await db.insertInto('users')
     .values({
       id: randomId('usr'), name, email, email_canonical: canonicalEmail(email), password_hash: passwordHash,
-      created_at: now, updated_at: now
+      password_set_by: passwordSetBy, created_at: now, updated_at: now
     })
     .onConflict(conflict => conflict.doNothing()).returning(['id', 'email', 'name']).executeTakeFirst()
 }

@@ -20,6 +20,7 @@ export interface AccountRow {
   email: string
   name: string
   mfa_confirmed_at: number | null
+  password_set_by: 'owner' | 'other' | 'none'
   created_at: number
   updated_at: number
   assignments: StoredAssignment[]
@@ -27,7 +28,7 @@ export interface AccountRow {
 
 /** Selects users with all their roles. */
 export const selectAccounts = (db: Kysely<Database>) => db.selectFrom('users as u')
-  .select(['u.id', 'u.email', 'u.name', 'u.mfa_confirmed_at', 'u.created_at', 'u.updated_at'])
+  .select(['u.id', 'u.email', 'u.name', 'u.mfa_confirmed_at', 'u.password_set_by', 'u.created_at', 'u.updated_at'])
   .select(sql<StoredAssignment[]>`(
     select coalesce(jsonb_agg(
       jsonb_build_object(

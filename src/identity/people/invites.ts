@@ -13,6 +13,7 @@ import { applicationsWith } from '../access/permissions.ts'
 import { parsePermissions, permissionsOfRole, PermissionSet } from '../access/permission-set.ts'
 import { isJwt, type Principal } from '../access/principal.ts'
 import { grantsOf } from '../auth/sessions.ts'
+import type { SignInMethods } from '../auth/sign-in-methods.ts'
 import { lockSuperAdmins, insertUser, type Users } from '../auth/users.ts'
 import { ForbiddenError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
@@ -31,6 +32,7 @@ export interface InvitesOptions {
   login: Login
   mailer: Mailer
   links: Links
+  methods: Pick<SignInMethods, 'requirePasswords'>
   onGrantsChanged: () => void
 }
 
@@ -53,7 +55,7 @@ export type Invites = ReturnType<typeof createInvites>
  * Invites grant a role to the owner of an email address. The sender must hold all permissions of the role when the
  * invite is sent, and again when it is accepted.
  */
-export function createInvites ({ db, users, login, mailer, links, onGrantsChanged }: InvitesOptions) {
+export function createInvites ({ db, users, login, mailer, links, methods, onGrantsChanged }: InvitesOptions) {
   const select = (db: Kysely<Database>) =>
     db.selectFrom('invites as i').innerJoin('roles as r', 'r.id', 'i.role_id')
       .select([
@@ -78,11 +80,12 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
     /**
      * Creates an invite and mails it. The token is returned only if the sender may manage all users, or if no mail is
      * configured: with it, other senders could find out whether the address has an account. Throws NotFoundError,
-     * ForbiddenError `PERMISSION_NOT_HELD`.
+     * ForbiddenError `PERMISSION_NOT_HELD`, `OIDC_ONLY`.
      */
     async create (
       principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin
     ): Promise<InviteCreated> {
+      methods.requirePasswords()
       const { token, tokenHash } = newOneTimeToken('invite_')
       const now = Date.now()
       const invite = await db.transaction().execute(async trx => {
@@ -137,6 +140,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
      * added. Throws ForbiddenError `INVITE_INVALID`, UnauthorizedError `LOGIN_FAILED`, RateLimitError.
      */
     async accept ({ token, name, password }: InviteAccept, visitor: Origin): Promise<LoginOutcome> {
+      methods.requirePasswords()
       const tokenHash = oneTimeHash(token)
       const open = await select(db).where('i.token_hash', '=', tokenHash).executeTakeFirst()
       if (open === undefined) throw invalid()
@@ -149,7 +153,8 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
         const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash)
           .executeTakeFirstOrThrow()
         if (numDeletedRows !== 1n || !await isStillGiven(trx, open)) throw invalid()
-        const user = proven?.user ?? await insertUser(trx, { name, email: open.email, passwordHash })
+        const user = proven?.user ??
+          await insertUser(trx, { name, email: open.email, passwordHash, passwordSetBy: 'owner' })
         if (user === undefined) throw userExists(open.email)
         await insertAssignment(trx, user.id, { roleId: open.role_id, applicationId: open.application_id })
         await record(trx, asUser(visitor, user), {

@@ -9,6 +9,7 @@ import { networkOf } from '../auth/network.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import type { Sessions } from '../auth/sessions.ts'
+import type { SignInMethods } from '../auth/sign-in-methods.ts'
 import type { Users } from '../auth/users.ts'
 import { ForbiddenError } from '../../errors.ts'
 import type { Links } from '../mail/links.ts'
@@ -29,13 +30,16 @@ export interface PasswordResetsOptions {
   mailer: Mailer
   links: Links
   notify: Notify
+  methods: Pick<SignInMethods, 'requirePasswords' | 'hasProvider'>
   log: { warn (fields: object, message: string): void }
 }
 
 export type PasswordResets = ReturnType<typeof createPasswordResets>
 
 /** Lets users who can read their mail replace a forgotten password. */
-export function createPasswordResets ({ db, users, sessions, mailer, links, notify, log }: PasswordResetsOptions) {
+export function createPasswordResets (
+  { db, users, sessions, mailer, links, notify, methods, log }: PasswordResetsOptions
+) {
   const mailed = new LRUCache<string, true>({ max: 20_000, ttl: pauseMs })
   const underWay = new Set<Promise<void>>()
 
@@ -64,18 +68,33 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
     })
   }
 
+  /** Mails a user of the identity provider why there is no link. */
+  async function explainTo (user: User): Promise<void> {
+    mailer.send({
+      to: user.email,
+      kind: 'reset',
+      subject: 'Your Realtime Platform account has no password',
+      lines: [
+        'A new password was requested for your account. It has none: sign in with your identity provider.',
+        'If this was not you, ignore this mail.'
+      ]
+    })
+  }
+
   return {
     /**
      * Mails a link if the address has a user. Neither the result nor the time reveals whether it has one: the user is
      * looked up in both cases, and the rest follows after the response.
      */
     async request (email: string, by: Origin): Promise<void> {
+      methods.requirePasswords()
       const found = await users.findByEmail(email)
       if (found === undefined) return
       const key = found.user.id
       if (mailed.has(key) || underWay.size >= underWayMax) return
       mailed.set(key, true)
-      const work: Promise<void> = mailTo(found.user, by)
+      const isOfProvider = !found.hasPassword && methods.hasProvider
+      const work: Promise<void> = (isOfProvider ? explainTo(found.user) : mailTo(found.user, by))
         .catch((err: unknown) => {
           mailed.delete(key)
           log.warn({ err }, 'password_reset.failed')
@@ -89,6 +108,7 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
      * guessing from elsewhere does not delay the next login. Throws ForbiddenError `RESET_INVALID`.
      */
     async reset ({ token, password }: { token: string, password: string }, visitor: Origin): Promise<void> {
+      methods.requirePasswords()
       const tokenHash = oneTimeHash(token)
       const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select([
         'u.id', 'u.email'
@@ -106,7 +126,7 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
         ).returning('user_id').executeTakeFirst()
         if (used === undefined) throw invalid()
         await rememberNetwork(trx, open.id, address)
-        return await setPassword(trx, sessions, open.id, passwordHash, by)
+        return await setPassword(trx, sessions, open.id, { passwordHash, passwordSetBy: 'owner' }, by)
       })
       announce()
       notify(open.email, 'passwordChanged')

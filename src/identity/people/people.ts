@@ -10,6 +10,7 @@ import { hashPassword } from '../auth/passwords.ts'
 import { applicationsWith } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Sessions } from '../auth/sessions.ts'
+import type { SignInMethods } from '../auth/sign-in-methods.ts'
 import { insertUser, keepingSuperAdmin, lockSuperAdmins, type Users } from '../auth/users.ts'
 import { ConflictError, ForbiddenError, ValidationError } from '../../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
@@ -27,6 +28,7 @@ export interface PeopleOptions {
   users: Users
   sessions: Sessions
   reauthentication: Reauthentication
+  methods: Pick<SignInMethods, 'requirePasswords' | 'requireOwnPassword'>
   notify: Notify
   /** Sends an invite, if the principal may not create the account. */
   invite: (principal: Principal, input: InviteCreate, by: Origin) => Promise<InviteCreated>
@@ -38,7 +40,7 @@ export type People = ReturnType<typeof createPeople>
  * Lists and changes users. A principal with `users:*` for some applications only, and a token, sees the users who have
  * a role there, and only those of their roles. Nobody can change a user who holds more permissions.
  */
-export function createPeople ({ db, users, sessions, reauthentication, notify, invite }: PeopleOptions) {
+export function createPeople ({ db, users, sessions, reauthentication, methods, notify, invite }: PeopleOptions) {
   /** Checks that the principal may change the address of a user. Throws ForbiddenError. */
   async function authorizeMove (
     principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined, by: Origin
@@ -51,6 +53,7 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
         'PERMISSION_NOT_HELD', 'Only a user with users:update everywhere can change an email address'
       )
     }
+    methods.requireOwnPassword(before)
     if (isSelf(principal, before.id)) await reauthentication.requirePassword(before.id, currentPassword, by)
   }
 
@@ -87,6 +90,7 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
     async create (
       principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin
     ): Promise<{ account: Account } | { invite: InviteCreated }> {
+      methods.requirePasswords()
       const visible = applicationsWith(principal, 'users:create')
       if (visible !== 'all') return { invite: await invite(principal, { email, ...onlyRoleOf(roles) }, by) }
       for (const grant of roles) await authorizeAssignment(db, principal, grant, 'users:create')
@@ -95,7 +99,7 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
       const row = await db.transaction().execute(async trx => {
         if (roles.length > 0) await lockSuperAdmins(trx)
         for (const grant of roles) await authorizeAssignment(trx, principal, grant, 'users:create')
-        const created = await insertUser(trx, { name, email, passwordHash })
+        const created = await insertUser(trx, { name, email, passwordHash, passwordSetBy: 'other' })
         if (created === undefined) throw userExists(email)
         for (const grant of roles) await insertAssignment(trx, created.id, grant)
         const row = await selectAccounts(trx).where('u.id', '=', created.id).executeTakeFirstOrThrow()
@@ -118,6 +122,10 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
       if (email !== undefined && email !== former.email) {
         await authorizeMove(principal, former, email, currentPassword, by)
       }
+      // Whether the owner of the new address chose the password is not known.
+      const setBy = (before: AccountRow) => before.password_set_by
+      const isMoved = (before: AccountRow) =>
+        email !== undefined && canonicalEmail(email) !== canonicalEmail(before.email)
       const row = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const before = await getChangeableAccount(trx, principal, id, 'users:update')
@@ -125,6 +133,7 @@ export function createPeople ({ db, users, sessions, reauthentication, notify, i
           update users set name = ${name ?? before.name}, email = ${
           email ?? before.email
         }, updated_at = ${Date.now()}::bigint,
+            password_set_by = ${isMoved(before) && setBy(before) === 'owner' ? 'other' : setBy(before)},
             email_canonical = ${email === undefined ? sql.ref('email_canonical') : canonicalEmail(email)}
           where id = ${id} and not exists (select from users where email_canonical = ${
           canonicalEmail(email ?? '')

@@ -7,6 +7,7 @@ import { isAllowed } from '../access/permissions.ts'
 import type { Principal, SessionPrincipal } from '../access/principal.ts'
 import type { SecondFactor } from '../auth/second-factor.ts'
 import type { Sessions } from '../auth/sessions.ts'
+import type { SignInMethods } from '../auth/sign-in-methods.ts'
 import { lockSuperAdmins } from '../auth/users.ts'
 import { ForbiddenError } from '../../errors.ts'
 import type { Notify } from './notify.ts'
@@ -21,6 +22,7 @@ export interface UserCredentialsOptions {
   sessions: Sessions
   secondFactor: SecondFactor
   reauthentication: Reauthentication
+  methods: Pick<SignInMethods, 'requirePasswords' | 'requireOwnPassword'>
   notify: Notify
 }
 
@@ -28,10 +30,11 @@ export type UserCredentials = ReturnType<typeof createUserCredentials>
 
 /**
  * Changes passwords and second factors, for users themselves or for administrators. Each function throws ForbiddenError
- * `SESSION_REQUIRED` for a token: with a new password and no second factor, its bearer could log in as the user.
+ * `SESSION_REQUIRED` for a token: with a new password and no second factor, its bearer could log in as the user. Users
+ * of the identity provider have neither (ConflictError `OIDC_ACCOUNT`).
  */
 export function createUserCredentials (
-  { db, sessions, secondFactor, reauthentication, notify }: UserCredentialsOptions
+  { db, sessions, secondFactor, reauthentication, methods, notify }: UserCredentialsOptions
 ) {
   const { requirePassword, recordRefusal } = reauthentication
 
@@ -39,9 +42,7 @@ export function createUserCredentials (
   async function getOwnOrChangeable (principal: Principal, id: string): Promise<{ row: AccountRow, isOwn: boolean }> {
     requireSession(principal)
     if (isSelf(principal, id)) {
-      const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
-      if (row === undefined) throw userNotFound(id)
-      return { row, isOwn: true }
+      return { row: await getOwnAccount(db, id), isOwn: true }
     }
     if (!isAllowed(principal, null, 'users:update')) throw userNotFound(id)
     return { row: await getChangeableAccount(db, principal, id, 'users:update'), isOwn: false }
@@ -65,6 +66,8 @@ export function createUserCredentials (
       { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin
     ): Promise<void> {
       const { row, isOwn } = await getOwnOrChangeable(principal, id)
+      methods.requirePasswords()
+      methods.requireOwnPassword(row)
       if (isOwn) await requirePassword(id, currentPassword, by)
       const passwordHash = await hashPassword(newPassword, hashingShareOf(principal))
       const announce = await db.transaction().execute(async trx => {
@@ -73,7 +76,8 @@ export function createUserCredentials (
           await lockSuperAdmins(trx)
           await getChangeableAccount(trx, principal, id, 'users:update')
         }
-        return await setPassword(trx, sessions, id, passwordHash, by)
+        const passwordSetBy = isOwn && row.password_set_by === 'owner' ? 'owner' : 'other'
+        return await setPassword(trx, sessions, id, { passwordHash, passwordSetBy }, by)
       })
       announce()
       notify(row.email, 'passwordChanged')
@@ -87,6 +91,8 @@ export function createUserCredentials (
       principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin
     ) {
       const { user } = await requireSelf(principal, id)
+      methods.requirePasswords()
+      methods.requireOwnPassword(await getOwnAccount(db, id))
       await requirePassword(id, currentPassword, by)
       return await secondFactor.setUp(user, by)
     },
@@ -124,6 +130,12 @@ export function createUserCredentials (
   }
 }
 
+async function getOwnAccount (db: Kysely<Database>, id: string): Promise<AccountRow> {
+  const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
+  if (row === undefined) throw userNotFound(id)
+  return row
+}
+
 function requireSession (principal: Principal): void {
   if (principal.kind === 'session') return
   throw new ForbiddenError(
@@ -136,11 +148,12 @@ function requireSession (principal: Principal): void {
  * after the commit.
  */
 export async function setPassword (
-  trx: Kysely<Database>, sessions: Sessions, id: string, passwordHash: string, by: Origin
+  trx: Kysely<Database>, sessions: Sessions, id: string,
+  { passwordHash, passwordSetBy }: { passwordHash: string, passwordSetBy: 'owner' | 'other' }, by: Origin
 ): Promise<() => void> {
-  const changed = await trx.updateTable('users').set({ password_hash: passwordHash, updated_at: Date.now() }).where(
-    'id', '=', id
-  ).returning('id').executeTakeFirst()
+  const changed = await trx.updateTable('users').set({
+    password_hash: passwordHash, password_set_by: passwordSetBy, updated_at: Date.now()
+  }).where('id', '=', id).returning('id').executeTakeFirst()
   if (changed === undefined) throw userNotFound(id)
   await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
   await trx.deleteFrom('mfa_challenges').where('user_id', '=', id).execute()

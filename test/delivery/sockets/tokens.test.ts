@@ -78,7 +78,9 @@ for (const { name, connect } of transports) {
 
     await t.test('a logout closes its own sockets at once', async t => {
       const topic = await shop.topic('session.events')
-      const user = await insertUser(app.db, { name: 'Ada', email: `ada-${name.length}@example.com`, passwordHash: 'x' })
+      const user = await insertUser(app.db, {
+        name: 'Ada', email: `ada-${name.length}@example.com`, passwordHash: 'x', passwordSetBy: 'other'
+      })
       await app.db.insertInto('role_assignments').values({
         user_id: user?.id ?? '', role_id: 'role_super_admin', application_id: null
       }).execute()

@@ -124,7 +124,7 @@ await t.test('the document is OpenAPI 3.1 and has every route', async t => {
     [...unlisted].filter(path =>
       !/^\/docs(\/|$)/.test(path) &&
       ![
-        '/', '*', '/accept-invite', '/reset-password', '/openapi.json', '/ws', '/.well-known/jwks.json',
+        '/', '*', '/accept-invite', '/reset-password', '/login', '/openapi.json', '/ws', '/.well-known/jwks.json',
         '/api/database/mappings/topic/{topic}'
       ].includes(path)
     ),

@@ -26,7 +26,7 @@ async function setUp (t: Teardown) {
   const [keys, otherNode] = [open(), open()]
   t.teardown(() => pool.end())
   await insertApplication(db, applicationId)
-  const ada = await insertUser(db, { name: 'Ada', email: 'ada@example.com', passwordHash: 'x' })
+  const ada = await insertUser(db, { name: 'Ada', email: 'ada@example.com', passwordHash: 'x', passwordSetBy: 'other' })
   if (ada === undefined) throw new Error('no user')
   await assign(db, ada.id, 'role_admin')
 

@@ -16,7 +16,9 @@ async function setUp (t: Teardown) {
   const pool = createPool({ connectionString: await createDatabase(t), max: 4 })
   t.teardown(() => pool.end())
   const db = createKysely(pool)
-  const user = await insertUser(db, { name: 'Ada', email: 'Ada@example.com', passwordHash: 'x' })
+  const user = await insertUser(db, {
+    name: 'Ada', email: 'Ada@example.com', passwordHash: 'x', passwordSetBy: 'other'
+  })
   if (user === undefined) throw new Error('no user')
   return { db, user, sessions: createSessions({ db, ttlMs: hour, now: Date.now }) }
 }
