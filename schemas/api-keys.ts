@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Permission } from './auth.ts'
-import { EnvironmentName, EpochMs, Nullable, Page, Text } from './common.ts'
+import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 const Name = Text(100, {
   description: 'The purpose of the key. Names need not be unique.', examples: ['Nightly import']
@@ -74,11 +75,12 @@ export const ApiKeyPath = Type.Object({
   })
 })
 
+export const apiKeyList = listShape('keys', {
+  sorts: ['createdAt', 'name', 'expiresAt', 'lastUsedAt'], order: 'desc', search: ['name', 'prefix']
+})
 export const ApiKeyQuery = Type.Object({
-  ...Page,
-  q: Type.Optional(Text(100, {
-    description: 'Only keys whose name or prefix contains this text, in any case.', examples: ['import']
-  })),
-  active: Type.Optional(Type.Boolean({ description: 'Only keys that work, or only those that do not.' }))
+  ...listFields(apiKeyList, 'import'),
+  active: Type.Optional(Type.Boolean({ description: 'Only keys that work, or only those that do not.' })),
+  environment: Type.Optional({ ...EnvironmentName, description: 'Only keys that are pinned to this environment.' })
 }, { additionalProperties: false })
 export type ApiKeyQuery = Static<typeof ApiKeyQuery>

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EpochMs, Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 export const ApplicationId = Type.String({
   minLength: 1, maxLength: 64, pattern: '^app_[A-Za-z0-9_-]+$', description: 'The application.',
@@ -37,6 +38,12 @@ export const Application = Type.Object({
   updatedAt: EpochMs('When it was last changed.')
 }, { $id: 'Application' })
 export type Application = Static<typeof Application>
+
+export const applicationList = listShape('applications', {
+  sorts: ['createdAt', 'name', 'updatedAt'], order: 'asc', search: ['id', 'name', 'description']
+})
+export const ApplicationQuery = Type.Object(listFields(applicationList, 'shop'), { additionalProperties: false })
+export type ApplicationQuery = Static<typeof ApplicationQuery>
 
 export const ApplicationCreate = Type.Object({
   name: Text(200, { examples: ['Shop'] }),

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
-import { Enum, EpochMs, Nullable, Page } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable } from './common.ts'
+import { listFields, listShape, TimeLimit } from './lists.ts'
 
 const State = (description: string) =>
   Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()], {
@@ -47,17 +48,19 @@ const Word = (description: string, example: string) =>
   Type.Optional(
     Type.String({ minLength: 1, maxLength: 300, pattern: '^[^\\u0000]*$', description, examples: [example] })
   )
-const Time = (description: string) =>
-  Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, examples: [1705312800000] }))
 
+export const auditList = listShape('entries', {
+  sorts: ['at'], order: 'desc', search: ['actor.name', 'action', 'resourceId']
+})
 export const AuditQuery = Type.Object({
-  ...Page,
+  ...listFields(auditList, 'session'),
   actor: Word('Only entries of this actor.', 'usr_abc123'),
   action: Word('Only entries of this action.', 'topic.updated'),
   resource: Word('Only entries about this kind of resource.', 'topic'),
   resourceId: Word('Only entries about the resource with this id or name.', 'session.status'),
   applicationId: Type.Optional(ApplicationId),
-  from: Time('Only entries at or after this time; epoch milliseconds.'),
-  to: Time('Only entries before this time; epoch milliseconds.')
+  environment: Type.Optional({ ...EnvironmentName, description: 'Only entries of this environment.' }),
+  from: TimeLimit('Only entries at or after this time.'),
+  to: TimeLimit('Only entries before this time.')
 }, { additionalProperties: false })
 export type AuditQuery = Static<typeof AuditQuery>

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
 import { Enum, EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
 export const Password = Type.String({
@@ -162,6 +163,12 @@ export const SessionInfo = Type.Object({
   expiresAt: EpochMs('When the session ends if it is not used.')
 }, { $id: 'Session' })
 export type SessionInfo = Static<typeof SessionInfo>
+
+export const sessionList = listShape('sessions', {
+  sorts: ['seenAt', 'createdAt', 'expiresAt'], order: 'desc', search: ['address', 'userAgent']
+})
+export const SessionQuery = Type.Object(listFields(sessionList, 'firefox'), { additionalProperties: false })
+export type SessionQuery = Static<typeof SessionQuery>
 
 export const SessionPath = Type.Object({
   id: Type.String({

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EpochMs, Nullable } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 /** Excludes the C0 and C1 control characters. */
 const printable = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
@@ -43,6 +44,22 @@ export const ChannelSummary = Type.Object({
   memberCount: Type.Integer({ minimum: 1, examples: [5] })
 }, { $id: 'ChannelSummary' })
 export type ChannelSummary = Static<typeof ChannelSummary>
+
+export const channelList = listShape('channels', { sorts: ['name'], order: 'asc', search: ['name'] })
+export const ChannelQuery = Type.Object(listFields(channelList, 'chat'), { additionalProperties: false })
+export type ChannelQuery = Static<typeof ChannelQuery>
+
+export const memberList = listShape('members', {
+  sorts: ['joinedAt', 'userId'], order: 'asc', search: ['userId', 'socketId']
+})
+export const MemberQuery = Type.Object({
+  ...listFields(memberList, 'user-7'),
+  userId: Type.Optional(Type.String({
+    minLength: 1, maxLength: 300, pattern: '^[^\\u0000]*$', description: 'Only members with this `userId`.',
+    examples: ['user-7']
+  }))
+}, { additionalProperties: false })
+export type MemberQuery = Static<typeof MemberQuery>
 
 export const ConnectionCount = Type.Object({ count: Type.Integer({ minimum: 0, examples: [42] }) }, {
   $id: 'ConnectionCount'

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EnvironmentName, EpochMs, Nullable, Page, ref, Text } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, ref, Text } from './common.ts'
+import { listFields, listShape, sortFields, TimeLimit } from './lists.ts'
 import { TopicName } from './topics.ts'
 
 export const operations = ['insert', 'update', 'delete'] as const
@@ -147,10 +148,18 @@ export type MappingWithProblems = Static<typeof MappingWithProblems>
 export const MappingPath = Type.Object({
   id: Text(100, { description: 'The ID of the mapping.', examples: ['map_123'] })
 })
+export const mappingList = listShape('mappings', {
+  sorts: ['createdAt', 'updatedAt', 'table', 'topic'], order: 'asc', search: ['id', 'table', 'topic']
+})
+const mappingFields = listFields(mappingList, 'sessions')
+export const MappingPageQuery = Type.Object(mappingFields, { additionalProperties: false })
+export type MappingPageQuery = Static<typeof MappingPageQuery>
 export const MappingQuery = Type.Object({
-  ...Page,
-  topic: Type.Optional(Text(300, { description: 'Only mappings to this topic.', examples: ['session.status'] }))
+  ...mappingFields,
+  topic: Type.Optional(Text(300, { description: 'Only mappings to this topic.', examples: ['session.status'] })),
+  table: Type.Optional(Text(300, { description: 'Only mappings of this table.', examples: ['sessions'] }))
 }, { additionalProperties: false })
+export type MappingQuery = Static<typeof MappingQuery>
 export const MappingTopicPath = Type.Object({
   topic: Text(300, { description: 'The topic.', examples: ['session.status'] })
 })
@@ -191,6 +200,10 @@ export const MappingVersion = Type.Object({
   createdAt: EpochMs('When the snapshot was taken.')
 }, { $id: 'MappingVersion' })
 export type MappingVersion = Static<typeof MappingVersion>
+
+export const mappingVersionList = listShape('versions', { sorts: ['version', 'createdAt'], order: 'desc' })
+export const MappingVersionQuery = Type.Object(sortFields(mappingVersionList), { additionalProperties: false })
+export type MappingVersionQuery = Static<typeof MappingVersionQuery>
 
 export const EnvironmentBody = Type.Object({ environment: EnvironmentName }, {
   $id: 'EnvironmentBody', additionalProperties: false
@@ -308,6 +321,16 @@ export const DatabaseSubscriptionCreate = Type.Object({ mappingId: Text(100, { e
 })
 export type DatabaseSubscriptionCreate = Static<typeof DatabaseSubscriptionCreate>
 
+export const databaseSubscriptionList = listShape('subscriptions', {
+  sorts: ['createdAt'], order: 'asc', search: ['id', 'mappingId']
+})
+export const DatabaseSubscriptionQuery = Type.Object({
+  ...listFields(databaseSubscriptionList, 'map_1'),
+  mappingId: Type.Optional(Text(100, { description: 'Only the subscription of this mapping.', examples: ['map_123'] })),
+  active: Type.Optional(Type.Boolean({ description: 'Only active subscriptions, or only inactive ones.' }))
+}, { additionalProperties: false })
+export type DatabaseSubscriptionQuery = Static<typeof DatabaseSubscriptionQuery>
+
 export const SubscriptionPath = Type.Object({
   subscriptionId: Text(100, { description: 'The ID of the subscription.', examples: ['sub_123'] })
 })
@@ -345,8 +368,11 @@ export const DatabaseLog = Type.Object({
 }, { $id: 'DatabaseLog' })
 export type DatabaseLog = Static<typeof DatabaseLog>
 
+export const databaseLogList = listShape('entries', {
+  sorts: ['createdAt'], order: 'desc', search: ['topic', 'table', 'code']
+})
 export const DatabaseLogQuery = Type.Object({
-  ...Page,
+  ...listFields(databaseLogList, 'sessions'),
   mappingId: Type.Optional(Text(100, { description: 'Only entries of this mapping.', examples: ['map_123'] })),
   subscriptionId: Type.Optional(
     Text(100, { description: 'Only entries of this subscription.', examples: ['sub_123'] })
@@ -355,7 +381,10 @@ export const DatabaseLogQuery = Type.Object({
     Enum('DatabaseLogStatus', deliveryStatuses, {
       description: 'Only entries with this outcome.', examples: ['failed']
     })
-  )
+  ),
+  topic: Type.Optional(Text(300, { description: 'Only entries of this topic.', examples: ['session.status'] })),
+  from: TimeLimit('Only entries stored at or after this time.'),
+  to: TimeLimit('Only entries stored before this time.')
 }, { additionalProperties: false })
 export type DatabaseLogQuery = Static<typeof DatabaseLogQuery>
 

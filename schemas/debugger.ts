@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Enum, EnvironmentName, EpochMs, ErrorDetail, Nullable, Page, ref } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 import { eventSources, eventTypes, RealtimeEvent } from './events.ts'
 
 const EventId = Type.String({
@@ -415,6 +416,20 @@ export const Replay = Type.Object({
   finishedAt: Nullable(EpochMs('When the replay ended.'))
 }, { $id: 'Replay' })
 export type Replay = Static<typeof Replay>
+
+export const replayList = listShape('replays', {
+  sorts: ['createdAt'], order: 'desc', search: ['topic', 'requestedBy', 'message']
+})
+export const ReplayQuery = Type.Object({
+  ...listFields(replayList, 'session'),
+  state: Type.Optional(Enum('StoredReplayState', replayStates, {
+    description: 'Only replays in this state.', examples: ['running']
+  })),
+  target: Type.Optional({ ...Target, description: 'Only replays to this kind of recipient.' }),
+  topic: Type.Optional({ ...TopicOf, description: 'Only replays that name this topic.' }),
+  webhookId: Type.Optional({ ...WebhookId, description: 'Only replays to this webhook.' })
+}, { additionalProperties: false })
+export type ReplayQuery = Static<typeof ReplayQuery>
 
 export const ReplayPath = Type.Object({
   id: Type.String({

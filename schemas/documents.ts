@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EpochMs, Page, ref } from './common.ts'
+import { Enum, EpochMs, ref } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 import { ServiceName } from './services.ts'
 
 export const DocumentId = Type.String({
@@ -105,12 +106,15 @@ export type DocumentMutate = Static<typeof DocumentMutate>
 export const DocumentList = Type.Array(ref(Document))
 export const ServiceDocumentsPath = Type.Object({ service: ServiceName })
 export const DocumentPath = Type.Object({ service: ServiceName, id: DocumentId })
+export const documentList = listShape('documents', {
+  sorts: ['id', 'createdAt'], order: 'asc', search: ['id']
+})
 export const DocumentListQuery = Type.Object({
-  ...Page,
+  ...listFields(documentList, 'a1b2'),
   updatedAfter: Type.Optional(
     Type.Integer({
       minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Returns only documents written after this time (epoch milliseconds).', examples: [1705312800000]
+      description: 'Only documents written after this time. Epoch milliseconds.', examples: [1705312800000]
     })
   ),
   includeDeleted: Type.Optional(

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Enum, EpochMs, Nullable } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 const Algorithm = Enum('SigningAlgorithm', ['HS256', 'ES256', 'EdDSA'], {
   description: 'HS256 uses a shared secret. Tokens of the other algorithms can be verified with the JWKS.',
@@ -25,6 +26,15 @@ const key = {
 
 export const SigningKeyInfo = Type.Object(key, { $id: 'SigningKey' })
 export type SigningKeyInfo = Static<typeof SigningKeyInfo>
+
+export const keyList = listShape('keys', {
+  sorts: ['createdAt', 'deactivatedAt'], order: 'desc', search: ['keyId', 'algorithm']
+})
+export const KeyQuery = Type.Object({
+  ...listFields(keyList, 'EdDSA'),
+  active: Type.Optional(Type.Boolean({ description: 'Only active keys, or only deactivated ones.' }))
+}, { additionalProperties: false })
+export type KeyQuery = Static<typeof KeyQuery>
 
 export const KeyCreate = Type.Object({ algorithm: Type.Optional(Algorithm) }, {
   $id: 'KeyCreate', additionalProperties: false, examples: [{ algorithm: 'EdDSA' }]

@@ -1,7 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
 import { CurrentPassword, Email, Password } from './auth.ts'
-import { Enum, EpochMs, Nullable, Page, Text } from './common.ts'
+import { Enum, EpochMs, Nullable, Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 const Id = (description: string, example: string) =>
   Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
@@ -47,8 +48,11 @@ export const AccountUpdate = Type.Object({
 }, { $id: 'AccountUpdate', additionalProperties: false, minProperties: 1, examples: [{ name: 'Grace' }] })
 export type AccountUpdate = Static<typeof AccountUpdate>
 
+export const accountList = listShape('users', {
+  sorts: ['createdAt', 'name', 'email'], order: 'asc', search: ['name', 'email']
+})
 export const AccountQuery = Type.Object({
-  ...Page,
+  ...listFields(accountList, 'grace'),
   email: Type.Optional(
     Type.String({
       minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$', description: 'Only the user with this address.',
@@ -57,7 +61,11 @@ export const AccountQuery = Type.Object({
   ),
   applicationId: Type.Optional(
     Type.String({ ...ApplicationId, description: 'Only users who have a role for this application.' })
-  )
+  ),
+  roleId: Type.Optional({
+    ...Id('The role.', 'role_viewer'),
+    description: 'Only users who have this role; with `applicationId`, those who have it for that application.'
+  })
 }, { additionalProperties: false })
 export type AccountQuery = Static<typeof AccountQuery>
 
@@ -129,6 +137,15 @@ export const Role = Type.Object({
 }, { $id: 'Role' })
 export type Role = Static<typeof Role>
 
+export const roleList = listShape('roles', {
+  sorts: ['name', 'createdAt', 'updatedAt'], order: 'asc', search: ['name', 'description']
+})
+export const RoleQuery = Type.Object({
+  ...listFields(roleList, 'support'),
+  builtIn: Type.Optional(Type.Boolean({ description: 'Only built-in roles, or only others.' }))
+}, { additionalProperties: false })
+export type RoleQuery = Static<typeof RoleQuery>
+
 export const RoleCreate = Type.Object({
   name: RoleName, description: Type.Optional(Description), permissions: Permissions
 }, { $id: 'RoleCreate', additionalProperties: false })
@@ -159,6 +176,18 @@ const invite = {
 }
 export const Invite = Type.Object(invite, { $id: 'Invite' })
 export type Invite = Static<typeof Invite>
+
+export const inviteList = listShape('invites', {
+  sorts: ['createdAt', 'email', 'expiresAt'], order: 'asc', search: ['email', 'role']
+})
+export const InviteQuery = Type.Object({
+  ...listFields(inviteList, 'grace'),
+  applicationId: Type.Optional(
+    Type.String({ ...ApplicationId, description: 'Only invites to this application.' })
+  ),
+  roleId: Type.Optional({ ...Id('The role.', 'role_viewer'), description: 'Only invites to this role.' })
+}, { additionalProperties: false })
+export type InviteQuery = Static<typeof InviteQuery>
 
 export const InviteCreate = Type.Object({
   email: Type.String({ ...Email, examples: ['grace@example.com'] }),

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EpochMs, Page } from './common.ts'
+import { Enum, EpochMs } from './common.ts'
+import { listFields, listShape, sortFields } from './lists.ts'
 import { TopicPath } from './topics.ts'
 
 export const compatibilityModes = [
@@ -114,6 +115,7 @@ export const PayloadSample = Type.Object({
 }, { $id: 'PayloadSample', required: ['payload', 'version'] })
 export type PayloadSample = Static<typeof PayloadSample>
 
+export const schemaList = listShape('versions', { sorts: ['topic', 'createdAt'], order: 'asc', search: ['topic'] })
 export const SchemaListQuery = Type.Object({
   active: Type.Optional(
     Type.Boolean({
@@ -122,9 +124,13 @@ export const SchemaListQuery = Type.Object({
       examples: [true]
     })
   ),
-  ...Page
+  ...listFields(schemaList, 'session')
 }, { additionalProperties: false })
 export type SchemaListQuery = Static<typeof SchemaListQuery>
+
+export const schemaVersionList = listShape('versions', { sorts: ['version', 'createdAt'], order: 'asc' })
+export const SchemaVersionQuery = Type.Object(sortFields(schemaVersionList), { additionalProperties: false })
+export type SchemaVersionQuery = Static<typeof SchemaVersionQuery>
 
 export const SchemaTopicPath = Type.Object({ topic: TopicPath.properties.name })
 export const SchemaVersionPath = Type.Object({ topic: TopicPath.properties.name, version: Version })

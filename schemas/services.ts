@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Text } from './common.ts'
+import { listFields, listShape } from './lists.ts'
 
 export const ServiceName = Type.String({
   minLength: 1,
@@ -20,6 +21,12 @@ export const Service = Type.Object({
 export type Service = Static<typeof Service>
 
 export const ServiceList = Type.Object({ services: Type.Array(Type.Unsafe<Service>({ $ref: 'Service#' })) })
+
+export const serviceList = listShape('services', {
+  sorts: ['name', 'createdAt', 'updatedAt'], order: 'asc', search: ['name', 'description']
+})
+export const ServiceQuery = Type.Object(listFields(serviceList, 'session'), { additionalProperties: false })
+export type ServiceQuery = Static<typeof ServiceQuery>
 
 export const ServiceCreate = Type.Object({
   name: ServiceName,

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Enum, EnvironmentName, EpochMs, Nullable, Page, ref, Text } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, ref, Text } from './common.ts'
 import { eventTypes } from './events.ts'
+import { listFields, listShape, TimeLimit } from './lists.ts'
 
 export const WebhookId = Type.String({
   minLength: 1, maxLength: 64, pattern: '^wh_[A-Za-z0-9_-]+$', description: 'The webhook.', examples: ['wh_abc123']
@@ -244,21 +245,45 @@ export type RedriveAnswer = Static<typeof RedriveAnswer>
 export const WebhookPath = Type.Object({ id: WebhookId })
 export const DeliveryPath = Type.Object({ id: DeliveryId })
 
+export const webhookList = listShape('webhooks', {
+  sorts: ['createdAt', 'updatedAt'], order: 'asc', search: ['url', 'description']
+})
+export const WebhookQuery = Type.Object({
+  ...listFields(webhookList, 'example.com'),
+  active: Type.Optional(Type.Boolean({ description: 'Only active webhooks, or only inactive ones.' })),
+  event: Type.Optional(
+    Enum('EventType', eventTypes, {
+      description: 'Only webhooks that receive this type of event.', examples: ['document.updated']
+    })
+  )
+}, { additionalProperties: false })
+export type WebhookQuery = Static<typeof WebhookQuery>
+
 const filters = {
   event: Type.Optional(
     Enum('EventType', eventTypes, { description: 'Only this type of event.', examples: ['document.updated'] })
   ),
   webhookId: Type.Optional(Type.String({ ...WebhookId, description: 'Only this webhook.' }))
 }
+
+export const attemptList = listShape('attempts', {
+  sorts: ['deliveredAt'], order: 'desc', search: ['event', 'url', 'error']
+})
 export const LogsQuery = Type.Object({
   ...filters,
   success: Type.Optional(
     Type.Boolean({ description: '`true`: only successful attempts. `false`: only failed ones.', examples: [false] })
   ),
   deliveryId: Type.Optional(Type.String({ ...DeliveryId, description: 'Only this delivery.' })),
-  ...Page
+  from: TimeLimit('Only attempts at or after this time.'),
+  to: TimeLimit('Only attempts before this time.'),
+  ...listFields(attemptList, 'example.com')
 }, { additionalProperties: false })
 export type LogsQuery = Static<typeof LogsQuery>
+
+export const deliveryList = listShape('deliveries', {
+  sorts: ['createdAt'], order: 'desc', search: ['event', 'topic', 'key', 'eventId']
+})
 
 export const DeliveriesQuery = Type.Object({
   ...filters,
@@ -269,7 +294,10 @@ export const DeliveriesQuery = Type.Object({
       examples: ['evt_b3F0aGVyZXZlbnQx']
     })
   ),
-  ...Page
+  topic: Type.Optional(Text(300, { description: 'Only events of this topic.', examples: ['session.status'] })),
+  from: TimeLimit('Only deliveries created at or after this time.'),
+  to: TimeLimit('Only deliveries created before this time.'),
+  ...listFields(deliveryList, 'session')
 }, { additionalProperties: false })
 export type DeliveriesQuery = Static<typeof DeliveriesQuery>
 

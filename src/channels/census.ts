@@ -1,5 +1,4 @@
-import type { ChannelMember, ChannelSummary } from '../../schemas/channels.ts'
-import type { PageQuery } from '../../schemas/common.ts'
+import type { ChannelMember, ChannelQuery, ChannelSummary, MemberQuery } from '../../schemas/channels.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { authorize } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
@@ -17,18 +16,18 @@ export function createCensus ({ directory, remote }: { directory: Directory, rem
     mayKnow: mayReadChannel,
 
     /** Lists the channels that the principal may see. Document channels need `documents:read`. */
-    channels: (principal: Principal, scope: Scope, query: PageQuery): Counted<ChannelSummary> => ({
+    channels: (principal: Principal, scope: Scope, query: ChannelQuery): Counted<ChannelSummary> => ({
       ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)),
       missing: remote.incomplete
     }),
 
     /** Lists the members of a channel that a client names. Throws ForbiddenError `PERMISSION_DENIED`. */
-    membersFor (principal: Principal, scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> {
+    membersFor (principal: Principal, scope: Scope, name: string, query: MemberQuery): Counted<ChannelMember> {
       if (!mayReadChannel(principal, scope, name)) authorize(principal, scope, 'documents:read')
       return this.members(scope, name, query)
     },
 
-    members: (scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> => ({
+    members: (scope: Scope, name: string, query: MemberQuery): Counted<ChannelMember> => ({
       ...directory.members(scope, name, query),
       missing: remote.incomplete
     }),

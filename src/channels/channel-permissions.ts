@@ -2,8 +2,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { authorize, authorizeTopic, permissionsAt } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { isDocumentChannel, mayReadChannel } from '../identity/access/reading.ts'
-import type { ChannelMember } from '../../schemas/channels.ts'
-import type { PageQuery } from '../../schemas/common.ts'
+import type { ChannelMember, MemberQuery } from '../../schemas/channels.ts'
 import type { Documents } from '../documents/documents.ts'
 import type { DocumentKey } from '../events/intent.ts'
 import type { Census, Counted } from './census.ts'
@@ -36,7 +35,7 @@ export const documentChannel = ({ service, id }: DocumentKey): string => `doc:${
 export function createDocumentPresence ({ documents, census }: { documents: Documents, census: Census }) {
   return {
     /** Throws NotFoundError `DOCUMENT_NOT_FOUND`. */
-    async members (scope: Scope, key: DocumentKey, query: PageQuery): Promise<Counted<ChannelMember>> {
+    async members (scope: Scope, key: DocumentKey, query: MemberQuery): Promise<Counted<ChannelMember>> {
       await documents.get(scope, key)
       return census.members(scope, documentChannel(key), query)
     }

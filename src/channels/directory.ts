@@ -1,9 +1,12 @@
-import type { ChannelMember, ChannelSummary } from '../../schemas/channels.ts'
-import type { PageQuery } from '../../schemas/common.ts'
+import {
+  memberList, type ChannelMember, type ChannelQuery, type ChannelSummary, type MemberQuery
+} from '../../schemas/channels.ts'
+import type { Order } from '../../schemas/lists.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
+import { containsText, pageOfItems } from '../foundation/lists/item-page.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
-import { Channel, toMember, type Member } from './channel.ts'
+import { Channel, toMember } from './channel.ts'
 
 /** The entries of one scope: connections of this node, and channels with the members of all nodes. */
 interface Place {
@@ -84,33 +87,35 @@ export class Directory {
     for (const { channels } of this.#places.values()) yield * channels.values()
   }
 
-  /** Lists the channels for which `isSeen` returns true, ordered by name. */
+  /** Lists the channels for which `isSeen` returns true. */
   channels (
-    scope: Scope, { limit = 100, cursor }: PageQuery, isSeen: (name: string) => boolean = () => true
+    scope: Scope, { q, order = 'asc', limit = 100, cursor }: ChannelQuery,
+    isSeen: (name: string) => boolean = () => true
   ): PageOf<ChannelSummary> {
-    const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
     const place = this.#places.get(scopeKey(scope))
     const names = place === undefined ? [] : place.names ??= [...place.channels.keys()].sort()
+    const step = order === 'asc' ? 1 : -1
     const found: string[] = []
-    for (let i = indexAfter(names, after); i < names.length && found.length <= limit; i++) {
+    for (let i = startOf(names, order, cursor); i in names && found.length <= limit; i += step) {
       const name = names[i] as string
-      if (isSeen(name)) found.push(name)
+      if ((q === undefined || containsText(name, q)) && isSeen(name)) found.push(name)
     }
     return toPage(
       found, limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name]
     )
   }
 
-  /** Lists members, oldest first. A page ends early when its states are long. An unknown channel has no members. */
-  members (scope: Scope, name: string, { limit = 100, cursor }: PageQuery): PageOf<ChannelMember> {
-    const [joinedAt, socketId] = cursor === undefined
-      ? [0, '']
-      : decodeCursor(cursor, ['number', 'string']) as [number, string]
-    const isAfter = (member: Member) =>
-      member.joinedAt > joinedAt || (member.joinedAt === joinedAt && member.socketId > socketId)
-    const members = [...this.channel(scope, name)?.members.values() ?? []].filter(isAfter).sort(byAge)
-    const count = countThatFits(members, limit)
-    return toPage(members.slice(0, count + 1), count, toMember, member => [member.joinedAt, member.socketId])
+  /** Lists members. A page ends early when its states are long. An unknown channel has no members. */
+  members (scope: Scope, name: string, { userId, ...query }: MemberQuery): PageOf<ChannelMember> {
+    const members = [...this.channel(scope, name)?.members.values() ?? []]
+    const { items, nextCursor } = pageOfItems(
+      userId === undefined ? members : members.filter(member => member.userId === userId), memberList, query,
+      {
+        valuesOf: member => ({ joinedAt: member.joinedAt, userId: member.userId, socketId: member.socketId }),
+        idOf: ({ socketId }) => socketId, size: { of: ({ state }) => state.text.length, max: pageStatesLengthMax }
+      }
+    )
+    return { items: items.map(toMember), nextCursor }
   }
 
   #place (scope: Scope): Place {
@@ -130,6 +135,15 @@ export class Directory {
   }
 }
 
+/** Returns the index of the first name of a page. */
+function startOf (names: readonly string[], order: Order, cursor: string | undefined): number {
+  if (cursor === undefined) return order === 'asc' ? 0 : names.length - 1
+  const last = String(decodeCursor(cursor, ['string'])[0])
+  const after = indexAfter(names, last)
+  if (order === 'asc') return after
+  return names[after - 1] === last ? after - 2 : after - 1
+}
+
 /** Returns the index of the first text after `after`, in ordered texts. */
 function indexAfter (texts: readonly string[], after: string): number {
   let [low, high] = [0, texts.length]
@@ -144,17 +158,4 @@ function indexAfter (texts: readonly string[], after: string): number {
 /** Characters of the states of one page. */
 const pageStatesLengthMax = 1024 * 1024
 
-/** Returns how many of the first members fit on a page: at least one. */
-function countThatFits (members: readonly Member[], limit: number): number {
-  let [count, length] = [0, 0]
-  for (const { state } of members) {
-    length += state.text.length
-    if (count >= limit || (count > 0 && length > pageStatesLengthMax)) break
-    count++
-  }
-  return Math.max(1, count)
-}
-
 const none: ReadonlySet<Channel> = new Set()
-
-const byAge = (a: Member, b: Member) => a.joinedAt - b.joinedAt || (a.socketId < b.socketId ? -1 : 1)

@@ -156,7 +156,7 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
         select count(*) filter (where success) as succeeded, count(*) filter (where not success) as failed
         from (select success, attempted_at, environment from webhook_attempts a where ${
         isMeant('a.application_id')
-      } order by seq desc limit ${countedMax}) a
+      } order by attempted_at desc, seq desc limit ${countedMax}) a
         where attempted_at >= ${now - hourMs} and ${isThere}`.execute(db)
       return {
         waiting: owed?.waiting ?? 0,

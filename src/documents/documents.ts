@@ -1,8 +1,8 @@
 import type pg from 'pg'
+import { createKysely } from '../../db/connection.ts'
 import { type DocumentKey, type Writer, idempotencyFor, type OwnKey } from '../events/intent.ts'
 import { randomId } from '../foundation/ids.ts'
 import { documentLimits, encodeJson } from '../foundation/json.ts'
-import { decodeCursor, encodeCursor } from '../foundation/paging.ts'
 import type {
   DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace
 } from '../../schemas/documents.ts'
@@ -29,6 +29,7 @@ export function createDocuments (
   { pool, writer, now = Date.now }: { pool: pg.Pool, writer: Writer, now?: () => number }
 ) {
   const loader = new DocumentLoader({ pool, now })
+  const db = createKysely(pool)
   return {
     /**
      * Creates a document. The id of a deleted document may be used again: its revisions continue. Throws ConflictError
@@ -56,24 +57,12 @@ export function createDocuments (
       return { etag, json: documentJson(document) }
     },
 
-    /**
-     * Returns a JSON array sorted by id, and the cursor of the next page. A service without documents has an empty
-     * list.
-     */
+    /** Returns a JSON array and the cursor of the next page. A service without documents has an empty list. */
     async list (
       scope: Scope, service: string, query: DocumentListQuery
     ): Promise<{ json: string, nextCursor: string | undefined }> {
-      const { documents, hasMore } = await readDocumentPage(pool, scope, {
-        service,
-        afterId: query.cursor === undefined ? '' : String(decodeCursor(query.cursor, ['string'])[0]),
-        updatedAfter: query.updatedAfter,
-        includeDeleted: query.includeDeleted ?? false,
-        limit: query.limit ?? 100,
-        now: now()
-      })
-      const json = `[${documents.map(documentJson).join(',')}]`
-      const last = documents.at(-1)
-      return { json, nextCursor: hasMore && last !== undefined ? encodeCursor([last.id]) : undefined }
+      const { items, nextCursor } = await readDocumentPage(db, scope, { service, now: now() }, query)
+      return { json: `[${items.join(',')}]`, nextCursor }
     },
 
     async replace (

@@ -1,14 +1,17 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, ServicesTable } from '../../db/tables.ts'
-import type { PageQuery } from '../../schemas/common.ts'
 import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
-import type { Service, ServiceCreate, ServiceUpdate } from '../../schemas/services.ts'
+import {
+  serviceList, type Service, type ServiceCreate, type ServiceQuery, type ServiceUpdate
+} from '../../schemas/services.ts'
 import { endDocuments, endPageSize, type DoomedDocument } from '../documents/end-documents.ts'
 import type { Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
-import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import { List, number, text, nullableText } from '../foundation/lists/list.ts'
+import { readPage } from '../foundation/lists/read-page.ts'
+import type { PageOf } from '../foundation/paging.ts'
 
 /** The number of attempts of a deletion. It starts again if documents were written meanwhile. */
 const removeAttemptsMax = 10
@@ -67,14 +70,11 @@ export function createServices ({ db, writer }: ServicesOptions) {
       throw new ConflictError('SERVICE_EXISTS', `Service already exists: ${name}`)
     },
 
-    /** Returns services sorted by name. */
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Service>> {
-      const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
-      const rows = await db.selectFrom('services').selectAll()
-        .where('application_id', '=', scope.applicationId).where('name', '>', after).orderBy('name').limit(limit + 1)
-        .execute()
-      return toPage(rows, limit, toService, row => [row.name])
-    },
+    list: async (scope: Scope, query: ServiceQuery): Promise<PageOf<Service>> =>
+      await readPage(db, list, query, {
+        from: db.selectFrom('services').selectAll().where('application_id', '=', scope.applicationId),
+        toItem: toService
+      }),
 
     async get (scope: Scope, id: string): Promise<Service> {
       return toService(await find(scope, id))
@@ -114,6 +114,14 @@ export function createServices ({ db, writer }: ServicesOptions) {
   }
 }
 export type Services = ReturnType<typeof createServices>
+
+const name = text('name')
+const list = new List(serviceList, {
+  columns: {
+    name, createdAt: number('created_at'), updatedAt: number('updated_at'), description: nullableText('description')
+  },
+  identity: [name]
+})
 
 /** Returns the place of audit entries: services belong to the application, not to an environment. */
 const placeOf = ({ applicationId }: Scope) => ({ applicationId })

@@ -1,14 +1,18 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, WebhookAttemptsTable, WebhookDeliveriesTable } from '../../db/tables.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
-import type {
-  DeliveriesQuery, DeliveryState, LogsQuery, Redrive, RedriveAnswer, WebhookDelivery, WebhookLog
+import {
+  attemptList, deliveryList, type DeliveriesQuery, type DeliveryState, type LogsQuery, type Redrive,
+  type RedriveAnswer, type WebhookDelivery, type WebhookLog
 } from '../../schemas/webhooks.ts'
 import { permissionsAt } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { coversEventSql } from '../identity/access/reading-sql.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
-import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import { isBetween, isValue } from '../foundation/lists/filters.ts'
+import { List, nullableText, number, text } from '../foundation/lists/list.ts'
+import { readPage } from '../foundation/lists/read-page.ts'
+import type { PageOf } from '../foundation/paging.ts'
 import { webhookNotFound, withinOf, type Within } from './endpoint-rows.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
 import type { Outbox } from './dispatch/outbox.ts'
@@ -60,53 +64,55 @@ export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOp
     /** Throws NotFoundError `WEBHOOK_NOT_FOUND` or ConflictError `WEBHOOK_INACTIVE`. */
     requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
 
-    /** Newest first. */
     async list (
-      scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, principal?: Principal
+      scope: Scope, { webhookId, event, eventId, topic, state, from, to, ...query }: DeliveriesQuery,
+      principal?: Principal
     ): Promise<PageOf<WebhookDelivery>> {
       const { within, covered } = viewOf(scope, principal, 'webhook_deliveries')
       // Recently committed events may still be in the outbox.
       await outbox.catchUp()
-      let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId)
-        .orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) {
-        query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
-      }
-      if (covered !== undefined) query = query.where(covered)
-      if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
-      if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
-      if (filters.eventId !== undefined) query = query.where('event_id', '=', filters.eventId)
-      // A literal instead of a parameter, so that the planner can use the partial index on dead deliveries.
-      if (filters.state !== undefined) query = query.where('state', '=', sql.lit(filters.state))
-      if (cursor !== undefined) query = query.where('seq', '<', Number(decodeCursor(cursor, ['number'])[0]))
-      return toPage(await query.execute(), limit, toDelivery, row => [row.seq])
+      return await readPage(db, listedDeliveries, query, {
+        from: db.selectFrom('webhook_deliveries').selectAll(),
+        where: [
+          isValue('event_id', eventId), isBetween('created_at', from, to),
+          // With this expression instead of the column, the planner uses the index on dead deliveries only here.
+          state === 'dead'
+            ? sql<boolean>`application_id || '/dead' = ${`${scope.applicationId}/dead`} and state = 'dead'`
+            : isValue('application_id', scope.applicationId)
+        ],
+        filters: [
+          isValue('state', state), isValue('webhook_id', webhookId), isValue('event_type', event),
+          isValue('topic', topic), covered, isValue('environment', within),
+          within === undefined ? undefined : sql<boolean>`webhook_id in ${visible(scope, within)}`
+        ],
+        toItem: toDelivery
+      })
     },
 
-    /** Newest first. */
     async logs (
-      scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, principal?: Principal
+      scope: Scope, { webhookId, event, success, deliveryId, from, to, ...query }: LogsQuery, principal?: Principal
     ): Promise<PageOf<WebhookLog>> {
       const { within, covered } = viewOf(scope, principal, 'd')
-      let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId)
-        .orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) {
-        query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
-      }
-      if (covered !== undefined) {
-        // Attempts without a delivery are tests; they contain no event.
-        query = query.where(
-          sql<
-            boolean
-          >`(delivery_id is null or exists (select 1 from webhook_deliveries d
-            where d.id = delivery_id and ${covered}))`
-        )
-      }
-      if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
-      if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
-      if (filters.success !== undefined) query = query.where('success', '=', filters.success)
-      if (filters.deliveryId !== undefined) query = query.where('delivery_id', '=', uuidOf(filters.deliveryId))
-      if (cursor !== undefined) query = query.where('seq', '<', Number(decodeCursor(cursor, ['number'])[0]))
-      return toPage(await query.execute(), limit, toLog, row => [row.seq])
+      return await readPage(db, listedAttempts, query, {
+        from: db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId),
+        where: [
+          isValue('delivery_id', deliveryId === undefined ? undefined : uuidOf(deliveryId)),
+          isBetween('attempted_at', from, to)
+        ],
+        filters: [
+          isValue('webhook_id', webhookId), isValue('event_type', event), isValue('success', success),
+          isValue('environment', within),
+          within === undefined ? undefined : sql<boolean>`webhook_id in ${visible(scope, within)}`,
+          // Attempts without a delivery are tests; they contain no event.
+          covered === undefined
+            ? undefined
+            : sql<
+              boolean
+            >`(delivery_id is null or exists (select 1 from webhook_deliveries d
+              where d.id = delivery_id and ${covered}))`
+        ],
+        toItem: toLog
+      })
     },
 
     /**
@@ -171,6 +177,21 @@ export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOp
   }
 }
 export type Deliveries = ReturnType<typeof createDeliveries>
+
+const listedDeliveries = new List(deliveryList, {
+  columns: {
+    createdAt: number('created_at'), event: text('event_type'), topic: text('topic'), key: nullableText('key'),
+    eventId: text('event_id')
+  },
+  identity: [number('seq')]
+})
+
+const listedAttempts = new List(attemptList, {
+  columns: {
+    deliveredAt: number('attempted_at'), event: text('event_type'), url: text('url'), error: nullableText('error')
+  },
+  identity: [number('seq')]
+})
 
 /** Returns the conditions that limit a query on deliveries (under the name `table`) to those the principal may see. */
 function viewOf ({ applicationId }: Scope, principal: Principal | undefined, table: string) {

@@ -1,9 +1,9 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, WebhooksTable } from '../../db/tables.ts'
-import type { PageQuery } from '../../schemas/common.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import type {
-  SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret
+import {
+  webhookList, type SecretRotation, type Webhook, type WebhookCreate, type WebhookQuery, type WebhookUpdate,
+  type WebhookWithSecret
 } from '../../schemas/webhooks.ts'
 import type { Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
@@ -13,7 +13,10 @@ import type { WebhookSettings } from '../config/webhook-settings.ts'
 import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { ConflictError } from '../errors.ts'
 import { randomId } from '../foundation/ids.ts'
-import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import { isValue } from '../foundation/lists/filters.ts'
+import { List, nullableText, number, text } from '../foundation/lists/list.ts'
+import { readPage } from '../foundation/lists/read-page.ts'
+import type { PageOf } from '../foundation/paging.ts'
 import { sealedPlaces } from '../foundation/encryption/reencrypt.ts'
 import type { AddressGuard } from './http/address-guard.ts'
 import { readerOf } from './readers.ts'
@@ -65,18 +68,18 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
   }
 
   return {
-    /** Lists webhooks, oldest first. */
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery, within?: Within): Promise<PageOf<Webhook>> {
-      let query = db.selectFrom('webhooks').selectAll().where('application_id', '=', scope.applicationId).orderBy(
-        'created_at'
-      ).orderBy('id').limit(limit + 1)
-      if (within !== undefined) query = query.where(sql<boolean>`environments = array[${within}]`)
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(created_at, id) > (${createdAt}, ${id})`)
-      }
-      return toPage(await query.execute(), limit, toWebhook, row => [row.created_at, row.id])
-    },
+    list: async (
+      scope: Scope, { active, event, ...query }: WebhookQuery, within?: Within
+    ): Promise<PageOf<Webhook>> =>
+      await readPage(db, list, query, {
+        from: db.selectFrom('webhooks').selectAll().where('application_id', '=', scope.applicationId),
+        filters: [
+          isValue('active', active),
+          event === undefined ? undefined : sql<boolean>`events && array[${event}, '*']`,
+          within === undefined ? undefined : sql<boolean>`environments = array[${within}]`
+        ],
+        toItem: toWebhook
+      }),
 
     async get (scope: Scope, id: string, within?: Within): Promise<Webhook> {
       return toWebhook(await getEndpointRow(db, scope, id, within))
@@ -219,6 +222,14 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
   }
 }
 export type Endpoints = ReturnType<typeof createEndpoints>
+
+const list = new List(webhookList, {
+  columns: {
+    createdAt: number('created_at'), updatedAt: number('updated_at'), url: text('url'),
+    description: nullableText('description')
+  },
+  identity: [text('id')]
+})
 
 /** Webhooks belong to an application, whatever environment the request names. */
 const placeOf = ({ applicationId }: Scope) => ({ applicationId })

@@ -12,7 +12,7 @@ const apiKeys: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['API keys'],
       summary: 'List API keys',
       description:
-        'Returns the API keys of the application, for all its environments, newest first. A key is shown by its ' +
+        'Returns the API keys of the application, for all its environments. A key is shown by its ' +
           'first characters. Revoked keys are not listed; expired ones are, for 30 days.',
       querystring: ApiKeyQuery,
       response: { 200: pageOf(ApiKey, 'A page of API keys.'), ...refusals(400, 401, 403, 404) }

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
-  Application, ApplicationCreate, ApplicationDelete, ApplicationPath, ApplicationUpdate
+  Application, ApplicationCreate, ApplicationDelete, ApplicationPath, ApplicationQuery, ApplicationUpdate
 } from '../../../schemas/applications.ts'
-import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../schemas/common.ts'
 
 const applications: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -12,9 +12,9 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Applications'],
       summary: 'List applications',
       description:
-        "Returns the applications that the caller has access to, oldest first: a token's own, or those of a " +
+        "Returns the applications that the caller has access to: a token's own, or those of a " +
           "session's roles.",
-      querystring: PageQuery,
+      querystring: ApplicationQuery,
       response: {
         200: pageOf(Application, 'A page of applications.'),
         ...refusals(400, 401, 403)

@@ -9,10 +9,11 @@ import {
   ResetPassword,
   SessionInfo,
   SessionPath,
+  SessionQuery,
   Setup,
   SetupStatus
 } from '../../../schemas/auth.ts'
-import { ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../schemas/common.ts'
 import { SignInMethods } from '../../../schemas/oidc.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
 
@@ -163,10 +164,15 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listSessions',
       tags: ['Auth'],
       summary: 'List your sessions',
-      description: 'Returns the sessions of the calling user, last used first. A token has no sessions.',
-      response: { 200: Type.Array(ref(SessionInfo), { description: 'The open sessions.' }), ...refusals(401, 403) }
+      description: 'Returns the open sessions of the calling user. A token has no sessions.',
+      querystring: SessionQuery,
+      response: { 200: pageOf(SessionInfo, 'A page of sessions.'), ...refusals(400, 401, 403) }
     }
-  }, async (request) => app.account.sessions(request.principal))
+  }, async (request, reply) => {
+    const { items, nextCursor } = await app.account.sessions(request.principal, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
 
   app.delete('/sessions/:id', {
     config: { permission: 'authenticated' },

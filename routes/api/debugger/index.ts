@@ -1,13 +1,14 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
   EventPath,
   ExplainAnswer,
   ExplainRequest,
   Replay,
   ReplayPath,
+  ReplayQuery,
   ReplayRequest,
   RouteAnswer,
   RouteRequest,
@@ -178,8 +179,8 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listReplays',
       tags: ['Debugger'],
       summary: 'List replays',
-      description: 'Returns the replays of the scope, newest first. Finished ones are kept for a week.',
-      querystring: PageQuery,
+      description: 'Returns the replays of the scope. Finished ones are kept for a week.',
+      querystring: ReplayQuery,
       response: {
         200: pageOf(Replay, 'A page of replays.'),
         ...refusals(400, 401, 403)

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
-import { Invite, InviteCreate, InviteCreated, InvitePath } from '../../../schemas/people.ts'
+import { pageOf, ref, refusals } from '../../../schemas/common.ts'
+import { Invite, InviteCreate, InviteCreated, InvitePath, InviteQuery } from '../../../schemas/people.ts'
 
 const invites: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -10,9 +10,9 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'List invites',
       description:
-        'Returns open invites, oldest first. A token, and a user with `invites:read` for some applications only, ' +
+        'Returns open invites. A token, and a user with `invites:read` for some applications only, ' +
           'see the invites for those applications.',
-      querystring: PageQuery,
+      querystring: InviteQuery,
       response: {
         200: pageOf(Invite, 'A page of invites.'),
         ...refusals(400, 401, 403)

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
-import { Role, RoleCreate, RolePath, RoleUpdate } from '../../../schemas/people.ts'
+import { pageOf, ref, refusals } from '../../../schemas/common.ts'
+import { Role, RoleCreate, RolePath, RoleQuery, RoleUpdate } from '../../../schemas/people.ts'
 
 const roles: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -10,9 +10,9 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Roles'],
       summary: 'List roles',
       description:
-        'Returns built-in and other roles, ordered by name. Roles belong to the platform, and are assigned ' +
+        'Returns built-in and other roles. Roles belong to the platform, and are assigned ' +
           'everywhere or for one application.',
-      querystring: PageQuery,
+      querystring: RoleQuery,
       response: {
         200: pageOf(Role, 'A page of roles.'),
         ...refusals(400, 401, 403)

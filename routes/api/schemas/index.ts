@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { IfNoneMatch, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { IfNoneMatch, pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
   CompatibilityVerdict,
   PayloadValidate,
@@ -10,7 +10,8 @@ import {
   SchemaRegister,
   SchemaTopicPath,
   SchemaVersion,
-  SchemaVersionPath
+  SchemaVersionPath,
+  SchemaVersionQuery
 } from '../../../schemas/schema-registry.ts'
 
 const tags = ['Schemas']
@@ -23,7 +24,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'List schemas',
       description:
-        'Returns the schema versions of all topics, by topic and version. Versions of deleted topics are included, ' +
+        'Returns the schema versions of all topics. Versions of deleted topics are included, ' +
           'but never active. A page of large schemas may have fewer than `limit`.',
       querystring: SchemaListQuery,
       response: { 200: pageOf(SchemaVersion, 'A page of versions.'), ...refusals(400, 401, 403) }
@@ -72,10 +73,10 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'List schema versions',
       description:
-        'Returns every version of a topic\'s schema, oldest first. A page of large schemas may have fewer than ' +
+        'Returns every version of a topic\'s schema. A page of large schemas may have fewer than ' +
           '`limit`.',
       params: SchemaTopicPath,
-      querystring: PageQuery,
+      querystring: SchemaVersionQuery,
       response: {
         200: pageOf(SchemaVersion, 'A page of versions.'),
         ...refusals(400, 401, 403, 404)

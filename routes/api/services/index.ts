@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { nextCursor, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { nextCursor, ref, refusals } from '../../../schemas/common.ts'
 import {
-  ForceQuery, Service, ServiceCreate, ServiceList, ServicePath, ServiceUpdate
+  ForceQuery, Service, ServiceCreate, ServiceList, ServicePath, ServiceQuery, ServiceUpdate
 } from '../../../schemas/services.ts'
 
 const services: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,8 +12,8 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listServices',
       tags: ['Services'],
       summary: 'List services',
-      description: 'Returns the services of the application, sorted by name. All environments share the same services.',
-      querystring: PageQuery,
+      description: 'Returns the services of the application. All environments share the same services.',
+      querystring: ServiceQuery,
       response: {
         200: {
           description: 'A page of services.',

@@ -1,10 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
-  Broadcast, BroadcastAnswer, ChannelMember, ChannelPath, ChannelSummary, ConnectionCount
+  Broadcast, BroadcastAnswer, ChannelMember, ChannelPath, ChannelQuery, ChannelSummary, ConnectionCount, MemberQuery
 } from '../../../schemas/channels.ts'
 import {
-  IdempotencyHeaders, nextCursor, nodesMissing, pageOf, PageQuery, ref, refusals
+  IdempotencyHeaders, nextCursor, nodesMissing, pageOf, ref, refusals
 } from '../../../schemas/common.ts'
 
 const headers = { ...nextCursor(), ...nodesMissing }
@@ -19,9 +19,9 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Socket'],
       summary: 'List channels',
       description:
-        'Returns the channels of the scope that have members, on all nodes, ordered by name. Channels of documents ' +
+        'Returns the channels of the scope that have members, on all nodes. Channels of documents ' +
           '(`doc:…`) are included only for callers with `documents:read`.',
-      querystring: PageQuery,
+      querystring: ChannelQuery,
       response: {
         200: pageOf(ChannelSummary, 'A page of channels.', headers),
         ...refusals(400, 401, 403)
@@ -41,11 +41,11 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Socket'],
       summary: 'List the members of a channel',
       description:
-        'Returns the members, oldest first. A page ends early when its states exceed 1 MiB. A member whose ' +
+        'Returns the members. A page ends early when its states exceed 1 MiB. A member whose ' +
           'connection has ended stays until the grace period is over. A channel that does not exist has no members. ' +
           'The channel of a document also requires `documents:read`.',
       params: ChannelPath,
-      querystring: PageQuery,
+      querystring: MemberQuery,
       response: {
         200: pageOf(ChannelMember, 'A page of members.', headers),
         ...refusals(400, 401, 403)

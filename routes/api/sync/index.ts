@@ -81,10 +81,11 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Sync'],
       summary: 'List documents',
       description:
-        'Returns documents sorted by id. To list what has changed since a time, use `updatedAfter` with ' +
+        'Returns the documents of a service. To list what has changed since a time, use `updatedAfter` with ' +
           '`includeDeleted`; overlapping writes may become visible slightly out of order, so start some seconds ' +
-          'earlier. A page of large documents may have fewer than `limit`: there are more pages while ' +
-          '`X-Next-Cursor` is present. A service without documents has an empty list.',
+          'earlier. A page may have fewer than `limit` documents, because they are large or because few of those ' +
+          'that it examined match: there are more pages while `X-Next-Cursor` is present. A service without ' +
+          'documents has an empty list.',
       params: ServiceDocumentsPath,
       querystring: DocumentListQuery,
       response: {

@@ -22,7 +22,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'List users',
       description:
-        'Returns users, oldest first. A token, and a user with `users:read` for some applications only, see the ' +
+        'Returns users. A token, and a user with `users:read` for some applications only, see the ' +
           'users who have a role there.',
       querystring: AccountQuery,
       response: {

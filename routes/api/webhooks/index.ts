@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { nextCursor, pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
   LogsQuery,
   Redrive,
@@ -11,6 +11,7 @@ import {
   WebhookList,
   WebhookLog,
   WebhookPath,
+  WebhookQuery,
   WebhookTestResult,
   WebhookUpdate,
   WebhookWithSecret
@@ -26,9 +27,9 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Webhooks'],
       summary: 'List webhooks',
       description:
-        'Returns the webhooks of the application, oldest first, without their secrets. The list does not depend on ' +
+        'Returns the webhooks of the application, without their secrets. The list does not depend on ' +
           'the environment of the request.',
-      querystring: PageQuery,
+      querystring: WebhookQuery,
       response: {
         200: {
           description: 'A page of webhooks.', headers: nextCursor(),

@@ -1,14 +1,14 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
-import type { MappingStatus } from '../../../schemas/database.ts'
+import type { MappingQuery, MappingStatus } from '../../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../../schemas/scope.ts'
 import { isAllowed } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { jsonEqual } from '../../documents/json-equal.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
-import { readMappings, type MappingRow } from '../mappings/mapping-rows.ts'
+import { readMappingPage } from '../mappings/mapping-page.ts'
+import type { MappingRow } from '../mappings/mapping-rows.ts'
 
 type Grid = MappingStatus['environments']
 
@@ -48,22 +48,22 @@ export function createMappingStatus (
 
   /** Includes other environments only if the principal may read them. */
   return async function status (
-    principal: Principal, scope: Scope, { limit = 100, cursor }: PageQuery
+    principal: Principal, scope: Scope, query: MappingQuery
   ): Promise<PageOf<MappingStatus>> {
-    const after = cursor === undefined ? undefined : decodeCursor(cursor, ['number', 'string']) as [number, string]
-    const rows = await readMappings(db, scope, { limit: limit + 1, ...(after !== undefined && { after }) })
+    const { items: rows, nextCursor } = await readMappingPage(db, scope, query)
     const [grids, problems] = await Promise.all([
       readGrid(rows), readProblems(scope, rows.map(({ definition }) => definition))
     ])
     const isSeen = ([environment]: [string, unknown]) =>
       isAllowed(principal, { ...scope, environment: environment as Environment }, 'mappings:read')
-    return toPage(rows, limit, ({ id, definition, home }) => {
+    const items = rows.map(({ id, definition, home }) => {
       const { grid, changed } = grids.get(id) as { grid: Grid, changed: boolean }
       return {
         id, table: definition.table, topic: definition.topic, environment: home, changed,
         environments: Object.fromEntries(Object.entries(grid).filter(isSeen)), problems: problems.get(definition) ?? []
       }
-    }, row => [row.createdAt, row.id])
+    })
+    return { items, nextCursor }
   }
 }
 export type ReadMappingStatus = ReturnType<typeof createMappingStatus>

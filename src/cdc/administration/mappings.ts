@@ -1,8 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
 import type {
-  Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingUpdate, MappingWithProblems
+  Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingQuery, MappingUpdate, MappingWithProblems
 } from '../../../schemas/database.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -12,11 +11,12 @@ import type { Principal } from '../../identity/access/principal.ts'
 import { ConflictError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
 import { invalid } from '../../foundation/json.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { refuseReserved } from '../../registry/topics/topics.ts'
 import { compileMapping, requireColumns, type CompiledMapping } from '../mappings/compiled-mapping.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
-import { readMapping, readMappings, toMapping, type MappingRow } from '../mappings/mapping-rows.ts'
+import { readMappingPage } from '../mappings/mapping-page.ts'
+import { readMapping, toMapping, type MappingRow } from '../mappings/mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
 import type { SourcePool } from '../threads/source-pool.ts'
 import { parseTableName, tableText } from '../mappings/table-name.ts'
@@ -59,14 +59,9 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
   }
 
   return {
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery, topic?: string): Promise<PageOf<Mapping>> {
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, ['number', 'string']) as [number, string]
-      const rows = await readMappings(db, scope, {
-        limit: limit + 1,
-        ...(after !== undefined && { after }),
-        ...(topic !== undefined && { topic })
-      })
-      return toPage(rows, limit, toMapping, row => [row.createdAt, row.id])
+    async list (scope: Scope, query: MappingQuery): Promise<PageOf<Mapping>> {
+      const { items, nextCursor } = await readMappingPage(db, scope, query)
+      return { items: items.map(toMapping), nextCursor }
     },
 
     get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),

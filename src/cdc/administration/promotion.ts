@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
-import type {
-  Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, RollbackBody
+import {
+  mappingVersionList, type Mapping, type MappingDefinition, type MappingVersion, type MappingVersionQuery,
+  type PromoteBody, type Promotion, type RollbackBody
 } from '../../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -12,7 +12,9 @@ import type { Principal } from '../../identity/access/principal.ts'
 import { jsonEqual } from '../../documents/json-equal.ts'
 import { ConflictError } from '../../errors.ts'
 import { invalid } from '../../foundation/json.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { List, number } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { readMapping, toMapping } from '../mappings/mapping-rows.ts'
 import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
@@ -35,28 +37,17 @@ export interface PromotionOptions {
  */
 export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   return {
-    /** Lists versions, newest first. */
-    async versions (scope: Scope, id: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingVersion>> {
+    async versions (scope: Scope, id: string, query: MappingVersionQuery): Promise<PageOf<MappingVersion>> {
       const row = await readMapping(db, scope, id)
-      let query = db.selectFrom('mapping_versions').selectAll().where('mapping_id', '=', row.id).orderBy(
-        'version', 'desc'
-      ).limit(limit + 1)
       // Outside its home, a mapping shows only the versions that have run in the environment.
-      if (row.version !== null) {
-        const seen = await versionsIn(db, row, scope.environment)
-        query = query.where(sql<boolean>`version = any(${seen}::int[])`)
-      }
-      if (cursor !== undefined) {
-        query = query.where('version', '<', Math.min(decodeCursor(cursor, ['number'])[0] as number, 2147483647))
-      }
-      return toPage(
-        await query.execute(),
-        limit,
-        ({ mapping_id: mappingId, version, environment, definition, created_at: createdAt }) => ({
+      const seen = row.version === null ? undefined : await versionsIn(db, row, scope.environment)
+      return await readPage(db, list, query, {
+        from: db.selectFrom('mapping_versions').selectAll().where('mapping_id', '=', row.id),
+        where: [seen && sql<boolean>`version = any(${seen}::int[])`],
+        toItem: ({ mapping_id: mappingId, version, environment, definition, created_at: createdAt }) => ({
           mappingId, version, environment, definition: JSON.parse(definition) as MappingDefinition, createdAt
-        }),
-        one => [one.version]
-      )
+        })
+      })
     },
 
     /** Takes a snapshot of what `environment` runs. */
@@ -178,6 +169,11 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     }
   }
 }
+const version = number('version')
+const list = new List(mappingVersionList, {
+  columns: { version, createdAt: number('created_at') }, identity: [version]
+})
+
 export type MappingPromotion = ReturnType<typeof createPromotion>
 
 /** Compares two definitions field by field. */

@@ -1,15 +1,18 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
+import type { Kysely, Selectable } from 'kysely'
 import type { Database, MappingSubscriptionsTable } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
-import type {
-  DatabaseSubscription, DatabaseSubscriptionWithProblems, MappingDefinition
+import {
+  databaseSubscriptionList, type DatabaseSubscription, type DatabaseSubscriptionQuery,
+  type DatabaseSubscriptionWithProblems, type MappingDefinition
 } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isValue } from '../../foundation/lists/filters.ts'
+import { List, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
 import { readMapping } from '../mappings/mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
@@ -55,17 +58,16 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
     ({ ...subscription, problems: (await readProblems(scope, [definition])).get(definition) ?? [] })
 
   return {
-    /** Lists subscriptions, oldest first. */
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<DatabaseSubscription>> {
-      let query = db.selectFrom('mapping_subscriptions').selectAll().where('application_id', '=', scope.applicationId)
-        .where('environment', '=', scope.environment)
-        .orderBy('created_at').orderBy('id').limit(limit + 1)
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(created_at, id) > (${createdAt}, ${id})`)
-      }
-      return toPage(await query.execute(), limit, toSubscription, row => [row.created_at, row.id])
-    },
+    list: async (
+      scope: Scope, { mappingId, active, ...query }: DatabaseSubscriptionQuery
+    ): Promise<PageOf<DatabaseSubscription>> =>
+      await readPage(db, list, query, {
+        from: db.selectFrom('mapping_subscriptions').selectAll().where('application_id', '=', scope.applicationId)
+          .where('environment', '=', scope.environment),
+        where: [isValue('mapping_id', mappingId)],
+        filters: [isValue('active', active)],
+        toItem: toSubscription
+      }),
 
     /**
      * Enables the mapping in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND` and ConflictError
@@ -106,6 +108,11 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
     }
   }
 }
+const id = text('id')
+const list = new List(databaseSubscriptionList, {
+  columns: { id, createdAt: number('created_at'), mappingId: text('mapping_id') }, identity: [id]
+})
+
 export type DatabaseSubscriptions = ReturnType<typeof createDatabaseSubscriptions>
 
 const toSubscription = (row: Selectable<MappingSubscriptionsTable>): DatabaseSubscription => ({

@@ -1,10 +1,13 @@
 import type { Kysely, Selectable } from 'kysely'
 import type { Database, DatabaseLogsTable } from '../../../db/tables.ts'
-import type { DatabaseLog, DatabaseLogQuery } from '../../../schemas/database.ts'
+import { databaseLogList, type DatabaseLog, type DatabaseLogQuery } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { mayReadTopic } from '../../identity/access/reading.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isBetween, isValue } from '../../foundation/lists/filters.ts'
+import { List, nullableText, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { textArray } from '../../../db/arrays.ts'
 import type { Statement } from '../../events/intent.ts'
 import { randomId } from '../../foundation/ids.ts'
@@ -12,25 +15,29 @@ import { randomId } from '../../foundation/ids.ts'
 /** Lists the delivery log: what became events, what did not, and why. */
 export function createMappingLog ({ db }: { db: Kysely<Database> }) {
   return {
-    /** Lists entries, newest first. `message` may quote a row: it is null for callers who may not read the topic. */
-    async list (
-      principal: Principal, scope: Scope, { limit = 100, cursor, mappingId, subscriptionId, status }: DatabaseLogQuery
-    ): Promise<PageOf<DatabaseLog>> {
-      let query = db.selectFrom('database_logs').selectAll().where('application_id', '=', scope.applicationId).where(
-        'environment', '=', scope.environment
-      )
-        .orderBy('sequence', 'desc').limit(limit + 1)
-      if (cursor !== undefined) query = query.where('sequence', '<', decodeCursor(cursor, ['number'])[0] as number)
-      if (mappingId !== undefined) query = query.where('mapping_id', '=', mappingId)
-      if (subscriptionId !== undefined) query = query.where('subscription_id', '=', subscriptionId)
-      if (status !== undefined) query = query.where('status', '=', status)
-      return toPage(
-        await query.execute(), limit, row => toLog(row, mayReadTopic(principal, scope, row.topic)),
-        row => [row.sequence]
-      )
-    }
+    /** `message` may quote a row: it is null for callers who may not read the topic. */
+    list: async (
+      principal: Principal, scope: Scope,
+      { mappingId, subscriptionId, status, topic, from, to, ...query }: DatabaseLogQuery
+    ): Promise<PageOf<DatabaseLog>> =>
+      await readPage(db, list, query, {
+        from: db.selectFrom('database_logs').selectAll().where('application_id', '=', scope.applicationId).where(
+          'environment', '=', scope.environment
+        ),
+        where: [isValue('mapping_id', mappingId), isBetween('created_at', from, to)],
+        filters: [isValue('subscription_id', subscriptionId), isValue('status', status), isValue('topic', topic)],
+        toItem: row => toLog(row, mayReadTopic(principal, scope, row.topic))
+      })
   }
 }
+
+const list = new List(databaseLogList, {
+  columns: {
+    createdAt: number('created_at'), topic: text('topic'), table: text('table_name'), code: nullableText('code')
+  },
+  identity: [number('sequence')]
+})
+
 export type MappingLog = ReturnType<typeof createMappingLog>
 
 const toLog = (row: Selectable<DatabaseLogsTable>, isSeen: boolean): DatabaseLog => ({

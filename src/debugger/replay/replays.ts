@@ -1,7 +1,6 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
+import type { Kysely, Selectable } from 'kysely'
 import type { Database, ReplaysTable } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
-import type { Replay, ReplayRequest } from '../../../schemas/debugger.ts'
+import { replayList, type Replay, type ReplayQuery, type ReplayRequest } from '../../../schemas/debugger.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
@@ -9,7 +8,10 @@ import { NotFoundError, RateLimitError } from '../../errors.ts'
 import type { EventLog, SpanBounds } from '../../events/log.ts'
 import { randomId } from '../../foundation/ids.ts'
 import { invalid } from '../../foundation/json.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isValue } from '../../foundation/lists/filters.ts'
+import { List, nullableText, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import type { Topics } from '../../registry/topics/topics.ts'
 import type { Within } from '../../webhooks/endpoint-rows.ts'
 import { eventNotFound } from '../subject.ts'
@@ -186,15 +188,16 @@ export function createReplays (
       return toReplay(row, by)
     },
 
-    /** Lists replays, newest first. */
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery, by: Onlooker): Promise<PageOf<Replay>> {
-      let query = ofScope(scope).orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit + 1)
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
-      }
-      return toPage(await query.execute(), limit, row => toReplay(row, by), row => [row.created_at, row.id])
-    },
+    list: async (
+      scope: Scope, { state, target, topic, webhookId, ...query }: ReplayQuery, by: Onlooker
+    ): Promise<PageOf<Replay>> =>
+      await readPage(db, list, query, {
+        from: ofScope(scope),
+        filters: [
+          isValue('state', state), isValue('target', target), isValue('topic', topic), isValue('webhook_id', webhookId)
+        ],
+        toItem: row => toReplay(row, by)
+      }),
 
     /** Cancels a replay: sending stops within a moment. A finished replay stays as it is. */
     cancel: (scope: Scope, id: string, by: Origin, onlooker: Onlooker): Promise<Replay> =>
@@ -215,6 +218,14 @@ export function createReplays (
       })
   }
 }
+const list = new List(replayList, {
+  columns: {
+    createdAt: number('created_at'), topic: nullableText('topic'), requestedBy: text('requested_by'),
+    message: nullableText('message')
+  },
+  identity: [text('id')]
+})
+
 export type Replays = ReturnType<typeof createReplays>
 
 const replayNotFound = (id: string) => new NotFoundError('REPLAY_NOT_FOUND', `Replay not found: ${id}`)

@@ -8,6 +8,8 @@ export interface ItemList<T, Sort extends string, Search extends string> {
   valuesOf (item: T): ItemValues<Sort | Search>
   /** A value that no other item has. It decides between items that are equal in the field of `sort`. */
   idOf (item: T): string
+  /** Ends pages of large items early: the size of an item, and the limit of a page with more than one. */
+  size?: { of (item: T): number, max: number }
 }
 
 /**
@@ -18,7 +20,7 @@ export function pageOfItems<T, Sort extends string, Search extends string> (
   items: Iterable<T>,
   shape: ListShape<Sort, Search>,
   { q, sort = shape.sorts[0], order = shape.order, limit = 100, cursor }: ListQuery<Sort>,
-  { valuesOf, idOf }: ItemList<T, Sort, Search>
+  { valuesOf, idOf, size }: ItemList<T, Sort, Search>
 ): PageOf<T> {
   const direction = order === 'asc' ? 1 : -1
   const compare = ([a, idA]: Key, [b, idB]: Key): number =>
@@ -34,8 +36,17 @@ export function pageOfItems<T, Sort extends string, Search extends string> (
     if (isFound && (after === undefined || compare(key, after) > 0)) found.push({ item, key })
   }
   found.sort((a, b) => compare(a.key, b.key))
-  const last = found.length > limit ? found[limit - 1] : undefined
-  return { items: found.slice(0, limit).map(({ item }) => item), nextCursor: last && encodeCursor(last.key) }
+  const sizes = size === undefined ? [] : found.slice(0, limit).map(({ item }) => size.of(item))
+  const count = size === undefined ? limit : countThatFits(sizes, size.max)
+  const last = found.length > count ? found[count - 1] : undefined
+  return { items: found.slice(0, count).map(({ item }) => item), nextCursor: last && encodeCursor(last.key) }
+}
+
+/** Returns how many of the first sizes fit together: at least one. */
+function countThatFits (sizes: readonly number[], max: number): number {
+  let sum = 0
+  const end = sizes.findIndex((size, i) => (sum += size) > max && i > 0)
+  return end === -1 ? sizes.length : end
 }
 
 type Key = [value: CursorPart, id: string]

@@ -11,9 +11,11 @@ import { afterCursor, type List, type Ordering } from './list.ts'
  */
 export const examinedMax = 20_000
 
-export interface PageRequest<DB, TB extends keyof DB, Row, T> {
+export interface PageRequest<Source, Tables extends keyof Source, Row, T> {
   /** Selects the rows of the list by conditions that its indexes answer, without order and limit. */
-  from: SelectQueryBuilder<DB, TB, Row>
+  from: SelectQueryBuilder<Source, Tables, Row>
+  /** More of these conditions. */
+  where?: readonly (Expression<SqlBool> | undefined)[]
   /** Conditions that are examined row by row, because no index in the order of the list answers them. */
   filters?: readonly (Expression<SqlBool> | undefined)[]
   /** Ends pages of large items early: the size of a row in bytes, and the limit of a page with more than one. */
@@ -35,18 +37,20 @@ interface Place {
  * Reads a page. Each item that does not change meanwhile is on exactly one page, also while others are inserted,
  * changed and deleted. Throws ValidationError for a cursor of another list.
  */
-export async function readPage<DB, TB extends keyof DB, Row, T, Sort extends string> (
+export async function readPage<DB, Source, Tables extends keyof Source, Row, T, Sort extends string> (
   db: Kysely<DB>,
   list: List<Sort>,
   query: ListQuery<Sort>,
-  { from, filters = [], size, toItem }: PageRequest<DB, TB, Row, T>
+  { from, where = [], filters = [], size, toItem }: PageRequest<Source, Tables, Row, T>
 ): Promise<PageOf<T>> {
   const { q, limit = 100, cursor } = query
   const ordering = list.ordering(query)
   const conditions = [...filters, q === undefined ? undefined : list.contains(q)].filter(one => one !== undefined)
   const examined = conditions.length === 0 ? limit + 1 : Math.max(examinedMax, limit + 1)
 
-  let scan = (cursor === undefined ? from : from.where(afterCursor(ordering, cursor))).limit(examined)
+  let scan = from.limit(examined)
+  for (const condition of where) if (condition !== undefined) scan = scan.where(condition)
+  if (cursor !== undefined) scan = scan.where(afterCursor(ordering, cursor))
   for (const key of directed(ordering, i => ordering.keys[i]?.expression)) scan = scan.orderBy(key)
   const candidates = scan.select([
     ...ordering.keys.map(({ expression }, i) => expression.as(`listKey${i}`)),

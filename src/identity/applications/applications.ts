@@ -1,7 +1,8 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { ApplicationsTable, Database } from '../../../db/tables.ts'
-import type { Application, ApplicationCreate, ApplicationUpdate } from '../../../schemas/applications.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
+import {
+  applicationList, type Application, type ApplicationCreate, type ApplicationQuery, type ApplicationUpdate
+} from '../../../schemas/applications.ts'
 import { environments, type Environment } from '../../../schemas/scope.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
@@ -10,7 +11,9 @@ import type { Principal } from '../access/principal.ts'
 import type { Invalidations } from '../../cluster/invalidations.ts'
 import { ConflictError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { List, foldedText, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { takeWith } from '../people/roles.ts'
 import type { GracePeriods } from './grace-periods.ts'
 import type { ApplicationCache } from '../auth/application-cache.ts'
@@ -24,6 +27,15 @@ export interface ApplicationsOptions {
   invalidations: Pick<Invalidations, 'announce'>
   log: { warn (fields: object, message: string): void }
 }
+
+const id = text('id')
+const list = new List(applicationList, {
+  columns: {
+    id, createdAt: number('created_at'), name: foldedText('name'), updatedAt: number('updated_at'),
+    description: text('description')
+  },
+  identity: [id]
+})
 
 export type Applications = ReturnType<typeof createApplications>
 
@@ -45,16 +57,13 @@ export function createApplications ({ db, cache, gracePeriods, invalidations, lo
   }
 
   return {
-    /** Returns a page of applications, oldest first. */
-    async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Application>> {
-      let query = db.selectFrom('applications').selectAll().orderBy('created_at').orderBy('id').limit(limit + 1)
+    async list (principal: Principal, query: ApplicationQuery): Promise<PageOf<Application>> {
       const visible = applicationsWith(principal, 'applications:read')
-      if (visible !== 'all') query = query.where(sql<boolean>`id = any(${visible})`)
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(created_at, id) > (${createdAt}, ${id})`)
-      }
-      return toPage(await query.execute(), limit, toApplication, row => [row.created_at, row.id])
+      return await readPage(db, list, query, {
+        from: db.selectFrom('applications').selectAll(),
+        where: [visible === 'all' ? undefined : sql<boolean>`id = any(${visible})`],
+        toItem: toApplication
+      })
     },
 
     async get (principal: Principal, id: string): Promise<Application> {

@@ -1,35 +1,49 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { AuditLogTable, Database } from '../../../db/tables.ts'
-import type { AuditEntry, AuditQuery } from '../../../schemas/audit.ts'
+import { auditList, type AuditEntry, type AuditQuery } from '../../../schemas/audit.ts'
 import { applicationsWith } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isBetween, isValue } from '../../foundation/lists/filters.ts'
+import { List, nullableText, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 
 export type AuditLog = ReturnType<typeof createAuditLog>
 
 /** Reads the audit log. A principal with `audit:read` for some applications sees only their entries. */
 export function createAuditLog ({ db }: { db: Kysely<Database> }) {
   return {
-    /** Returns a page of entries, newest first. */
     async list (
       principal: Principal,
-      { limit = 100, cursor, actor, action, resource, resourceId, applicationId, from, to }: AuditQuery
+      { actor, action, resource, resourceId, applicationId, environment, from, to, ...query }: AuditQuery
     ): Promise<PageOf<AuditEntry>> {
-      let query = db.selectFrom('audit_log').selectAll().orderBy('sequence', 'desc').limit(limit + 1)
       const visible = applicationsWith(principal, 'audit:read')
-      if (visible !== 'all') query = query.where(sql<boolean>`application_id = any(${visible})`)
-      if (applicationId !== undefined) query = query.where('application_id', '=', applicationId)
-      if (actor !== undefined) query = query.where('actor_id', '=', actor)
-      if (action !== undefined) query = query.where('action', '=', action)
-      if (resource !== undefined) query = query.where('resource', '=', resource)
-      if (resourceId !== undefined) query = query.where('resource_id', '=', resourceId)
-      if (from !== undefined) query = query.where('at', '>=', from)
-      if (to !== undefined) query = query.where('at', '<', to)
-      if (cursor !== undefined) query = query.where('sequence', '<', Number(decodeCursor(cursor, ['number'])[0]))
-      return toPage(await query.execute(), limit, toAuditEntry, row => [row.sequence])
+      const [only] = visible !== 'all' && visible.length === 1 ? visible : [applicationId]
+      // The index for resources is of use only if it need not be searched for each of them.
+      const isOne = resource !== undefined && resourceId !== undefined
+      const ofResource = [isValue('resource', resource), isValue('resource_id', resourceId)]
+      return await readPage(db, list, query, {
+        from: db.selectFrom('audit_log').selectAll(),
+        where: [isValue('application_id', only), isBetween('at', from, to), ...isOne ? ofResource : []],
+        filters: [
+          visible === 'all' ? undefined : sql<boolean>`application_id = any(${visible})`,
+          isValue('application_id', applicationId),
+          ...isOne ? [] : ofResource,
+          isValue('actor_id', actor), isValue('action', action), isValue('environment', environment)
+        ],
+        toItem: toAuditEntry
+      })
     }
   }
 }
+
+const list = new List(auditList, {
+  columns: {
+    at: number('at'), 'actor.name': nullableText('actor_name'), action: text('action'),
+    resourceId: nullableText('resource_id')
+  },
+  identity: [number('sequence')]
+})
 
 const toAuditEntry = (row: Selectable<AuditLogTable>): AuditEntry => ({
   id: row.id,

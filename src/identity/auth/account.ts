@@ -1,6 +1,8 @@
-import type { SessionInfo, Me } from '../../../schemas/auth.ts'
+import { sessionList, type Me, type SessionInfo, type SessionQuery } from '../../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { ForbiddenError, NotFoundError } from '../../errors.ts'
+import { pageOfItems } from '../../foundation/lists/item-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { expiryOf, isApiKey, type Principal, type SessionPrincipal } from '../access/principal.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -19,9 +21,11 @@ export function createAccount ({ sessions }: { sessions: Sessions }) {
       await sessions.end(sessionOf(principal), by)
     },
 
-    async sessions (principal: Principal): Promise<SessionInfo[]> {
+    async sessions (principal: Principal, query: SessionQuery): Promise<PageOf<SessionInfo>> {
       const { userId, sessionKey } = sessionOf(principal)
-      return await sessions.list(userId, sessionKey)
+      return pageOfItems(await sessions.list(userId, sessionKey), sessionList, query, {
+        valuesOf: session => session, idOf: ({ id }) => id
+      })
     },
 
     /**

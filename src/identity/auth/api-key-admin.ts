@@ -1,6 +1,8 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { ApiKeysTable, Database } from '../../../db/tables.ts'
-import type { ApiKey, ApiKeyCreate, ApiKeyCreated, ApiKeyQuery } from '../../../schemas/api-keys.ts'
+import {
+  apiKeyList, type ApiKey, type ApiKeyCreate, type ApiKeyCreated, type ApiKeyQuery
+} from '../../../schemas/api-keys.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
@@ -9,7 +11,8 @@ import { parsePermissions } from '../access/permission-set.ts'
 import type { Principal, SessionPrincipal } from '../access/principal.ts'
 import { ConflictError, ForbiddenError, NotFoundError, UnauthorizedError, ValidationError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { pageOfItems } from '../../foundation/lists/item-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { generateApiKey, hashOfApiKey, shownPartOf } from './api-key-text.ts'
 import { heldBy, type ApiKeys } from './api-keys.ts'
 import { rolesOf, type StoredRole } from './sessions.ts'
@@ -35,21 +38,17 @@ export function createApiKeyAdmin ({ db, keys }: { db: Kysely<Database>, keys: A
       .where('k.application_id', '=', applicationId)
 
   return {
-    /** Returns a page of keys, newest first. */
+    /** Reads all keys, because whether one is active follows from roles, which are not compared in SQL. */
     async list (
-      { applicationId }: Scope, { limit = 100, cursor, q, active }: ApiKeyQuery
+      { applicationId }: Scope, { active, environment, ...query }: ApiKeyQuery
     ): Promise<PageOf<ApiKey>> {
-      let query = select(db, applicationId).orderBy('k.created_at', 'desc').orderBy('k.id', 'desc')
-      if (q !== undefined) {
-        query = query.where(sql<boolean>`strpos(lower(k.name || ' ' || k.prefix), lower(${q})) > 0`)
-      }
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(k.created_at, k.id) < (${createdAt}, ${id})`)
-      }
-      // Whether a key is active follows from the roles of its creator, which are not compared in SQL.
-      const rows = (await query.execute()).filter(row => active === undefined || toApiKey(row).active === active)
-      return toPage(rows.slice(0, limit + 1), limit, toApiKey, row => [row.created_at, row.id])
+      const keys = (await select(db, applicationId).execute()).map(toApiKey).filter(key =>
+        (active === undefined || key.active === active) &&
+        (environment === undefined || key.environment === environment)
+      )
+      return pageOfItems(keys, apiKeyList, query, {
+        valuesOf: key => ({ ...key, name: key.name.toLowerCase() }), idOf: ({ id }) => id
+      })
     },
 
     /**

@@ -1,10 +1,12 @@
 import type { Kysely, Selectable } from 'kysely'
 import type { Database, SigningKeysTable } from '../../../db/tables.ts'
-import type { KeyCreated, SigningKeyInfo } from '../../../schemas/keys.ts'
+import { keyList, type KeyCreated, type KeyQuery, type SigningKeyInfo } from '../../../schemas/keys.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { ConflictError, ForbiddenError, NotFoundError } from '../../errors.ts'
+import { pageOfItems } from '../../foundation/lists/item-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { openSecret, type Algorithm } from './key-material.ts'
 import { parsePermissions } from '../access/permission-set.ts'
 import { coversAt } from '../access/permissions.ts'
@@ -83,12 +85,11 @@ export function createKeyAdmin (
 
   return {
     /** Returns the keys that are not revoked, newest first. */
-    async list (principal: Principal): Promise<SigningKeyInfo[]> {
+    async list (principal: Principal, { active, ...query }: KeyQuery): Promise<PageOf<SigningKeyInfo>> {
       requireSession(principal)
-      const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).orderBy(
-        'created_at', 'desc'
-      ).orderBy('id').execute()
-      return rows.map(toInfo)
+      const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).execute()
+      const found = rows.map(toInfo).filter(key => active === undefined || key.active === active)
+      return pageOfItems(found, keyList, query, { valuesOf: key => key, idOf: ({ keyId }) => keyId })
     },
 
     /**

@@ -1,8 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { LoginOutcome } from '../../../schemas/auth.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
-import type { Invite, InviteAccept, InviteCreate, InviteCreated } from '../../../schemas/people.ts'
+import {
+  inviteList, type Invite, type InviteAccept, type InviteCreate, type InviteCreated, type InviteQuery
+} from '../../../schemas/people.ts'
 import { asUser, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Login } from '../auth/login.ts'
@@ -19,7 +20,10 @@ import { ForbiddenError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Links } from '../mail/links.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isValue } from '../../foundation/lists/filters.ts'
+import { List, foldedText, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { userExists } from './people.ts'
 import { authorizeAssignment, insertAssignment } from './role-assignments.ts'
 import { requireRole } from './roles.ts'
@@ -65,16 +69,17 @@ export function createInvites ({ db, users, login, mailer, links, methods, onGra
       .where('i.expires_at', '>', Date.now())
 
   return {
-    /** Returns a page of open invites, oldest first. */
-    async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Invite>> {
-      let query = select(db).orderBy('i.created_at').orderBy('i.id').limit(limit + 1)
+    /** Returns a page of open invites. */
+    async list (principal: Principal, { applicationId, roleId, ...query }: InviteQuery): Promise<PageOf<Invite>> {
       const visible = applicationsWith(principal, 'invites:read')
-      if (visible !== 'all') query = query.where(sql<boolean>`i.application_id = any(${visible})`)
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(i.created_at, i.id) > (${createdAt}, ${id})`)
-      }
-      return toPage(await query.execute(), limit, toInvite, row => [row.created_at, row.id])
+      return await readPage(db, list, query, {
+        from: select(db),
+        filters: [
+          visible === 'all' ? undefined : sql<boolean>`i.application_id = any(${visible})`,
+          isValue('i.application_id', applicationId), isValue('i.role_id', roleId)
+        ],
+        toItem: toInvite
+      })
     },
 
     /**
@@ -168,6 +173,14 @@ export function createInvites ({ db, users, login, mailer, links, methods, onGra
     }
   }
 }
+
+const list = new List(inviteList, {
+  columns: {
+    createdAt: number('i.created_at'), email: foldedText('i.email'), expiresAt: number('i.expires_at'),
+    role: text('r.name')
+  },
+  identity: [text('i.id')]
+})
 
 /**
  * Returns whether the sender may still grant the role as it is now. A user must still be able to send the invite. A

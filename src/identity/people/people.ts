@@ -1,7 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type {
-  Account, AccountCreate, AccountQuery, AccountUpdate, InviteCreate, InviteCreated, RoleGrant
+import {
+  accountList, type Account, type AccountCreate, type AccountQuery, type AccountUpdate, type InviteCreate,
+  type InviteCreated, type RoleGrant
 } from '../../../schemas/people.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
@@ -13,7 +14,10 @@ import type { Sessions } from '../auth/sessions.ts'
 import type { SignInMethods } from '../auth/sign-in-methods.ts'
 import { insertUser, keepingSuperAdmin, lockSuperAdmins, type Users } from '../auth/users.ts'
 import { ConflictError, ForbiddenError, ValidationError } from '../../errors.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isValue } from '../../foundation/lists/filters.ts'
+import { List, foldedText, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { takeWith } from './roles.ts'
 import type { Notify } from './notify.ts'
 import {
@@ -58,23 +62,20 @@ export function createPeople ({ db, users, sessions, reauthentication, methods, 
   }
 
   return {
-    /** Returns a page of users, oldest first. */
     async list (
-      principal: Principal, { limit = 100, cursor, email, applicationId }: AccountQuery
+      principal: Principal, { email, applicationId, roleId, ...query }: AccountQuery
     ): Promise<PageOf<Account>> {
-      let query = selectAccounts(db).orderBy('u.created_at').orderBy('u.id').limit(limit + 1)
       const visible = applicationsWith(principal, 'users:read')
-      // The filter must not reveal who has a role in an application that the principal cannot see.
+      // The filters must not reveal who has a role in an application that the principal cannot see.
       const places = applicationId === undefined
         ? visible
         : visible === 'all' || visible.includes(applicationId) ? [applicationId] : []
-      if (places !== 'all') query = query.where(hasRoleIn(places))
-      if (email !== undefined) query = query.where('u.email_canonical', '=', canonicalEmail(email))
-      if (cursor !== undefined) {
-        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
-        query = query.where(sql<boolean>`(u.created_at, u.id) > (${createdAt}, ${id})`)
-      }
-      return toPage(await query.execute(), limit, row => toAccount(row, visible), row => [row.created_at, row.id])
+      return await readPage(db, list, query, {
+        from: selectAccounts(db),
+        where: [isValue('u.email_canonical', email === undefined ? undefined : canonicalEmail(email))],
+        filters: [hasRole(places, roleId)],
+        toItem: row => toAccount(row, visible)
+      })
     },
 
     async get (principal: Principal, id: string): Promise<Account> {
@@ -176,10 +177,18 @@ export function createPeople ({ db, users, sessions, reauthentication, methods, 
   }
 }
 
-const hasRoleIn = (applicationIds: string[]) =>
-  sql<
-    boolean
-  >`exists (select from role_assignments a where a.user_id = u.id and a.application_id = any(${applicationIds}))`
+const list = new List(accountList, {
+  columns: { createdAt: number('u.created_at'), name: foldedText('u.name'), email: foldedText('u.email') },
+  identity: [text('u.id')]
+})
+
+/** Returns the condition that the user has a role, or this one, in one of the places. */
+function hasRole (places: string[] | 'all', roleId: string | undefined) {
+  if (places === 'all' && roleId === undefined) return undefined
+  return sql<boolean>`exists (select from role_assignments a where a.user_id = u.id ${
+    places === 'all' ? sql`` : sql`and a.application_id = any(${places})`
+  } ${roleId === undefined ? sql`` : sql`and a.role_id = ${roleId}`})`
+}
 
 /** An invite grants one role. */
 function onlyRoleOf (roles: RoleGrant[]): RoleGrant {

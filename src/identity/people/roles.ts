@@ -1,7 +1,6 @@
 import type { Kysely, Selectable } from 'kysely'
 import type { Database, RolesTable } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
-import type { Role, RoleCreate, RoleUpdate } from '../../../schemas/people.ts'
+import { roleList, type Role, type RoleCreate, type RoleQuery, type RoleUpdate } from '../../../schemas/people.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record, recordAll } from '../audit/record.ts'
 import { authorizeRule } from '../access/permissions.ts'
@@ -9,7 +8,10 @@ import { permissionsOfRole, PermissionSet } from '../access/permission-set.ts'
 import type { Principal } from '../access/principal.ts'
 import { ConflictError, NotFoundError } from '../../errors.ts'
 import { randomId } from '../../foundation/ids.ts'
-import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
+import { isValue } from '../../foundation/lists/filters.ts'
+import { List, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 
 export type Roles = ReturnType<typeof createRoles>
 
@@ -31,13 +33,10 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
   }
 
   return {
-    /** Returns a page of roles, ordered by name. */
-    async list ({ limit = 100, cursor }: PageQuery): Promise<PageOf<Role>> {
-      const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
-      const rows = await db.selectFrom('roles').selectAll().where('name', '>', after).orderBy('name').limit(limit + 1)
-        .execute()
-      return toPage(rows, limit, toRole, row => [row.name])
-    },
+    list: async ({ builtIn, ...query }: RoleQuery): Promise<PageOf<Role>> =>
+      await readPage(db, list, query, {
+        from: db.selectFrom('roles').selectAll(), filters: [isValue('built_in', builtIn)], toItem: toRole
+      }),
 
     /** Creates a role. Throws ConflictError `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
     async create (
@@ -105,6 +104,14 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
     }
   }
 }
+
+const name = text('name')
+const list = new List(roleList, {
+  columns: {
+    name, createdAt: number('created_at'), updatedAt: number('updated_at'), description: text('description')
+  },
+  identity: [name]
+})
 
 type Row = Selectable<RolesTable>
 

@@ -1,44 +1,50 @@
-import { sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kysely'
-import type { Database, SchemasTable } from '../../../db/tables.ts'
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../../db/tables.ts'
+import {
+  schemaList, schemaVersionList, type SchemaListQuery, type SchemaVersion, type SchemaVersionQuery
+} from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
+import { List, number, text } from '../../foundation/lists/list.ts'
+import { readPage } from '../../foundation/lists/read-page.ts'
+import type { PageOf } from '../../foundation/paging.ts'
+import { toSchemaVersion } from './store-version.ts'
 
 /** Limits the schemas of a page. In memory they can take twenty times as much. */
-const pageBytesMax = 1024 * 1024
+const size = { bytes: sql`octet_length(schema::text)`, max: 1024 * 1024 }
 
-type Row = Selectable<SchemasTable>
-type Versions = SelectQueryBuilder<Database, 'schemas', Row>
+const [topicColumn, version, createdAt] = [text('topic'), number('version'), number('created_at')]
+const ofScopeList = new List(schemaList, {
+  columns: { topic: topicColumn, createdAt }, identity: [topicColumn, version]
+})
+const ofTopicList = new List(schemaVersionList, { columns: { version, createdAt }, identity: [version] })
+
+const ofScope = (db: Kysely<Database>, { applicationId, environment }: Scope) =>
+  db.selectFrom('schemas').selectAll().where('application_id', '=', applicationId)
+    .where('environment', '=', environment)
+
+/** Returns versions of one topic, none for a topic without a schema. */
+export const readTopicVersions = async (
+  db: Kysely<Database>, scope: Scope, topic: string, query: SchemaVersionQuery
+): Promise<PageOf<SchemaVersion>> =>
+  await readPage(db, ofTopicList, query, {
+    from: ofScope(db, scope).where('topic', '=', topic), size, toItem: toSchemaVersion
+  })
 
 /**
- * Returns the first page of versions: at most `limit`, fewer if their schemas are large, and at least one. `last` is
- * the last version of the page, if there are more. The versions must be ordered by number or by topic and number.
+ * Returns versions of all topics; with `active`, only those that payloads are checked against, or only the others.
  */
-export async function readPage (
-  db: Kysely<Database>, versions: Versions, limit: number
-): Promise<{ rows: Row[], last: Row | undefined }> {
-  const measured = db.selectFrom(versions.limit(limit + 1).as('candidates')).selectAll().select([
-    sql<number>`sum(octet_length(schema::text)) over (order by topic, version) - octet_length(schema::text)`
-      .as('bytesBefore'),
-    sql<number>`count(*) over ()`.as('found')
-  ])
-  const rows = await db.selectFrom(measured.as('measured')).selectAll().where('bytesBefore', '<', pageBytesMax)
-    .orderBy('topic').orderBy('version').execute()
-  const page = rows.slice(0, limit)
-  return { rows: page, last: page.length < (rows[0]?.found ?? 0) ? page.at(-1) : undefined }
-}
-
-/** Selects the versions of a scope that follow the given one, by topic and number. */
-export function versionsAfter (
-  db: Kysely<Database>, scope: Scope, after: { topic: string, version: number }, choice: 'all' | 'active' | 'inactive'
-): Versions {
-  const rest = db.selectFrom('schemas').selectAll('schemas')
-    .where('schemas.application_id', '=', scope.applicationId).where('schemas.environment', '=', scope.environment)
-    .where(sql<boolean>`(schemas.topic, schemas.version) > (${after.topic}, ${after.version})`)
-    .orderBy('schemas.topic').orderBy('schemas.version')
-  if (choice === 'all') return rest
+export async function readScopeVersions (
+  db: Kysely<Database>, scope: Scope, { active, ...query }: SchemaListQuery
+): Promise<PageOf<SchemaVersion>> {
   // A subquery that returns a value is looked up by key for each version, also while the statistics are out of date.
-  const active = sql<number | null>`(
+  const number = sql`(
     select active_schema_version from topics where application_id = ${scope.applicationId}
       and environment = ${scope.environment} and name = schemas.topic
   )`
-  return rest.where('schemas.version', choice === 'active' ? '=' : 'is distinct from', active)
+  const isActive = active === undefined
+    ? undefined
+    : sql<boolean>`version ${active ? sql`=` : sql`is distinct from`} ${number}`
+  return await readPage(db, ofScopeList, query, {
+    from: ofScope(db, scope), filters: [isActive], size, toItem: toSchemaVersion
+  })
 }

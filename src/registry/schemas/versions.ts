@@ -1,9 +1,8 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, SchemasTable } from '../../../db/tables.ts'
-import type { PageQuery } from '../../../schemas/common.ts'
 import type {
   CompatibilityVerdict, PayloadSample, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaListQuery, SchemaRegister,
-  SchemaVersion
+  SchemaVersion, SchemaVersionQuery
 } from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -12,14 +11,14 @@ import {
 } from '../../errors.ts'
 import type { GeneratedText } from '../../foundation/http/generated-text.ts'
 import { encodeJson } from '../../foundation/json.ts'
-import { decodeCursor, encodeCursor, type PageOf } from '../../foundation/paging.ts'
+import type { PageOf } from '../../foundation/paging.ts'
 import { ActiveSchemas } from './active-schemas.ts'
 import type { CheckerPool } from './checker-pool.ts'
 import type { CompatibilityMode, CompatibilityPolicy } from '../json-schema/compatibility/compatibility-mode.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import { storeVersion, toSchemaVersion } from './store-version.ts'
-import { readPage, versionsAfter } from './version-pages.ts'
+import { readScopeVersions, readTopicVersions } from './version-pages.ts'
 import { typeFile } from './type-file.ts'
 import type { ValidatorCache } from './validator-cache.ts'
 
@@ -91,28 +90,15 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
   }
 
   return {
-    /** Returns versions in ascending order, none for a topic without a schema. Pages of large schemas end early. */
-    async list (scope: Scope, topic: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<SchemaVersion>> {
-      const after = cursor === undefined ? 0 : Number(decodeCursor(cursor, ['number'])[0])
-      const { rows, last } = await readPage(
-        db, ofTopic(scope, topic).where('version', '>', after).orderBy('version'), limit
-      )
-      if (rows.length === 0) await requireTopic(scope, topic)
-      return { items: rows.map(toSchemaVersion), nextCursor: last && encodeCursor([last.version]) }
+    /** Returns versions of a topic, none for one without a schema. Pages of large schemas end early. */
+    async list (scope: Scope, topic: string, query: SchemaVersionQuery): Promise<PageOf<SchemaVersion>> {
+      const page = await readTopicVersions(db, scope, topic, query)
+      if (page.items.length === 0) await requireTopic(scope, topic)
+      return page
     },
 
-    /**
-     * Returns versions of all topics by topic and number; with `active`, only those that payloads are checked against,
-     * or only the others. Pages of large schemas end early.
-     */
-    async listAll (scope: Scope, { limit = 100, cursor, active }: SchemaListQuery): Promise<PageOf<SchemaVersion>> {
-      const choice = active === undefined ? 'all' : active ? 'active' : 'inactive'
-      const [topic, version] = cursor === undefined ? ['', 0] : decodeCursor(cursor, ['string', 'number'])
-      const { rows, last } = await readPage(
-        db, versionsAfter(db, scope, { topic: String(topic), version: Number(version) }, choice), limit
-      )
-      return { items: rows.map(toSchemaVersion), nextCursor: last && encodeCursor([last.topic, last.version]) }
-    },
+    listAll: async (scope: Scope, query: SchemaListQuery): Promise<PageOf<SchemaVersion>> =>
+      await readScopeVersions(db, scope, query),
 
     /** Returns the TypeScript file with the types of all topics. */
     async types (scope: Scope): Promise<GeneratedText> {

@@ -8,6 +8,7 @@ import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../../errors.ts'
 import { createBatchLoader } from '../../foundation/batching/batch-loader.ts'
+import { isValue } from '../../foundation/lists/filters.ts'
 import { List, number, text } from '../../foundation/lists/list.ts'
 import { readPage } from '../../foundation/lists/read-page.ts'
 import type { PageOf } from '../../foundation/paging.ts'
@@ -60,7 +61,7 @@ export function createTopics ({ db, schemaVersionExists = async () => false }: T
     list: async (scope: Scope, { owner, ...query }: TopicQuery): Promise<PageOf<Topic>> =>
       await readPage(db, list, query, {
         from: ofScope(db, scope),
-        filters: [owner === undefined ? undefined : sql<boolean>`owner = ${owner}`],
+        filters: [isValue('owner', owner)],
         toItem: toTopic
       }),
 

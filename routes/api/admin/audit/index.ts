@@ -10,7 +10,7 @@ const audit: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Audit'],
       summary: 'List audit entries',
       description:
-        'Returns who changed what, when and from where, newest first. A token, and a user with `audit:read` for ' +
+        'Returns who changed what, when and from where. A token, and a user with `audit:read` for ' +
           'some applications only, see the entries of those applications. Entries are written in the ' +
           'transaction of the change and cannot be changed.',
       querystring: AuditQuery,

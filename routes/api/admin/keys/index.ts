@@ -1,6 +1,6 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ref, refusals } from '../../../../schemas/common.ts'
-import { KeyCreate, KeyCreated, KeyPath, SigningKeyInfo } from '../../../../schemas/keys.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
+import { KeyCreate, KeyCreated, KeyPath, KeyQuery, SigningKeyInfo } from '../../../../schemas/keys.ts'
 
 const keys: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -10,14 +10,19 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Keys'],
       summary: 'List signing keys',
       description:
-        'Returns the keys that are not revoked, newest first. The newest active key signs. All requests for keys ' +
+        'Returns the keys that are not revoked. The newest active key signs. All requests for keys ' +
           'require a session: a token is refused with 403 `SESSION_REQUIRED`.',
+      querystring: KeyQuery,
       response: {
-        200: Type.Array(ref(SigningKeyInfo), { description: 'The keys, without their secrets.' }),
-        ...refusals(401, 403)
+        200: pageOf(SigningKeyInfo, 'A page of keys, without their secrets.'),
+        ...refusals(400, 401, 403)
       }
     }
-  }, async (request) => app.keyAdmin.list(request.principal))
+  }, async (request, reply) => {
+    const { items, nextCursor } = await app.keyAdmin.list(request.principal, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
 
   app.post('/', {
     config: { permission: 'keys:create' },

@@ -10,7 +10,7 @@ const logs: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'List the delivery log of mappings',
       description:
-        'Newest first. Each entry gives one outcome of one mapping for one transaction, or for a part of a large ' +
+        'Each entry gives one outcome of one mapping for one transaction, or for a part of a large ' +
           'one: how many changes became events, or how many did not and why.',
       querystring: DatabaseLogQuery,
       response: {

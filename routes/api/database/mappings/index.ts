@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
 import {
-  Mapping, MappingCreate, MappingPath, MappingQuery, MappingStatus, MappingTopicPath, MappingUpdate,
+  Mapping, MappingCreate, MappingPageQuery, MappingPath, MappingQuery, MappingStatus, MappingTopicPath, MappingUpdate,
   MappingWithProblems, Preview, PreviewBody
 } from '../../../../schemas/database.ts'
 
@@ -16,14 +16,13 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'List mappings',
       description:
         'Returns the mappings whose home is this environment, as their working copies, and those promoted to it, as ' +
-          'the promoted version. Oldest first. `GET /api/database/mappings/topic/{topic}` is equivalent to the ' +
+          'the promoted version. `GET /api/database/mappings/topic/{topic}` is equivalent to the ' +
           'parameter `topic`.',
       querystring: MappingQuery,
       response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
-    const { topic, ...page } = request.query
-    const { items, nextCursor } = await mappings.list(request.scope, page, topic)
+    const { items, nextCursor } = await mappings.list(request.scope, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
@@ -34,11 +33,11 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       hide: true,
       params: MappingTopicPath,
-      querystring: PageQuery,
+      querystring: MappingPageQuery,
       response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await mappings.list(request.scope, request.query, request.params.topic)
+    const { items, nextCursor } = await mappings.list(request.scope, { ...request.query, ...request.params })
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
@@ -53,7 +52,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
         'Returns, for each mapping of this environment, its version and whether it is enabled in each environment ' +
           'that the caller may read, and its problems here: a missing topic, table or column, a table that is not ' +
           'published, or unavailable old values, each with the statement that fixes it.',
-      querystring: PageQuery,
+      querystring: MappingQuery,
       response: { 200: pageOf(MappingStatus, 'A page of statuses.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
 import {
-  DatabaseSubscription, DatabaseSubscriptionCreate, DatabaseSubscriptionWithProblems, SubscriptionPath
+  DatabaseSubscription, DatabaseSubscriptionCreate, DatabaseSubscriptionQuery, DatabaseSubscriptionWithProblems,
+  SubscriptionPath
 } from '../../../../schemas/database.ts'
 
 const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
@@ -13,8 +14,8 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listDatabaseSubscriptions',
       tags: ['Database'],
       summary: 'List subscriptions',
-      description: 'Returns the subscriptions that enable mappings in this environment, oldest first.',
-      querystring: PageQuery,
+      description: 'Returns the subscriptions that enable mappings in this environment.',
+      querystring: DatabaseSubscriptionQuery,
       response: {
         200: pageOf(DatabaseSubscription, 'A page of subscriptions.'),
         ...refusals(400, 401, 403)

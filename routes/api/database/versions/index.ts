@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
 import {
-  EnvironmentBody, Mapping, MappingPath, MappingVersion, PromoteBody, PromoteQuery, Promotion, RollbackBody
+  EnvironmentBody, Mapping, MappingPath, MappingVersion, MappingVersionQuery, PromoteBody, PromoteQuery, Promotion,
+  RollbackBody
 } from '../../../../schemas/database.ts'
 
 /** These routes belong under `/api/database/mappings`, not under the path of their folder. */
@@ -17,10 +18,10 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'List versions of a mapping',
       description:
-        'Returns the snapshots of a mapping, newest first; each mapping numbers its own. Outside the home ' +
+        'Returns the snapshots of a mapping; each mapping numbers its own. Outside the home ' +
           'environment, returns only versions that have run there.',
       params: MappingPath,
-      querystring: PageQuery,
+      querystring: MappingVersionQuery,
       response: {
         200: pageOf(MappingVersion, 'A page of versions.'),
         ...refusals(400, 401, 403, 404)

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ChannelMember } from '../../../../schemas/channels.ts'
-import { nextCursor, nodesMissing, pageOf, PageQuery, refusals } from '../../../../schemas/common.ts'
+import { ChannelMember, MemberQuery } from '../../../../schemas/channels.ts'
+import { nextCursor, nodesMissing, pageOf, refusals } from '../../../../schemas/common.ts'
 import { DocumentPath } from '../../../../schemas/documents.ts'
 
 /** Mounts the route beside the documents instead of at the folder's own path. */
@@ -17,9 +17,9 @@ const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
         'Returns the members of the channel `doc:<service>:<id>`. Clients join it over a socket while they show the ' +
           'document.',
       params: DocumentPath,
-      querystring: PageQuery,
+      querystring: MemberQuery,
       response: {
-        200: pageOf(ChannelMember, 'A page of members, longest present first.', {
+        200: pageOf(ChannelMember, 'A page of members.', {
           ...nextCursor(),
           ...nodesMissing
         }),

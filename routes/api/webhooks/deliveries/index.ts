@@ -12,7 +12,7 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Webhooks'],
       summary: 'List deliveries',
       description:
-        "Returns deliveries of the application's webhooks, newest first. Includes only events that you may read. " +
+        "Returns deliveries of the application's webhooks. Includes only events that you may read. " +
           'Delivered ones are kept as long as events, dead and pending ones for 30 days.',
       querystring: DeliveriesQuery,
       response: {
