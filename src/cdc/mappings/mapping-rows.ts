@@ -32,13 +32,13 @@ interface Row {
   updated_at: number
 }
 
-export interface RowsWanted { id?: string, limit?: number }
+export interface RowsWanted { id?: string, topic?: string, limit?: number }
 
 /**
  * Reads mappings, oldest first. A mapping that is neither at home in the environment nor promoted to it is not found.
  */
 export async function readMappings (
-  db: Kysely<Database>, { applicationId, environment }: Scope, { id, limit }: RowsWanted
+  db: Kysely<Database>, { applicationId, environment }: Scope, { id, topic, limit }: RowsWanted
 ): Promise<MappingRow[]> {
   const { rows } = await sql<Row>`
     select * from (
@@ -52,6 +52,7 @@ export async function readMappings (
       left join mapping_versions v on v.mapping_id = m.id and v.version = e.version
       where m.application_id = ${applicationId} and (m.environment = ${environment} or v.version is not null)
         ${id === undefined ? sql`` : sql`and m.id = ${id}`}) seen
+    ${topic === undefined ? sql`` : sql`where topic = ${topic}`}
     order by created_at, id ${limit === undefined ? sql`` : sql`limit ${limit}`}`.execute(db)
   return rows.map(row => ({
     id: row.id,
