@@ -58,6 +58,8 @@ export interface Database {
   alert_rules: AlertRulesTable
   alerts: AlertsTable
   alert_counts: AlertCountsTable
+  metric_minutes: MetricMinutesTable
+  metric_quarters: MetricQuartersTable
 }
 
 type JsonText = string
@@ -713,3 +715,44 @@ export interface AlertCountsTable extends Scoped {
   at: number
   count: number
 }
+
+/** Counts and states of metrics in one period (src/debugger/series/). */
+interface MetricColumns {
+  /** Empty, as the environment is, in rows with the totals of all scopes. */
+  application_id: string
+  environment: string
+  kind: string
+  /** A topic or the id of a webhook; empty in rows for a scope as a whole. */
+  name: string
+  /** The beginning of the period. */
+  at: number
+  /** Whether some parts of the scope, or some scopes of the totals, had no room for rows of their own. */
+  is_cut: Generated<boolean>
+  /** Whether the states were sampled: waiting webhook deliveries, lags. */
+  is_sampled: Generated<boolean>
+  received: Generated<number>
+  captured: Generated<number>
+  routed: Generated<number>
+  delivered: Generated<number>
+  reconnects: Generated<number>
+  schema_violations: Generated<number>
+  mapping_failures: Generated<number>
+  /** For how long sockets were open: the sum over all sockets. */
+  connection_ms: Generated<number>
+  succeeded: Generated<number>
+  failed: Generated<number>
+  writes_waiting: Generated<number>
+  webhooks_waiting: Generated<number>
+  retrying: Generated<number>
+  dead: Generated<number>
+  oldest_due_ms: Generated<number>
+  cdc_lag_ms: Generated<number>
+  /** A histogram of latencies: buckets, and the number of durations in each. A bucket may occur more than once. */
+  latency_buckets: Generated<number[]>
+  latency_counts: Generated<number[]>
+}
+
+/** `node` is empty in rows that one node writes for the whole cluster. A node numbers its batches. */
+export interface MetricMinutesTable extends MetricColumns { node: string, batch: number }
+
+export type MetricQuartersTable = MetricColumns

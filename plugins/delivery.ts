@@ -53,5 +53,7 @@ export default fp(async (app) => {
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
 }, {
   name: 'delivery',
-  dependencies: ['channels', 'credentials', 'domain', 'hub', 'metrics', 'security', 'tenancy', 'tracing']
+  dependencies: [
+    'channels', 'credentials', 'domain', 'hub', 'metric-series', 'metrics', 'security', 'tenancy', 'tracing'
+  ]
 })

@@ -28,4 +28,4 @@ export default fp(async (app) => {
   app.decorate('hub', hub)
   app.addHook('onReady', async () => hub.start())
   app.addHook('onClose', async () => hub.stop())
-}, { name: 'hub', dependencies: ['cluster', 'database', 'metrics', 'tracing'] })
+}, { name: 'hub', dependencies: ['cluster', 'database', 'metric-series', 'metrics', 'tracing'] })

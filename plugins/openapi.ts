@@ -15,6 +15,7 @@ import * as documents from '../schemas/documents.ts'
 import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
 import * as keys from '../schemas/keys.ts'
+import * as metricSeries from '../schemas/metric-series.ts'
 import * as metrics from '../schemas/metrics.ts'
 import * as oidc from '../schemas/oidc.ts'
 import * as people from '../schemas/people.ts'
@@ -43,6 +44,7 @@ const modules = [
   health,
   keys,
   metrics,
+  metricSeries,
   oidc,
   people,
   schemaRegistry,

@@ -1,7 +1,6 @@
 import fp from 'fastify-plugin'
 import { createPool } from '../db/connection.ts'
 import { countingResyncs, countingWrites } from '../src/alerts/observers.ts'
-import { LiveStats } from '../src/foundation/observability/live-stats.ts'
 import { observeDelivery, observeMappings, observeWrites } from '../src/debugger/tracing/observers.ts'
 import { NodeHeartbeat } from '../src/debugger/tracing/node-heartbeat.ts'
 import { TraceRecorder } from '../src/debugger/tracing/recorder.ts'
@@ -15,8 +14,6 @@ import { reasonOf } from '../src/foundation/observability/logger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Recent rates and latencies of this node. */
-    liveStats: LiveStats
     tracing: {
       sampling: Sampling
       /** Also records refusals that do not come from the writer. */
@@ -37,7 +34,7 @@ const connectionsMax = 2
 
 /** Records the path of each event in the background, as traces. The plugin `debugger` reads them. */
 export default fp(async (app) => {
-  const { config, db, instruments: metrics, log, node } = app
+  const { config, db, instruments: metrics, liveStats, log, node } = app
   const pool = createPool({
     connectionString: config.database.url as string,
     max: connectionsMax,
@@ -51,8 +48,6 @@ export default fp(async (app) => {
   const { pendingMax, readersWaitMs, retentionMs } = config.traces
   const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax, readersWaitMs })
   const subscriptions = new SubscriptionRecords({ pool, node: node.id, metrics, log })
-  const liveStats = new LiveStats()
-  app.decorate('liveStats', liveStats)
   app.decorate('tracing', {
     sampling,
     recorder,
@@ -73,4 +68,4 @@ export default fp(async (app) => {
     await Promise.all([recorder.close(), subscriptions.close()])
     await pool.end()
   })
-}, { name: 'tracing', dependencies: ['alert-counters', 'config', 'database', 'metrics', 'node'] })
+}, { name: 'tracing', dependencies: ['alert-counters', 'config', 'database', 'metric-series', 'metrics', 'node'] })

@@ -77,6 +77,7 @@ export default fp(async (app) => {
     readers: createReaders({ db }),
     settings,
     metrics,
+    liveStats: app.liveStats,
     log,
     deactivation: createDeactivation({ db, writer, log, onChanged }),
     node: app.node.id,
@@ -103,7 +104,7 @@ export default fp(async (app) => {
 }, {
   name: 'webhooks',
   dependencies: [
-    'config', 'database', 'domain', 'encryption', 'events', 'health', 'invalidations', 'metrics', 'node', 'tenancy',
-    'tracing', 'webhook-routing'
+    'config', 'database', 'domain', 'encryption', 'events', 'health', 'invalidations', 'metric-series', 'metrics',
+    'node', 'tenancy', 'tracing', 'webhook-routing'
   ]
 })

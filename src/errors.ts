@@ -110,6 +110,7 @@ export const errorCodes = {
   SCHEMA_VERSION_NOT_FOUND: 'The topic has no such schema version.',
   SCHEMA_VIOLATED: "The payload does not match the topic's active schema. `details` lists every violation.",
   SELF_APPROVAL: 'A deployment must be approved by somebody other than its author. API keys count as their creator.',
+  SERIES_TOO_LONG: 'The series would have too many points. `details` has the smallest step for the range.',
   SERVICE_EXISTS: 'The application already has a service with this name.',
   SERVICE_NOT_EMPTY: 'The service still has documents. Delete it with `?force=true` to delete them as well.',
   SERVICE_NOT_FOUND: 'The application has no such service.',

@@ -22,6 +22,7 @@ import * as permissionNames from './0022-permission-names.ts'
 import * as logTimes from './0023-log-times.ts'
 import * as apiKeys from './0024-api-keys.ts'
 import * as listIndexes from './0025-list-indexes.ts'
+import * as metricSeries from './0026-metric-series.ts'
 import * as alerts from './0027-alerts.ts'
 import * as deployments from './0028-deployments.ts'
 import * as oidc from './0029-oidc.ts'
@@ -51,6 +52,7 @@ export const migrations: Record<string, Migration> = {
   '0023-log-times': logTimes,
   '0024-api-keys': apiKeys,
   '0025-list-indexes': listIndexes,
+  '0026-metric-series': metricSeries,
   '0027-alerts': alerts,
   '0028-deployments': deployments,
   '0029-oidc': oidc

@@ -9,7 +9,7 @@ import type { Principal } from '../identity/access/principal.ts'
 import { mayReadTopic } from '../identity/access/reading.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { Database } from '../../db/tables.ts'
-import type { ReaderStatus } from '../cdc/replication/reader.ts'
+import { lagSince } from './reader-lag.ts'
 
 /** Failures are counted over the last minute. */
 const failureSeconds = 60
@@ -178,10 +178,7 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
       ).limit(connectionsMax).execute()
       const oldest = rows.filter(row =>
         reach({ applicationId: row.application_id, environment: row.environment as Environment })
-      ).flatMap(({ status }) => {
-        const { state, since, oldestCommitAt } = JSON.parse(status ?? '{}') as Partial<ReaderStatus>
-        return (state === 'streaming' ? oldestCommitAt : since) ?? []
-      })
+      ).flatMap(({ status }) => lagSince(status) ?? [])
       return oldest.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...oldest))
     }
   }

@@ -59,6 +59,7 @@ export function createCatchUp ({ log, observer }: { log: EventLog, observer: Del
         bytes += event.payload.length + envelopeBytes
       }
       const givenUp = subscriber.flush()
+      for (const event of page) feed.stats.delivered += event.takeHanded()
       if (givenUp.length > 0) observer.flushed({ routed: [], givenUp, sent: undefined })
       return bytes
     })

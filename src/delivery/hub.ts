@@ -180,7 +180,9 @@ export class Hub implements SubscriptionHost {
   replay (events: readonly LoggedEvent[]): { sent: number, passedOver: number } {
     const total = { sent: 0, passedOver: 0 }
     for (const event of events) {
-      const matches = this.feedOf(event.scope, event.topic)?.matching(event) ?? []
+      const feed = this.feedOf(event.scope, event.topic)
+      if (feed === undefined) continue
+      const matches = feed.matching(event)
       for (const subscription of matches) {
         if (!subscription.subscriber.hasRoomToSpare) total.passedOver++
         else {
@@ -190,6 +192,7 @@ export class Hub implements SubscriptionHost {
       }
       // Flush after each event, so that the room for the next one is measured with this one sent.
       this.#pending.flush()
+      feed.stats.delivered += event.takeHanded()
     }
     return total
   }

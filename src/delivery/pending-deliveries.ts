@@ -84,8 +84,13 @@ export class PendingDeliveries {
     for (let from = 0; from < leaving.length;) {
       // Events of one topic that were written together are usually adjacent.
       const { feed, event } = leaving[from] as Leaving
+      let handed = event.takeHanded()
       let to = from + 1
-      while (to < leaving.length && leaving[to]?.feed === feed && leaving[to]?.event.timestamp === event.timestamp) to++
+      while (to < leaving.length && leaving[to]?.feed === feed && leaving[to]?.event.timestamp === event.timestamp) {
+        handed += (leaving[to] as Leaving).event.takeHanded()
+        to++
+      }
+      feed.stats.delivered += handed
       const latencyMs = Math.max(0, sentAt - event.timestamp)
       feed.stats.fanOut.add(latencyMs, to - from)
       this.#options.liveStats.scope(feed.scope).fanOut.add(latencyMs, to - from)

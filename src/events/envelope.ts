@@ -43,6 +43,8 @@ export class LoggedEvent implements EventDraft, StoredFields {
   readonly meta: string | undefined
   readonly schemaVersion: number | null
   readonly timestamp: number
+  /** Sockets of this node that have got the event since `takeHanded`. */
+  handed = 0
   #parsed: unknown
   #encoded: Map<string, Buffer> | undefined
   #json: Partial<Record<ReturnMode, string>> | undefined
@@ -61,6 +63,13 @@ export class LoggedEvent implements EventDraft, StoredFields {
     this.meta = draft.meta
     this.schemaVersion = draft.schemaVersion
     this.timestamp = stored.timestamp
+  }
+
+  /** Returns the number of sockets that have got the event since the last call. */
+  takeHanded (): number {
+    const { handed } = this
+    this.handed = 0
+    return handed
   }
 
   /** The parsed payload, for filters. Do not modify it. */

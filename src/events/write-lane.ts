@@ -1,5 +1,5 @@
 import type { PublicError } from '../errors.ts'
-import { scopeKey } from '../../schemas/scope.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Intent } from './intent.ts'
 
 /** Limits the intents of one transaction. Larger batches gain no throughput and add latency. */
@@ -18,7 +18,7 @@ export interface PendingIntent {
 export class WriteLane {
   #queue: PendingIntent[] = []
   #inFlight: Promise<void> | undefined
-  #oldestInFlight: number | undefined
+  #batch: readonly PendingIntent[] = []
   readonly #commit: (batch: PendingIntent[]) => Promise<void>
 
   constructor (commit: (batch: PendingIntent[]) => Promise<void>) {
@@ -26,7 +26,13 @@ export class WriteLane {
   }
 
   get oldest (): number | undefined {
-    return this.#oldestInFlight ?? this.#queue[0]?.since
+    return this.#batch[0]?.since ?? this.#queue[0]?.since
+  }
+
+  /** The scopes of the intents that are not settled, one for each intent. */
+  * waiting (): Generator<Scope> {
+    for (const { intent } of this.#batch) yield intent.scope
+    for (const { intent } of this.#queue) yield intent.scope
   }
 
   push (pending: PendingIntent): void {
@@ -43,10 +49,10 @@ export class WriteLane {
     await new Promise(resolve => setImmediate(resolve))
     while (this.#queue.length > 0) {
       const batch = this.#take()
-      this.#oldestInFlight = batch[0]?.since
+      this.#batch = batch
       await this.#commit(batch)
     }
-    this.#oldestInFlight = undefined
+    this.#batch = []
     this.#inFlight = undefined
   }
 

@@ -3,7 +3,7 @@ import {
   isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublicError, type PublicError
 } from '../errors.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
-import { scopeKey } from '../../schemas/scope.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { commitBatch, type BatchResult } from './batch.ts'
 import { noEventRouting, type EventRouting } from './event-routing.ts'
 import type { LoggedEvent } from './envelope.ts'
@@ -100,6 +100,11 @@ export class EventWriter implements Writer {
   health (): { depth: number, oldestWaitingMs: number } {
     const oldest = Math.min(...this.#lanes.map(lane => lane.oldest ?? Infinity))
     return { depth: this.#waiting.intents, oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, Date.now() - oldest) }
+  }
+
+  /** The scopes of the waiting intents, one for each intent. */
+  * waiting (): Generator<Scope> {
+    for (const lane of this.#lanes) yield * lane.waiting()
   }
 
   /** Refuses new intents and waits until all accepted intents are settled. */

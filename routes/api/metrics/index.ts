@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref, refusals } from '../../../schemas/common.ts'
+import { Series, SeriesQuery } from '../../../schemas/metric-series.ts'
 import { Dashboard, HotTopic, HotTopicsQuery, ScopeHeaders } from '../../../schemas/metrics.ts'
 
 const metrics: FastifyPluginAsyncTypebox = async (app) => {
@@ -60,5 +61,22 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async ({ principal, admission, query }) =>
     app.dashboard.hotTopics(app.dashboard.viewOf(principal, admission?.scope), query))
+
+  app.get('/series', {
+    config: { permission: 'metrics:read', scope: 'optional' },
+    schema: {
+      operationId: 'getMetricSeries',
+      tags: ['Metrics'],
+      summary: 'Get the history of a metric',
+      description:
+        "Covers the scope of the token or of the session's headers, otherwise everything that the session has access " +
+          'to, summed over all nodes. A topic or webhook requires a scope. Values are kept by the minute for 24 ' +
+          'hours and by the quarter-hour for 30 days. Points begin at multiples of the step; at most 1,500 are ' +
+          'returned. The current minute is not included.',
+      headers: ScopeHeaders,
+      querystring: SeriesQuery,
+      response: { 200: ref(Series, 'The series.'), ...refusals(400, 401, 403, 404) }
+    }
+  }, async ({ principal, admission, query }) => app.series.read(query, { principal, scope: admission?.scope }))
 }
 export default metrics

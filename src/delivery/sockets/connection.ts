@@ -199,6 +199,7 @@ export class Connection implements Subscriber {
     }
     // Built here, when all matches are known: a client may have a thousand subscriptions to one topic.
     for (const queued of run) {
+      if (queued.event instanceof LoggedEvent) queued.event.handed++
       if (queued.recipients.length > 1) {
         queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id))
       }

@@ -1,4 +1,5 @@
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
+import { bucketOf, bucketsCount, LatencyCounts, percentilesOf } from './latency-buckets.ts'
 
 /** Seconds that are counted one by one, and the latest of them over which rates are computed. */
 const secondsKept = 64
@@ -6,25 +7,22 @@ const rateSeconds = 10
 /** Latencies are kept for a minute, in slots of ten seconds. */
 const latencySlots = 6
 const latencySlotMs = 10_000
-/**
- * Each bucket is a quarter wider than the one before: percentiles are accurate to an eighth, from 0.1 ms to a minute.
- */
-const bucketsCount = 64
-const bucketGrowth = 1.25
-const bucketStartMs = 0.1
 
 const scopesMax = 1000
 const topicsMax = 2000
+const webhooksMax = 2000
 /** A principal that opens a connection this soon after it lost one counts as reconnected. */
 const reconnectWithinMs = 60_000
 const lostSubjectsMax = 10_000
 
-/** Counts occurrences, second by second. */
+/** Counts occurrences, second by second, and in total until they are taken. */
 export class RateWindow {
+  #untaken = 0
   readonly #counts = new Uint32Array(secondsKept)
   readonly #stamps = new Uint32Array(secondsKept)
 
   add (count: number, now = Date.now()): void {
+    this.#untaken += count
     const second = Math.floor(now / 1000)
     const slot = second % secondsKept
     if (this.#stamps[slot] !== second) {
@@ -45,11 +43,19 @@ export class RateWindow {
     return sum
   }
 
+  /** Returns the count since the last call. */
+  take (): number {
+    const count = this.#untaken
+    this.#untaken = 0
+    return count
+  }
+
   perSecond (now = Date.now()): number { return this.sum(rateSeconds, now) / rateSeconds }
 }
 
-/** Records durations of the last minute. */
+/** Records durations of the last minute, and all of them until they are taken. */
 export class LatencyWindow {
+  readonly untaken = new LatencyCounts()
   readonly #counts = new Uint32Array(latencySlots * bucketsCount)
   readonly #stamps = new Uint32Array(latencySlots)
 
@@ -60,9 +66,8 @@ export class LatencyWindow {
       this.#stamps[slot] = time
       this.#counts.fill(0, slot * bucketsCount, (slot + 1) * bucketsCount)
     }
-    const bucket = ms <= bucketStartMs
-      ? 0
-      : Math.min(bucketsCount - 1, Math.ceil(Math.log(ms / bucketStartMs) / Math.log(bucketGrowth)))
+    const bucket = bucketOf(ms)
+    this.untaken.add(bucket, count)
     ;(this.#counts[slot * bucketsCount + bucket] as number) += count
   }
 
@@ -83,20 +88,15 @@ export class LatencyWindow {
 export function percentiles (windows: Iterable<LatencyWindow>, shares: readonly number[]): number[] {
   const counts = new Float64Array(bucketsCount)
   for (const window of windows) window.addTo(counts)
-  const total = counts.reduce((sum, count) => sum + count, 0)
-  return shares.map(share => {
-    if (total === 0) return 0
-    let seen = 0
-    const bucket = counts.findIndex(count => (seen += count) >= share * total)
-    return Number((bucketStartMs * bucketGrowth ** Math.max(0, bucket)).toPrecision(3))
-  })
+  return percentilesOf(counts, shares)
 }
 
 /** Rates and latencies of one scope on this node. */
 export class ScopeStats {
   readonly scope: Scope
-  /** Open sockets. */
-  connections = 0
+  #connections = 0
+  #connectionMs = 0
+  #connectionMsUntil = performance.now()
   /** Live topic feeds that use this entry. */
   feeds = 0
   readonly received = new RateWindow()
@@ -111,6 +111,31 @@ export class ScopeStats {
   constructor (scope: Scope) {
     this.scope = scope
   }
+
+  /** Open sockets. */
+  get connections (): number { return this.#connections }
+
+  countConnections (change: number): void {
+    this.#advance(performance.now())
+    this.#connections += change
+  }
+
+  /**
+   * Returns for how long sockets were open since the last call, up to a time of the monotonic clock: the sum over all
+   * sockets, in milliseconds.
+   */
+  takeConnectionMs (until: number): number {
+    this.#advance(until)
+    const ms = this.#connectionMs
+    this.#connectionMs = 0
+    return ms
+  }
+
+  #advance (until: number): void {
+    if (until <= this.#connectionMsUntil) return
+    this.#connectionMs += this.#connections * (until - this.#connectionMsUntil)
+    this.#connectionMsUntil = until
+  }
 }
 
 /** Rates and latencies of one topic on this node. */
@@ -119,6 +144,8 @@ export class TopicStats {
   readonly topic: string
   /** Live feeds that use this entry. */
   feeds = 0
+  /** Events handed to sockets, counted once per socket, since they were taken. */
+  delivered = 0
   readonly received = new RateWindow()
   readonly routed = new RateWindow()
   readonly fanOut = new LatencyWindow()
@@ -132,19 +159,45 @@ export class TopicStats {
   get eventsPerSecond (): number { return Math.max(this.received.perSecond(), this.routed.perSecond()) }
 }
 
+/** Attempts of one webhook in one scope on this node, since they were taken. */
+export class WebhookStats {
+  readonly scope: Scope
+  readonly webhookId: string
+  succeeded = 0
+  failed = 0
+  /** Times from the write of an event to its delivery. */
+  readonly latency = new LatencyCounts()
+
+  constructor (scope: Scope, webhookId: string) {
+    this.scope = scope
+    this.webhookId = webhookId
+  }
+}
+
+/** Receives entries that are forgotten, so that their counts are not lost. */
+export interface Forgotten {
+  scope (stats: ScopeStats): void
+  topic (stats: TopicStats): void
+  webhook (stats: WebhookStats): void
+}
+
 /**
- * Recent activity on this node, by scope and by topic, for dashboards. It is kept in memory for a limited number of
- * scopes and topics; the least recently active are forgotten first.
+ * Recent activity on this node, by scope, by topic and by webhook. Dashboards read its rates; the metric series take
+ * its counts. It is kept in memory for a limited number of each; the least recently active are forgotten first.
  */
 export class LiveStats {
+  /** Set by the owner of the metric series. */
+  forgotten: Forgotten | undefined
   readonly #scopes = new Map<string, ScopeStats>()
   readonly #topics = new Map<string, TopicStats>()
+  readonly #webhooks = new Map<string, WebhookStats>()
   readonly #lost = new Map<string, number>()
 
   scope (scope: Scope): ScopeStats {
     return touch(
       this.#scopes, scopeKey(scope), scopesMax, () => new ScopeStats(scope),
-      ({ connections, feeds }) => connections > 0 || feeds > 0
+      ({ connections, feeds }) => connections > 0 || feeds > 0,
+      stats => this.forgotten?.scope(stats)
     )
   }
 
@@ -154,7 +207,19 @@ export class LiveStats {
       `${scopeKey(scope)}/${topic}`,
       topicsMax,
       () => new TopicStats(scope, topic),
-      ({ feeds }) => feeds > 0
+      ({ feeds }) => feeds > 0,
+      stats => this.forgotten?.topic(stats)
+    )
+  }
+
+  webhook (scope: Scope, webhookId: string): WebhookStats {
+    return touch(
+      this.#webhooks,
+      `${scopeKey(scope)}/${webhookId}`,
+      webhooksMax,
+      () => new WebhookStats(scope, webhookId),
+      () => false,
+      stats => this.forgotten?.webhook(stats)
     )
   }
 
@@ -166,10 +231,12 @@ export class LiveStats {
     return [...this.#topics.values()].filter(({ scope }) => isMeant(scope))
   }
 
+  webhooks (): Iterable<WebhookStats> { return this.#webhooks.values() }
+
   /** Records that a socket has opened for a subject. */
   opened (scope: Scope, subject: string): void {
     const stats = this.scope(scope)
-    stats.connections++
+    stats.countConnections(1)
     const lostAt = this.#lost.get(subject)
     if (lostAt === undefined) return
     this.#lost.delete(subject)
@@ -177,7 +244,7 @@ export class LiveStats {
   }
 
   closed (scope: Scope, subject: string): void {
-    this.scope(scope).connections--
+    this.scope(scope).countConnections(-1)
     this.#lost.delete(subject)
     this.#lost.set(subject, Date.now())
     if (this.#lost.size > lostSubjectsMax) this.#lost.delete(this.#lost.keys().next().value as string)
@@ -185,7 +252,10 @@ export class LiveStats {
 }
 
 /** Returns the entry, moved to the end of the map. In a full map, the oldest entry that is not held is dropped. */
-function touch<T> (map: Map<string, T>, key: string, max: number, make: () => T, isHeld: (entry: T) => boolean): T {
+function touch<T> (
+  map: Map<string, T>, key: string, max: number, make: () => T, isHeld: (entry: T) => boolean,
+  onDropped: (entry: T) => void
+): T {
   let entry = map.get(key)
   if (entry === undefined) {
     entry = make()
@@ -193,6 +263,7 @@ function touch<T> (map: Map<string, T>, key: string, max: number, make: () => T,
       for (const [oldest, candidate] of map) {
         if (isHeld(candidate)) continue
         map.delete(oldest)
+        onDropped(candidate)
         break
       }
     }

@@ -282,6 +282,15 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
       name: 'realtime_trace_flush_seconds', help: 'Duration of writes to the trace store.', buckets: latencyBuckets,
       registers
     }),
+    seriesWriteFailures: new Counter({
+      name: 'realtime_metric_series_failures_total',
+      help: 'Failed writes of the metric series. They are repeated.',
+      registers
+    }),
+    seriesRowsDropped: new Counter({
+      name: 'realtime_metric_series_rows_dropped_total',
+      help: 'Rows of the metric series that were dropped because the database was unavailable for long.', registers
+    }),
     traceStreams: new Gauge({
       name: 'realtime_trace_streams', help: 'Open streams of traces on this node.', registers
     }),

@@ -1,3 +1,5 @@
+import { bucketOf } from '../../foundation/observability/latency-buckets.ts'
+import type { LiveStats } from '../../foundation/observability/live-stats.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { isCounted, type EndedAttempt } from './attempt-result.ts'
 import { deliveryId } from './endpoint-worker.ts'
@@ -5,6 +7,7 @@ import type { Result } from './queue.ts'
 
 export interface AttemptReportOptions {
   metrics: Metrics
+  liveStats: LiveStats
   log: {
     debug (fields: object, message: string): void
     warn (fields: object, message: string): void
@@ -13,15 +16,24 @@ export interface AttemptReportOptions {
 }
 
 /** Returns the function that reports an ended attempt to the operator, in metrics and log lines. */
-export function createAttemptReport ({ metrics, log }: AttemptReportOptions) {
-  function measure (ended: EndedAttempt, { state }: Result): void {
+export function createAttemptReport ({ metrics, liveStats, log }: AttemptReportOptions) {
+  function measure (ended: EndedAttempt, result: Result): void {
     const { claimed, attempt, now } = ended
+    const { state } = result
     metrics.webhookDeliveries.inc({
       status: !isCounted(ended) ? 'interrupted' : state === 'pending' ? 'failed' : state
     })
     metrics.webhookAttemptDuration.observe(attempt.durationMs / 1000)
     if (claimed.attempts > 1) metrics.webhookRetries.inc()
-    if (state === 'delivered') metrics.webhookLatency.observe(Math.max(0, now - claimed.created_at) / 1000)
+    const latencyMs = Math.max(0, now - claimed.created_at)
+    if (state === 'delivered') metrics.webhookLatency.observe(latencyMs / 1000)
+    if (!isCounted(ended)) return
+    const stats = liveStats.webhook(result.event.scope, claimed.webhook_id)
+    if (!attempt.success) stats.failed++
+    else {
+      stats.succeeded++
+      stats.latency.add(bucketOf(latencyMs), 1)
+    }
   }
 
   return function report (ended: EndedAttempt, result: Result): void {

@@ -3,6 +3,7 @@ import type { Database } from '../../../db/tables.ts'
 import type { Component } from '../../../schemas/health.ts'
 import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
+import type { LiveStats } from '../../foundation/observability/live-stats.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { AddressGuard } from '../http/address-guard.ts'
 import type { Attempt } from '../http/sender.ts'
@@ -42,6 +43,7 @@ export interface DispatcherOptions {
   readers: Readers
   settings: WebhookSettings
   metrics: Metrics
+  liveStats: LiveStats
   deactivation: Deactivation
   /** The clock for leases and retries, which all nodes share. */
   now: () => number

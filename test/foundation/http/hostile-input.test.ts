@@ -18,6 +18,7 @@ t.setTimeout(600_000)
 
 interface Parameter {
   in: 'path' | 'query' | 'header'
+  required?: boolean
   name: string
   example?: unknown
   schema: Schema
@@ -397,6 +398,11 @@ await t.test('every path and query parameter rejects invalid values', async t =>
   ]
   for (const operation of operations) {
     const { label, options } = good(operation)
+    const required = (operation.operation.parameters ?? []).filter(one => one.in === 'query' && one.required === true)
+    /** A query with what the operation requires, and more. */
+    const queryOf = (name: string, ...values: string[]) =>
+      `?${[...required.filter(one => one.name !== name).map(one => `${one.name}=${String(one.example)}`), ...values]
+        .join('&')}`
     for (const { in: place, name, schema } of operation.operation.parameters ?? []) {
       if (place === 'path') {
         for (const value of inPaths) {
@@ -409,18 +415,18 @@ await t.test('every path and query parameter rejects invalid values', async t =>
       } else if (place === 'query') {
         for (const value of inQueries) {
           const isRefused = isDecodable(value) && !accepts(wrapped(schema), decodeURIComponent(value), 'coercing')
-          await send(`${label} ?${name}=${value.slice(0, 40)}`, options({ query: `?${name}=${value}` }), {
+          await send(`${label} ?${name}=${value.slice(0, 40)}`, options({ query: queryOf(name, `${name}=${value}`) }), {
             isRefused,
             names: isRefused ? name : undefined
           })
         }
-        await send(`${label} ?${name} twice`, options({ query: `?${name}=1&${name}=2` }), {})
-        await send(`${label} ?${name}[]`, options({ query: `?${name}[]=1&${name}[a]=2` }), {})
+        await send(`${label} ?${name} twice`, options({ query: queryOf(name, `${name}=1`, `${name}=2`) }), {})
+        await send(`${label} ?${name}[]`, options({ query: queryOf(name, `${name}[]=1`, `${name}[a]=2`) }), {})
       }
     }
     if (operation.operation.parameters?.some(parameter => parameter.in === 'query') === true) {
       for (const name of ['nobodyKnowsThis', '__proto__', 'constructor']) {
-        await send(`${label} ?${name}`, options({ query: `?${name}=1` }), {
+        await send(`${label} ?${name}`, options({ query: queryOf(name, `${name}=1`) }), {
           isRefused: name === 'nobodyKnowsThis',
           names: name === 'nobodyKnowsThis' ? name : undefined
         })

@@ -201,6 +201,9 @@ const bodiesNamingVictim: Record<string, unknown> = {
   'POST /api/debugger/replay': { eventIds: [event['id']], target: 'webhooks', webhookId: webhook['id'] }
 }
 
+/** What a query requires beside the id of the victim. */
+const requiredWith: Record<string, string> = { '/api/metrics/series': 'metric=deliveries&' }
+
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => {
     const section = Object.keys(mine).filter(prefix => path.startsWith(prefix)).sort().at(-1) ??
@@ -228,7 +231,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       queriesNamingVictim: (operation.parameters ?? []).filter(parameter =>
         parameter.in === 'query' && inQueries[parameter.name] !== undefined
       )
-        .map(({ name }) => `${name}=${encodeURIComponent(String(inQueries[name]))}`),
+        .map(({ name }) => `${requiredWith[path] ?? ''}${name}=${encodeURIComponent(String(inQueries[name]))}`),
       namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
       hasOwnParameter: own.length > 0,
       /** Services and channels of any name exist for every tenant, because use creates them. */
