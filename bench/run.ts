@@ -16,6 +16,7 @@ import { idleMemory } from './rows/idle-memory.ts'
 import { latency } from './rows/latency.ts'
 import { nodes } from './rows/nodes.ts'
 import { publish } from './rows/publish.ts'
+import { series } from './rows/series.ts'
 import { start } from './rows/start.ts'
 import { tracing } from './rows/tracing.ts'
 import { validation } from './rows/validation.ts'
@@ -28,6 +29,7 @@ const rows: Row[] = [
   authentication,
   publish,
   tracing,
+  series,
   validation,
   fanOut,
   burst,

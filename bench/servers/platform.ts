@@ -243,6 +243,19 @@ async function webhooksSettled (): Promise<void> {
   while ((await webhookTotals()).open > 0) await sleep(20)
 }
 
+/** Stores the counts of the metric series, as at the end of a minute. */
+const storeSeries = () => app.metricSeries.recorder.flush()
+
+/** Returns the number of events that the metric series has counted. */
+async function seriesTotal (): Promise<number> {
+  const { rows: [row] } = await app.pool.query<{ total: number }>(
+    `select coalesce(sum(received), 0) as total from metric_minutes
+    where application_id = $1 and environment = $2 and kind = 'topic'`,
+    [own.applicationId, own.scope.environment]
+  )
+  return row?.total ?? NaN
+}
+
 const stopDispatcher = () => app.webhooks.dispatcher.close()
 
 const methods = {
@@ -257,6 +270,8 @@ const methods = {
   webhookTotals,
   webhooksSettled,
   stopDispatcher,
+  storeSeries,
+  seriesTotal,
   start,
   seedDocuments,
   growDocuments,
