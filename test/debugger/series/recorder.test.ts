@@ -33,7 +33,8 @@ function started (at: number) {
     },
     async minutes (): Promise<Record<number, number>> {
       const { rows } = await pool.query<{ at: number, received: number }>(
-        'select at, sum(received) as received from metric_minutes where node = $1 and application_id <> \'\' group by at',
+        `select at, sum(received) as received from metric_minutes
+        where node = $1 and application_id <> '' group by at`,
         [node.id]
       )
       return Object.fromEntries(rows.map(row => [(row.at - noon) / minuteMs, row.received]))

@@ -201,7 +201,7 @@ const bodiesNamingVictim: Record<string, unknown> = {
   'POST /api/debugger/replay': { eventIds: [event['id']], target: 'webhooks', webhookId: webhook['id'] }
 }
 
-/** What a query requires beside the id of the victim. */
+/** The other parameters that a query requires. */
 const requiredWith: Record<string, string> = { '/api/metrics/series': 'metric=deliveries&' }
 
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
