@@ -103,7 +103,7 @@ const Item = Type.Object({
   targetVersion: Nullable(Version, {
     description:
       'The version in the target. For a schema, this is another number than `version`: each environment counts its ' +
-        'own versions. null for a topic.'
+        'own versions. null for a topic, and once applied, for an item that has changed nothing.'
   }),
   diff: Diff,
   checks: Type.Array(Check, {
@@ -176,6 +176,14 @@ export type DeploymentSummary = Static<typeof DeploymentSummary>
 export const Deployment = Type.Object({
   ...summary,
   items: Type.Array(Item),
+  digest: Type.Optional(
+    Type.String({
+      description:
+        'Identifies the contents and what the target has of them now. Send it with an approval or an application ' +
+          'that is meant for this state only. Absent once the deployment was applied.',
+      examples: ['uVRzTjRfnbYTrwJBJVYcBjgDPuaeF5dVQKhnVMUIUhE']
+    })
+  ),
   ready: Type.Boolean({
     description:
       'Whether all checks pass: an open deployment can be applied, an applied one rolled back.'
@@ -193,6 +201,15 @@ export const Deployment = Type.Object({
   )
 }, { $id: 'Deployment' })
 export type Deployment = Static<typeof Deployment>
+
+export const DigestQuery = Type.Object({
+  digest: Type.Optional(
+    Type.String({
+      maxLength: 64, pattern: '^[A-Za-z0-9_-]+$',
+      description: 'The `digest` of the deployment as you have seen it. If another one applies now, the answer is 409.'
+    })
+  )
+}, { additionalProperties: false })
 
 export const DeploymentPath = Type.Object({
   id: Type.String({

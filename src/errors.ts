@@ -27,6 +27,7 @@ export const errorCodes = {
   DATABASE_SUBSCRIPTION_EXISTS: 'The mapping already has a subscription in the environment. Activate that one.',
   DATABASE_SUBSCRIPTION_NOT_FOUND: 'The scope has no such database subscription.',
   DATABASE_UNAVAILABLE: "The platform's database cannot be reached. A write may or may not have happened.",
+  DEPLOYMENT_CHANGED: 'The target has changed since the given digest. Get the deployment to see what it does now.',
   DEPLOYMENT_LIMIT: 'The application has reached its limit of open deployments, or a deployment its limit of comments.',
   DEPLOYMENT_NOT_FOUND: 'The application has no such deployment.',
   DEPLOYMENT_NOT_READY:

@@ -14,7 +14,7 @@ import {
 import { topicsOf } from './item-contents.ts'
 import type { ItemPlan } from './item-plan.ts'
 import { lockMappings, writeMapping } from './mapping-writes.ts'
-import { isPassing, notReady, TargetChanged, type PlacedCheck } from './refusals.ts'
+import { isPassing, notReady, requireDigest, TargetChanged, type PlacedCheck } from './refusals.ts'
 import type { Review, ReviewDeployment } from './review.ts'
 import { authorizeChanges } from './rights.ts'
 import { writeTopic } from './topic-writes.ts'
@@ -28,6 +28,14 @@ export interface ApplyOptions {
   review: ReviewDeployment
 }
 
+export interface ApplyRequest {
+  principal: Principal
+  actor: Actor
+  /** The only digest that the request is meant for. */
+  digest: string | undefined
+  by: Origin
+}
+
 /**
  * Applies deployments: all of a deployment's items, or none. The checks are made before the transaction, because
  * comparing schemas and reading a connected database may take seconds. Within it, everything that they have read from
@@ -35,11 +43,12 @@ export interface ApplyOptions {
  */
 export function createApply ({ db, changes, review }: ApplyOptions) {
   async function attempt (
-    deployment: StoredDeployment, actor: Actor, principal: Principal, by: Origin
+    deployment: StoredDeployment, { principal, actor, digest, by }: ApplyRequest
   ): Promise<Review> {
     const { row: { id, application_id: applicationId } } = deployment
     const target = targetOf(deployment.row)
     const reviewed = await review(deployment)
+    requireDigest(id, reviewed.digest, digest)
     authorizeChanges(principal, target, reviewed.plans.flatMap(({ outcome }) => outcome ?? []))
     const { check } = await readApprovals(db, deployment.row, reviewed.digest)
     const failing = failingChecks(reviewed, check)
@@ -60,15 +69,15 @@ export function createApply ({ db, changes, review }: ApplyOptions) {
     return reviewed
   }
 
-  /** Throws ConflictError `DEPLOYMENT_NOT_READY` with the failing checks, or `DEPLOYMENT_STATUS`. */
-  return async function apply (
-    principal: Principal, actor: Actor, applicationId: string, id: string, by: Origin
-  ): Promise<void> {
+  /**
+   * Throws ConflictError `DEPLOYMENT_NOT_READY` with the failing checks, `DEPLOYMENT_STATUS` or `DEPLOYMENT_CHANGED`.
+   */
+  return async function apply (applicationId: string, id: string, request: ApplyRequest): Promise<void> {
     for (let n = 1; n <= attemptsMax; n++) {
       const deployment = await readDeployment(db, applicationId, id)
       requireStatus(deployment.row, ['open', 'approved'], 'applied')
       try {
-        const { plans } = await attempt(deployment, actor, principal, by)
+        const { plans } = await attempt(deployment, request)
         const tablesLeft = plans.flatMap(({ outcome, tableLeft }) => outcome === undefined ? [] : tableLeft ?? [])
         for (const table of tablesLeft) await changes.tidy(targetOf(deployment.row), parseTableName(table))
         return

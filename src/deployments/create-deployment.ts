@@ -58,8 +58,13 @@ export function createCreation ({ db, changes }: CreateOptions) {
       })
     }
     // A mapping may get a new version, which other changes of the source's mappings must not interfere with.
-    if (items.some(({ kind }) => kind === 'mapping')) await changes.make(from, work)
-    else await db.transaction().execute(work)
+    const make = items.some(({ kind }) => kind === 'mapping')
+      ? async () => await changes.make(from, work)
+      : async () => await db.transaction().execute(work)
+    await make().catch((error: unknown) => {
+      // foreign_key_violation: the application was deleted meanwhile.
+      throw (error as { code?: unknown }).code === '23503' ? applicationNotFound(applicationId) : error
+    })
     return row.id
   }
 }
@@ -68,9 +73,7 @@ export function createCreation ({ db, changes }: CreateOptions) {
 async function requireRoom (trx: Transaction<Database>, applicationId: string): Promise<void> {
   const application = await trx.selectFrom('applications').select('id').where('id', '=', applicationId)
     .forNoKeyUpdate().executeTakeFirst()
-  if (application === undefined) {
-    throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
-  }
+  if (application === undefined) throw applicationNotFound(applicationId)
   const { count } = await trx.selectFrom('deployments').select(({ fn }) => fn.countAll<number>().as('count'))
     .where('application_id', '=', applicationId).where('status', 'in', openStatuses).executeTakeFirstOrThrow()
   if (count >= openMax) {
@@ -84,3 +87,6 @@ async function requireRoom (trx: Transaction<Database>, applicationId: string): 
       .where('status', 'not in', openStatuses).orderBy('created_at', 'desc').orderBy('id', 'desc').offset(closedKept)
   ).execute()
 }
+
+const applicationNotFound = (id: string) =>
+  new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${id}`)

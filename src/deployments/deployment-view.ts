@@ -19,7 +19,7 @@ export interface ViewOptions {
 }
 
 /** Items with their checks, and the checks of the whole. */
-type Part = Pick<Deployment, 'items' | 'ready' | 'checks' | 'approvals'>
+type Part = Pick<Deployment, 'items' | 'digest' | 'ready' | 'checks' | 'approvals'>
 
 /** Returns deployments in the form of the API, with fresh checks. */
 export function createDeploymentView ({ db, review, rollback, countListeners }: ViewOptions) {
@@ -30,6 +30,7 @@ export function createDeploymentView ({ db, review, rollback, countListeners }: 
     const { list, check } = await readApprovals(db, deployment.row, reviewed.digest)
     return {
       items: reviewed.plans.map(toItem),
+      digest: reviewed.digest,
       ready: isOpen && failingChecks(reviewed, check).length === 0,
       checks: isOpen ? [check] : [],
       approvals: list

@@ -22,6 +22,7 @@ import {
 } from './deployment-rows.ts'
 import { createDeploymentView } from './deployment-view.ts'
 import type { CountListeners } from './listener-count.ts'
+import { requireDigest } from './refusals.ts'
 import { createReview } from './review.ts'
 import { authorizeReading } from './rights.ts'
 import { createRollback } from './rollback.ts'
@@ -101,9 +102,12 @@ export function createDeployments (options: DeploymentsOptions) {
         await decisions.comment(await actorOf(db, principal), scope.applicationId, id, comment, by)),
 
     /** Approves the deployment as it would be applied now. */
-    approve: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
+    approve: async (
+      principal: Principal, scope: Scope, id: string, expected: string | undefined, by: Origin
+    ): Promise<Answer> =>
       await change(principal, scope, id, async () => {
         const { digest } = await review(await readDeployment(db, scope.applicationId, id), { checks: false })
+        requireDigest(id, digest, expected)
         await decisions.approve(await actorOf(db, principal), scope.applicationId, id, digest, by)
       }),
 
@@ -111,9 +115,11 @@ export function createDeployments (options: DeploymentsOptions) {
       await change(principal, scope, id, async () =>
         await decisions.reject(await actorOf(db, principal), scope.applicationId, id, reason, by)),
 
-    apply: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
+    apply: async (
+      principal: Principal, scope: Scope, id: string, digest: string | undefined, by: Origin
+    ): Promise<Answer> =>
       await change(principal, scope, id, async () =>
-        await apply(principal, await actorOf(db, principal), scope.applicationId, id, by)),
+        await apply(scope.applicationId, id, { principal, actor: await actorOf(db, principal), digest, by })),
 
     rollback: async (principal: Principal, scope: Scope, id: string, by: Origin): Promise<Answer> =>
       await change(principal, scope, id, async () =>

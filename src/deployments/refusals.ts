@@ -19,6 +19,14 @@ export function notReady (id: string, verb: string, failing: readonly PlacedChec
   )
 }
 
+/** Throws ConflictError `DEPLOYMENT_CHANGED` if a request was meant for another state of the target. */
+export function requireDigest (id: string, digest: string, expected: string | undefined): void {
+  if (expected === undefined || expected === digest) return
+  throw new ConflictError(
+    'DEPLOYMENT_CHANGED', `The target of ${id} has changed since the digest ${expected}: the digest is ${digest} now`
+  )
+}
+
 /**
  * The target is no longer as it was when the deployment was checked. The transaction is rolled back, and the checks
  * start over.
@@ -26,11 +34,11 @@ export function notReady (id: string, verb: string, failing: readonly PlacedChec
 export class TargetChanged extends Error {}
 
 /**
- * Returns whether a new attempt may succeed: the target has changed, or PostgreSQL has ended this transaction in favour
- * of another (deadlock_detected).
+ * Returns whether a new attempt may have another result: the target has changed, PostgreSQL has ended this transaction
+ * in favour of another (deadlock_detected), or the application was deleted (foreign_key_violation).
  */
 export const isPassing = (error: unknown): boolean =>
-  error instanceof TargetChanged || (error as { code?: unknown }).code === '40P01'
+  error instanceof TargetChanged || ['40P01', '23503'].includes(String((error as { code?: unknown }).code))
 
 /** Returns the failing check that publishing a mapping's table is, or undefined for any other error. */
 export function checkOfPublishing (error: unknown): DeploymentCheck | undefined {

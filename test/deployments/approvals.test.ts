@@ -138,14 +138,20 @@ t.test('an approval ends when the user may no longer change deployments', async 
 t.test('an approval lapses when the target changes', async t => {
   const { id, join, author, topic, made } = await guarded()
   const second = await join()
-  await second.act(id, 'approve')
+  const { digest = '' } = await author.get(id)
+  t.equal((await second.act(id, `approve?digest=${digest}`)).status, 200)
   await topic('order.placed', 'staging', 'Made by hand')
   t.match(await author.get(id), {
     ready: false, status: 'approved', approvals: [{ valid: false }],
     checks: [{ ok: false, message: /has changed since the approval/ }]
   })
   t.equal((await author.act(id, 'apply')).status, 409)
-  t.match((await second.act(id, 'approve')).body, { ready: true, approvals: [{ valid: true }] }, 'it can be renewed')
+  t.match((await second.act(id, `approve?digest=${digest}`)).body, { code: 'DEPLOYMENT_CHANGED' })
+  t.match((await author.act(id, `apply?digest=${digest}`)).body, { code: 'DEPLOYMENT_CHANGED' })
+  const { digest: now = '' } = await author.get(id)
+  t.match((await second.act(id, `approve?digest=${now}`)).body, {
+    ready: true, approvals: [{ valid: true }]
+  }, 'it can be renewed')
   await made('PATCH', '/api/topics/order.placed', { description: 'Later' }, 'development')
   t.match(await author.get(id), { ready: true }, 'changes of the source do not matter')
   t.equal((await author.act(id, 'apply')).status, 200)

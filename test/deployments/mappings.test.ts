@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import type { Deployment } from '../../schemas/deployments.ts'
 import type { MappingDefinition } from '../../schemas/database.ts'
@@ -6,11 +7,14 @@ import { build } from '../support/build.ts'
 import { team, type Team } from '../support/deployments.ts'
 import { createSource, eventsOf } from '../support/source-database.ts'
 import type { Teardown } from '../support/teardown.ts'
-import { eventually } from '../support/waiting.ts'
+import { eventually, until } from '../support/waiting.ts'
 
 t.setTimeout(600_000)
 
-const { app } = await build(t)
+const { app, databaseUrl } = await build(t)
+const client = new pg.Client({ connectionString: databaseUrl })
+await client.connect()
+t.teardown(() => client.end())
 
 const tableSql = 'create table orders (id int primary key, state text, total int)'
 const definition: MappingDefinition = {
@@ -240,4 +244,62 @@ t.test('a table that can no longer be published fails the application of an enab
   t.equal(await everything(), before, 'nothing was changed')
   await source.sql('commit')
   t.equal((await author.act(body.id, 'apply')).status, 200)
+})
+
+t.test('an application that dies after the table was published can be repeated', async t => {
+  const own = await team(app)
+  const { author, made, everything } = own
+  const id = await mapped(own)
+  const source = await connected(t, own, 'staging')
+  await author.act((await author.create(all(id))).body.id, 'apply')
+  await made('POST', '/api/database/subscriptions', { mappingId: id }, 'staging')
+  await source.sql('create table orders2 (id int primary key, state text)')
+  await made('PATCH', `/api/database/mappings/${id}`, { table: 'orders2' })
+  const { body } = await author.create([{ kind: 'mapping', id }])
+  const before = await everything()
+  await client.query(`
+    create function die() returns trigger language plpgsql as
+      $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
+    create trigger die after update on mapping_environments for each row execute function die()`)
+  t.equal((await author.act(body.id, 'apply')).status, 503)
+  await client.query('drop trigger die on mapping_environments; drop function die()')
+  t.equal(await everything(), before, 'nothing was changed')
+  const published = await source.sql("select tablename from pg_publication_tables where tablename like 'orders%'")
+  t.same(published.map(({ tablename }) => tablename).sort(), ['orders', 'orders2'], 'except for the publication')
+  await source.sql("insert into orders values (1, 'still the first version', 1)")
+  t.same(await eventsIn(own, 'staging', 1), [{ id: 1, state: 'still the first version' }])
+  t.equal((await author.act(body.id, 'apply')).status, 200)
+  await source.sql("insert into orders2 values (2, 'second')")
+  t.same((await eventsIn(own, 'staging', 2)).at(-1), { id: 2, state: 'second' })
+})
+
+t.test('a promotion between the checks and the transaction is noticed', async t => {
+  const own = await team(app)
+  const { author, made, join, applicationId } = own
+  const id = await mapped(own)
+  await connected(t, own, 'staging')
+  await author.act((await author.create(all(id))).body.id, 'apply')
+  for (const state of ['v2', 'v3']) {
+    await made('PATCH', `/api/database/mappings/${id}`, { payload: { id: '$row.id', state } })
+    await made('POST', `/api/database/mappings/${id}/versions`, { environment: 'development' })
+  }
+  const { body } = await author.create([{ kind: 'mapping', id, version: 3 }])
+  const admin = await join(['admin', applicationId])
+  await admin.request('PATCH', `/api/applications/${applicationId}`, { requireApproval: { staging: true } })
+  await admin.act(body.id, 'approve')
+  await client.query('begin')
+  await client.query('select from mappings where id = $1 for update', [id])
+  const applying = author.act(body.id, 'apply')
+  await until(async () => {
+    const { rows: [row] } = await client.query(
+      'select exists (select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))) as waits'
+    )
+    return row.waits
+  }, 'the request waits for the lock')
+  await client.query('update mapping_environments set version = 2 where mapping_id = $1', [id])
+  await client.query('commit')
+  t.match((await applying).body, { details: [{ name: 'approval', message: /has changed since the approval/ }] })
+  await admin.act(body.id, 'approve')
+  t.equal((await author.act(body.id, 'apply')).status, 200)
+  t.match(await made('GET', `/api/database/mappings/${id}`, undefined, 'staging'), { version: 3 })
 })

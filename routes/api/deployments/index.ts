@@ -2,7 +2,8 @@ import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { nodesMissing, pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
-  CommentCreate, Deployment, DeploymentCreate, DeploymentPath, DeploymentQuery, DeploymentReject, DeploymentSummary
+  CommentCreate, Deployment, DeploymentCreate, DeploymentPath, DeploymentQuery, DeploymentReject, DeploymentSummary,
+  DigestQuery
 } from '../../../schemas/deployments.ts'
 
 const tags = ['Deployments']
@@ -93,11 +94,12 @@ const deployments: FastifyPluginAsyncTypebox = async (app) => {
           'and to tokens. The approval lapses when the target changes. The application setting `requireApproval` ' +
           'lists the environments to which only approved deployments can be applied.',
       params: DeploymentPath,
+      querystring: DigestQuery,
       response: { 200: deploymentAnswer('The deployment.'), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    const { principal, scope, params: { id } } = request
-    return answer(reply, await app.deployments.approve(principal, scope, id, request.origin))
+    const { principal, scope, params: { id }, query: { digest } } = request
+    return answer(reply, await app.deployments.approve(principal, scope, id, digest, request.origin))
   })
 
   app.post('/:id/reject', {
@@ -129,11 +131,12 @@ const deployments: FastifyPluginAsyncTypebox = async (app) => {
           'applied already is 409 `DEPLOYMENT_STATUS`: after a lost response, get it to learn its status. A mapping ' +
           'is not enabled by this; one that is enabled in the target runs the new version.',
       params: DeploymentPath,
+      querystring: DigestQuery,
       response: { 200: deploymentAnswer('The applied deployment.'), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    const { principal, scope, params: { id } } = request
-    return answer(reply, await app.deployments.apply(principal, scope, id, request.origin))
+    const { principal, scope, params: { id }, query: { digest } } = request
+    return answer(reply, await app.deployments.apply(principal, scope, id, digest, request.origin))
   })
 
   app.post('/:id/rollback', {
