@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { createNamedLeases, HeldLeases } from '../cluster/leases.ts'
 import type { AlertSettings } from '../config/alert-settings.ts'
-import { isDatabaseUnavailable, PublicError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { dueAtOnce, readDueAlerts, type DueAlert } from './due-alerts.ts'
@@ -119,7 +118,7 @@ export class AlertEvaluator {
       log.info(fields, alert.status === 'pending' ? 'alert.firing' : 'alert.resolved')
       return true
     } catch (err) {
-      log.warn({ ...fields, code: err instanceof PublicError ? err.code : undefined }, 'alert.not_moved')
+      log.warn({ err, ...fields }, 'alert.not_moved')
       return false
     }
   }
@@ -133,7 +132,7 @@ export class AlertEvaluator {
     } catch (err) {
       metrics.alertEvaluationFailures.inc()
       if (!this.#failing.has(part) && !this.#stop.signal.aborted) {
-        log.warn({ err, part, isDatabaseUnavailable: isDatabaseUnavailable(err) }, 'alerts.evaluation_failed')
+        log.warn({ err, part }, 'alerts.evaluation_failed')
       }
       this.#failing.add(part)
     }

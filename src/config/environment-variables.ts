@@ -153,7 +153,7 @@ export const EnvironmentVariables = Type.Object({
     description: 'Days for which the audit log keeps entries. 0: forever.'
   }),
   ALERT_INTERVAL_SECONDS: Type.Integer({
-    default: 15, minimum: 1, maximum: 3600,
+    default: 15, minimum: 1, maximum: 300,
     description: 'Seconds between two evaluations of the rules of alerts. One node at a time evaluates them.'
   }),
   ALERT_RETENTION_DAYS: Type.Integer({

@@ -310,7 +310,10 @@ await t.test('invalid bodies are rejected', async t => {
     for (const [kind, payload] of Object.entries(bodies)) {
       await send(`${label} with ${kind}`, options({ payload }), { isRefused: true })
     }
-    const payload = JSON.stringify({ nobodyKnowsThis: 1, ...exampleOf(schema) as object })
+    const example = exampleOf(schema) as object | object[]
+    const payload = JSON.stringify(
+      Array.isArray(example) ? [{ nobodyKnowsThis: 1, ...example[0] }] : { nobodyKnowsThis: 1, ...example }
+    )
     await send(`${label} with one unknown field more`, options({ payload }), {
       isRefused: true,
       names: 'nobodyKnowsThis'
