@@ -4,7 +4,7 @@ import { startRedis } from '../support/redis.ts'
 import { ask, idOf, join, messagesOf, presenceOf } from '../support/room.ts'
 import { tenant } from '../support/tenant.ts'
 import { until } from '../support/waiting.ts'
-import { acquainted, startNodes } from './nodes.ts'
+import { acquainted, startNodes } from '../support/nodes.ts'
 
 /* Channels over three nodes: a member on one node is a member for all. */
 

@@ -3,7 +3,7 @@ import { connectSocketIo, connectWs } from '../support/clients.ts'
 import { startRedis } from '../support/redis.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
 import { until } from '../support/waiting.ts'
-import { acquainted, startNodes } from './nodes.ts'
+import { acquainted, startNodes } from '../support/nodes.ts'
 
 /* Memory of members' states at nodes other than their own. */
 

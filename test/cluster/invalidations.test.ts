@@ -7,7 +7,7 @@ import { ask, join } from '../support/room.ts'
 import { tenant } from '../support/tenant.ts'
 import { follow } from '../support/trace-stream.ts'
 import { eventually } from '../support/waiting.ts'
-import { acquainted, startNodes } from './nodes.ts'
+import { acquainted, startNodes } from '../support/nodes.ts'
 
 /*
  * A revocation on one node takes effect on the others. It arrives over the bus, because their periodic queries are

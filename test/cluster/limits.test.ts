@@ -3,7 +3,7 @@ import { password, person, requests } from '../support/people.ts'
 import { startRedis } from '../support/redis.ts'
 import { tenant } from '../support/tenant.ts'
 import { eventually } from '../support/waiting.ts'
-import { acquainted, startNodes } from './nodes.ts'
+import { acquainted, startNodes } from '../support/nodes.ts'
 
 /*
  * Limits apply to all nodes together. While Redis is unavailable, each node limits by itself. A node does the same for

@@ -3,7 +3,7 @@ import { build } from '../support/build.ts'
 import { createDatabase } from '../support/database.ts'
 import { readableLog } from '../support/log-lines.ts'
 import { startRedis } from '../support/redis.ts'
-import { acquainted, startNodes } from './nodes.ts'
+import { acquainted, startNodes } from '../support/nodes.ts'
 
 /* A process has one identity, wherever it appears. */
 

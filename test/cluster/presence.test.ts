@@ -9,7 +9,7 @@ import { ask, join, messagesOf, presenceOf } from '../support/room.ts'
 import { dataFolder, start } from '../support/server-process.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
 import { elapse, pace, until } from '../support/waiting.ts'
-import { acquainted, startNodes, type Node } from './nodes.ts'
+import { acquainted, startNodes, type Node } from '../support/nodes.ts'
 
 /* Presence over nodes that are killed, suspended, or lose Redis for a while. */
 

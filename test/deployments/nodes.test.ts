@@ -1,5 +1,5 @@
 import t from 'tap'
-import { acquainted, startNodes } from '../cluster/nodes.ts'
+import { acquainted, startNodes } from '../support/nodes.ts'
 import { connectWs } from '../support/clients.ts'
 import { member, objectWith, team } from '../support/deployments.ts'
 import { requests } from '../support/people.ts'

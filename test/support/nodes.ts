@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../src/config.ts'
-import { build, listen } from '../support/build.ts'
-import { createDatabase } from '../support/database.ts'
-import type { RedisServer } from '../support/redis.ts'
-import type { Teardown } from '../support/teardown.ts'
-import { until } from '../support/waiting.ts'
+import { build, listen } from './build.ts'
+import { createDatabase } from './database.ts'
+import type { RedisServer } from './redis.ts'
+import type { Teardown } from './teardown.ts'
+import { until } from './waiting.ts'
 
 /* Several nodes in this process, with one database and one Redis. */
 
