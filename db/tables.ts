@@ -26,6 +26,8 @@ export interface Database {
   topic_logs: TopicLogsTable
   schemas: SchemasTable
   events: EventsTable
+  /** Events older than the server's retention, of topics that keep them for longer. */
+  events_kept: EventsTable
   services: ServicesTable
   documents: DocumentsTable
   idempotency_keys: IdempotencyKeysTable
@@ -60,6 +62,12 @@ export interface Database {
   alert_counts: AlertCountsTable
   metric_minutes: MetricMinutesTable
   metric_quarters: MetricQuartersTable
+  application_quotas: ApplicationQuotasTable
+  application_bytes: ApplicationBytesTable
+  application_documents: ApplicationDocumentsTable
+  application_usage: ApplicationUsageTable
+  quota_nodes: QuotaNodesTable
+  quota_node_counts: QuotaNodeCountsTable
 }
 
 type JsonText = string
@@ -238,6 +246,8 @@ export interface TopicsTable extends Scoped {
   description: string
   owner: string
   active_schema_version: number | null
+  /** 0 is for ever, null the server's default. */
+  retention_hours: number | null
   created_at: number
 }
 
@@ -756,3 +766,58 @@ interface MetricColumns {
 export interface MetricMinutesTable extends MetricColumns { node: string, batch: number }
 
 export type MetricQuartersTable = MetricColumns
+
+/** Null is no limit. An application without a row has the defaults of the server. */
+export interface ApplicationQuotasTable {
+  application_id: string
+  publishes_per_second: number | null
+  bytes_stored: number | null
+  sockets: number | null
+  subscriptions: number | null
+  webhooks: number | null
+  documents: number | null
+  changed_at: Generated<Date>
+}
+
+/** Payload bytes of the retained events by the start of their partition; 0 stands for `events_kept`. */
+export interface ApplicationBytesTable {
+  application_id: string
+  period: number
+  bytes: number
+}
+
+export interface ApplicationDocumentsTable {
+  application_id: string
+  documents: number
+  /** When the documents were last counted, instead of summing up changes. */
+  counted_at: Generated<number>
+}
+
+export interface ApplicationUsageTable {
+  application_id: string
+  span: string
+  starts_at: number
+  publishes: Generated<number>
+  bytes_written: Generated<number>
+  deliveries: Generated<number>
+  sockets_peak: Generated<number>
+  subscriptions_peak: Generated<number>
+  bytes_stored: Generated<number>
+  documents: Generated<number>
+  webhooks: Generated<number>
+}
+
+/** The running nodes, by heartbeat. */
+export interface QuotaNodesTable {
+  id: string
+  seen_at: Date
+}
+
+/** The open sockets and subscriptions of each application at each node. */
+export interface QuotaNodeCountsTable {
+  node_id: string
+  application_id: string
+  sockets: number
+  subscriptions: number
+  publishes_per_second: number
+}

@@ -21,8 +21,10 @@ export default fp(async (app) => {
   const { hub, eventLog: log, instruments: metrics, liveStats } = app
   const limits = app.config.delivery
   const connections = createConnections({
-    limits, metrics, liveStats, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes
+    limits, metrics, liveStats, observer: app.channels.observer, deliveries: app.tracing.deliveries,
+    held: app.heldBytes, shared: app.quotas.guard
   })
+  app.quotas.node.open = () => connections.counts()
   app.decorate('connections', connections)
   app.decorate(
     'handshake',
@@ -54,6 +56,7 @@ export default fp(async (app) => {
 }, {
   name: 'delivery',
   dependencies: [
-    'channels', 'credentials', 'domain', 'hub', 'metric-series', 'metrics', 'security', 'tenancy', 'tracing'
+    'channels', 'credentials', 'domain', 'hub', 'metric-series', 'metrics', 'quotas', 'security', 'tenancy',
+    'tracing'
   ]
 })

@@ -4,6 +4,7 @@ import { acceptedCodings } from '../src/foundation/http/body-coding.ts'
 import {
   NotFoundError,
   PayloadTooLargeError,
+  QuotaExceededError,
   RateLimitError,
   ServiceUnavailableError,
   toPublicError,
@@ -21,6 +22,8 @@ export default fp(async (app) => {
     const refusal = fromFastify(error, request) ?? toPublicError(error)
     if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
     if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) {
+      reply.header('retry-after', refusal.retryAfterS)
+    } else if (refusal instanceof QuotaExceededError && refusal.retryAfterS !== undefined) {
       reply.header('retry-after', refusal.retryAfterS)
     }
     // RFC 9110 §15.5.16: a 415 because of the coding lists the supported ones.

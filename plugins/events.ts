@@ -12,7 +12,7 @@ declare module 'fastify' {
 /** Runs the log's writer and its retention, and publishes committed events to the hub. */
 export default fp(async (app) => {
   const { pool, hub, instruments: metrics, log, config: { events: { retentionMs } } } = app
-  const retention = createRetention({ pool, metrics, retentionMs, now: app.clock.now, log })
+  const retention = createRetention({ pool, metrics, retentionMs, node: app.node.id, now: app.clock.now, log })
   const writer = new EventWriter({
     pool,
     metrics,
@@ -22,6 +22,7 @@ export default fp(async (app) => {
     epochOf: app.epochOf,
     routing: app.webhookRouting,
     observer: app.tracing.writes,
+    quota: app.quotas.guard,
     onCommitted (events) {
       hub.publish(events)
       app.cluster.relay.send(events)
@@ -41,6 +42,7 @@ export default fp(async (app) => {
 }, {
   name: 'events',
   dependencies: [
-    'cluster', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'tracing', 'webhook-routing'
+    'cluster', 'config', 'database', 'metrics', 'health', 'hub', 'node', 'quotas', 'schema-registry', 'tracing',
+    'webhook-routing'
   ]
 })

@@ -19,6 +19,7 @@ import * as metricSeries from '../schemas/metric-series.ts'
 import * as metrics from '../schemas/metrics.ts'
 import * as oidc from '../schemas/oidc.ts'
 import * as people from '../schemas/people.ts'
+import * as quotas from '../schemas/quotas.ts'
 import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
 import * as topics from '../schemas/topics.ts'
@@ -47,6 +48,7 @@ const modules = [
   metricSeries,
   oidc,
   people,
+  quotas,
   schemaRegistry,
   services,
   topics,

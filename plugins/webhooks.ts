@@ -62,7 +62,7 @@ export default fp(async (app) => {
     app.invalidations.announce('webhooks', applicationId)
     await app.socketListeners.refresh(applicationId)
   }
-  const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged })
+  const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged, quota: app.quotas.guard })
   app.invalidations.on('webhooks', async applicationId => {
     await app.socketListeners.refresh(applicationId)
     dispatcher.wake()
@@ -81,7 +81,8 @@ export default fp(async (app) => {
     log,
     deactivation: createDeactivation({ db, writer, log, onChanged }),
     node: app.node.id,
-    onOver: events => app.tracing.recorder.settled(events)
+    onOver: events => app.tracing.recorder.settled(events),
+    onDelivered: ({ scope }) => app.quotas.recorder.delivered(scope.applicationId, 1)
   })
   const wake = () => dispatcher.wake()
   app.applications.registerData(ownedWebhooks)
@@ -95,7 +96,7 @@ export default fp(async (app) => {
   })
   const { deadKeptMs } = settings
   const retention = createDeliveryRetention({ pool: ownPool, outbox, deadKeptMs, now: app.clock.now, log })
-  app.retention.beforeDrop(before => retention.beforeDrop(before))
+  app.retention.beforeDeletion(retention)
   app.webhookRouting.onCommitted(wake)
   app.health.add('webhook-dispatcher', async () => dispatcher.health())
   app.addHook('onReady', async () => dispatcher.start())
@@ -105,6 +106,6 @@ export default fp(async (app) => {
   name: 'webhooks',
   dependencies: [
     'config', 'database', 'domain', 'encryption', 'events', 'health', 'invalidations', 'metric-series', 'metrics',
-    'node', 'tenancy', 'tracing', 'webhook-routing'
+    'node', 'quotas', 'tenancy', 'tracing', 'webhook-routing'
   ]
 })

@@ -2,6 +2,7 @@ import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { getHeapStatistics } from 'node:v8'
 import ipaddr from 'ipaddr.js'
+import type { Quotas } from '../schemas/quotas.ts'
 import { defaultAlertSettings, type AlertSettings } from './config/alert-settings.ts'
 import { defaultCdcTiming, threadShares, type CdcSettings } from './config/cdc-settings.ts'
 import { defaultClusterSettings, type ClusterSettings } from './config/cluster-settings.ts'
@@ -33,6 +34,8 @@ export interface Config {
   log: { level: string, access: boolean }
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionMs: number }
+  /** The quotas of applications that have none of their own. */
+  quotas: Quotas
   audit: { retentionDays: number }
   alerts: AlertSettings
   traces: TraceSettings
@@ -127,6 +130,14 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL), access: parsed.ACCESS_LOG },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
+    quotas: {
+      publishesPerSecond: parsed.QUOTA_PUBLISHES_PER_SECOND ?? null,
+      bytesStored: parsed.QUOTA_BYTES_STORED ?? null,
+      sockets: parsed.QUOTA_SOCKETS ?? null,
+      subscriptions: parsed.QUOTA_SUBSCRIPTIONS ?? null,
+      webhooks: parsed.QUOTA_WEBHOOKS ?? null,
+      documents: parsed.QUOTA_DOCUMENTS ?? null
+    },
     events: { retentionMs: parsed.EVENT_RETENTION_HOURS * hourMs },
     audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },
     alerts: {

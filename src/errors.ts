@@ -89,6 +89,8 @@ export const errorCodes = {
   PERMISSION_NOT_HELD: 'A caller cannot grant permissions that it does not hold.',
   QUEUE_FULL: 'The write queue is full. Retry after the time in `Retry-After`.',
   RATE_LIMITED: 'Too many requests. Retry after the time in `Retry-After`, or over a socket in `retryAfterMs`.',
+  QUOTA_EXCEEDED:
+    'The application has used up one of its quotas. `details` names it. Wait only if the response has `Retry-After`.',
   REPLAY_LIMIT: 'The scope has reached its limit of unfinished replays.',
   REPLAY_NOT_FOUND: 'The scope has no such replay.',
   RESET_INVALID: 'The password reset is unknown, used or expired. Request another.',
@@ -212,6 +214,31 @@ abstract class PassingError extends PublicError {
 
 /** Without `retryAfterMs`, waiting does not help: the caller must release something first. */
 export class RateLimitError extends PassingError { readonly status = 429 }
+
+/**
+ * A refusal because a quota of the application is used up. `quota` names it, as the API does. Without `retryAfterMs`,
+ * waiting does not help: the application must delete or close something, or get a higher quota.
+ */
+export class QuotaExceededError extends PublicError {
+  readonly status = 429
+  readonly retryAfterMs: number | undefined
+
+  constructor (
+    code: ErrorCode, quota: string, message: string, { retryAfterMs }: { retryAfterMs?: number } = {}
+  ) {
+    super(code, message, { details: [{ path: quota, message }] })
+    this.retryAfterMs = retryAfterMs
+  }
+
+  /** The seconds of `Retry-After`. */
+  get retryAfterS (): number | undefined {
+    return this.retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(this.retryAfterMs / 1000))
+  }
+
+  override toBody (): ErrorBody {
+    return { ...super.toBody(), ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }) }
+  }
+}
 
 export class ServiceUnavailableError extends PassingError {
   readonly status = 503

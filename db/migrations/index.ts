@@ -26,6 +26,7 @@ import * as metricSeries from './0026-metric-series.ts'
 import * as alerts from './0027-alerts.ts'
 import * as deployments from './0028-deployments.ts'
 import * as oidc from './0029-oidc.ts'
+import * as quotas from './0030-quotas.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -55,5 +56,6 @@ export const migrations: Record<string, Migration> = {
   '0026-metric-series': metricSeries,
   '0027-alerts': alerts,
   '0028-deployments': deployments,
-  '0029-oidc': oidc
+  '0029-oidc': oidc,
+  '0030-quotas': quotas
 }

@@ -2,7 +2,8 @@ import type { Cluster } from './cluster.ts'
 
 /** Changes that other nodes would otherwise find by their periodic queries. */
 export type InvalidationKind =
-  'keys' | 'session' | 'api-key' | 'grants' | 'application' | 'grace' | 'webhooks' | 'sources' | 'attempt'
+  'keys' | 'session' | 'api-key' | 'grants' | 'application' | 'grace' | 'webhooks' | 'sources' | 'attempt' |
+  'quotas'
 
 export interface Invalidations {
   /**

@@ -145,8 +145,45 @@ export const EnvironmentVariables = Type.Object({
       minimum: 64 * 1024, description: 'HELD_BYTES_MAX for one application. Unset: half of HELD_BYTES_MAX.'
     })
   ),
+  QUOTA_PUBLISHES_PER_SECOND: Type.Optional(
+    Type.Integer({
+      minimum: 1, maximum: 2_000_000_000,
+      description: 'Default quota of events per second of an application, over all nodes. Unset: no limit.'
+    })
+  ),
+  QUOTA_BYTES_STORED: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Default quota of bytes of events that an application has in the log. Unset: no limit.'
+    })
+  ),
+  QUOTA_SOCKETS: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: 2_000_000_000,
+      description: 'Default quota of open sockets of an application, over all nodes. Unset: no limit.'
+    })
+  ),
+  QUOTA_SUBSCRIPTIONS: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: 2_000_000_000,
+      description: 'Default quota of subscriptions of an application, over all nodes. Unset: no limit.'
+    })
+  ),
+  QUOTA_WEBHOOKS: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: 2_000_000_000,
+      description: 'Default quota of webhooks of an application. Unset: no limit.'
+    })
+  ),
+  QUOTA_DOCUMENTS: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: 2_000_000_000,
+      description: 'Default quota of documents of an application. Unset: no limit.'
+    })
+  ),
   EVENT_RETENTION_HOURS: Type.Integer({
-    default: 72, minimum: 1, maximum: 87600, description: 'Hours for which the log keeps events.'
+    default: 72, minimum: 1, maximum: 87600,
+    description: 'Hours for which the log keeps events of topics without a retention of their own.'
   }),
   AUDIT_RETENTION_DAYS: Type.Integer({
     default: 400, minimum: 0, maximum: 36500,

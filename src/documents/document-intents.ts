@@ -34,6 +34,7 @@ export function createIntent (
     document: key,
     topics: [documentTopic(key.service, 'created'), documentTopic(key.service, 'deleted')],
     bytes: dataText.length,
+    charge: { events: 1, documents: 1 },
     idempotency,
     apply (batch, current): Effects {
       if (current !== undefined && isLive(current, batch.now)) {
@@ -73,6 +74,7 @@ export function updateIntent (
     document: key,
     topics: [documentTopic(key.service, 'updated')],
     bytes,
+    charge: { events: 1 },
     idempotency,
     apply (batch, current): Effects {
       const before = requireLive(key, current, batch.now)
@@ -94,6 +96,7 @@ export function removeIntent (scope: Scope, key: DocumentKey, preconditions: Pre
     scope,
     document: key,
     topics: [],
+    charge: { events: 1, isDeletion: true },
     apply (batch, current): Effects {
       const before = requireLive(key, current, batch.now)
       checkPreconditions(before, preconditions)

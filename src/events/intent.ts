@@ -45,6 +45,16 @@ export interface Effects {
   document?: DocumentState
 }
 
+/** The amounts that a write adds to what the quotas of its application limit. */
+export interface Charge {
+  /** The events that it publishes. */
+  events: number
+  /** The documents that it creates. */
+  documents?: number
+  /** Whether it is allowed although the application stores too much, because it deletes something. */
+  isDeletion?: boolean
+}
+
 export interface Batch {
   /** The time of the transaction, read once, in epoch milliseconds. */
   now: number
@@ -77,6 +87,11 @@ export interface Intent<Answer> {
   /** The approximate memory of the intent, for the limit of the queue: the length of its JSON texts. */
   bytes?: number
   /**
+   * The quotas of the application are checked for this before the intent is queued. An intent without a charge is
+   * never refused for a quota; its events count towards the rate.
+   */
+  charge?: Charge
+  /**
    * A key and a SHA-256 fingerprint of the request. A second intent with the same key and fingerprint has no effect and
    * gets the answer of the first.
    */
@@ -90,8 +105,8 @@ export interface Intent<Answer> {
 /** Accepts the intents of producers. The promise resolves after COMMIT, or rejects with the refusal. */
 export interface Writer {
   /**
-   * Rejects with ServiceUnavailableError `QUEUE_FULL` or `DATABASE_UNAVAILABLE`, with ConflictError
-   * `IDEMPOTENCY_KEY_REUSED`, or with the error that the intent's `apply` threw.
+   * Rejects with QuotaExceededError, with ServiceUnavailableError `QUEUE_FULL` or `DATABASE_UNAVAILABLE`, with
+   * ConflictError `IDEMPOTENCY_KEY_REUSED`, or with the error that the intent's `apply` threw.
    */
   submit<Answer> (intent: Intent<Answer>): Promise<Answer>
 }

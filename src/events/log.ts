@@ -94,7 +94,7 @@ const pageSql = `
     from (
       select e.*, l.epoch, l.head_offset as head, ${storedBefore('asc')} as stored_before
       from (
-        select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
+        select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from logged_events
         where log_id = ${logIdSql} and "offset" > $4
         order by "offset" limit $5) e
       cross join (
@@ -106,7 +106,7 @@ const pageSql = `
 
 const positionsSql = `
   select k.ordinal::int, l.epoch, l.head_offset as head,
-    coalesce((select min(e."offset") from events e where e.log_id = l.id), l.head_offset + 1) as earliest
+    coalesce((select min(e."offset") from logged_events e where e.log_id = l.id), l.head_offset + 1) as earliest
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
   join topic_logs l using (application_id, environment, topic)`
 
@@ -127,7 +127,7 @@ const pickSql = `
     e.schema_version, e.created_at, l.epoch, l.head_offset as head
   from unnest($3::text[], $4::bigint[]) with ordinality as k(topic, "offset", ordinal)
   join topic_logs l on l.application_id = $1 and l.environment = $2 and l.topic = k.topic
-  cross join lateral (select * from events where log_id = l.id and "offset" = k."offset" limit 1) e
+  cross join lateral (select * from logged_events where log_id = l.id and "offset" = k."offset" limit 1) e
   order by k.ordinal`
 
 /** Reads one more event than the limit, to find out whether there are more. */
@@ -138,7 +138,7 @@ const sliceSql = (order: 'asc' | 'desc', hasKey: boolean) => `
       select e.*, l.epoch, l.head_offset as head, count(*) over () as found,
         row_number() over (order by "offset" ${order}) as place, ${storedBefore(order)} as stored_before
       from (
-        select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
+        select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from logged_events
         where log_id = ${logIdSql} and "offset" between $4 and $5${hasKey ? ' and key = $8' : ''}
         order by "offset" ${order} limit $6::bigint + 1) e
       cross join (

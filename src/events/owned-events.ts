@@ -17,7 +17,7 @@ export const ownedEvents = {
   async exists (trx: Transaction<Database>, applicationId: string): Promise<boolean> {
     const logIds = await lockLogs(trx, applicationId)
     const { rows: [found] } = await sql<{ exists: boolean }>`
-      select exists (select from events where log_id = any(${logIds}::bigint[]))`.execute(trx)
+      select exists (select from logged_events where log_id = any(${logIds}::bigint[]))`.execute(trx)
     return found?.exists === true
   },
 
@@ -30,11 +30,13 @@ export const ownedEvents = {
 
 async function deleteEvents (db: Kysely<Database>, logId: number): Promise<void> {
   const { rows: [span] } = await sql<{ first: number | null, last: number | null }>`
-    select min("offset") as first, max("offset") as last from events where log_id = ${logId}`.execute(db)
+    select min("offset") as first, max("offset") as last from logged_events where log_id = ${logId}`.execute(db)
   if (span === undefined || span.first === null || span.last === null) return
   for (let from = span.first; from <= span.last; from += rowsAtOnce) {
-    await db.deleteFrom('events').where('log_id', '=', logId).where('offset', '>=', from).where(
-      'offset', '<', from + rowsAtOnce
-    ).execute()
+    for (const table of ['events', 'events_kept'] as const) {
+      await db.deleteFrom(table).where('log_id', '=', logId).where('offset', '>=', from).where(
+        'offset', '<', from + rowsAtOnce
+      ).execute()
+    }
   }
 }

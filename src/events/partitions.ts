@@ -30,19 +30,28 @@ export async function ensurePartitions (
   }
 }
 
+/** A partition, and its first millisecond. */
+export interface Partition { name: string, start: number }
+
+/** Returns the partitions in which every event is older than the retention, oldest first. */
+export async function expiredPartitions (
+  pool: Pick<pg.Pool, 'query'>, now: number, retentionMs: number, table: PartitionedTable = 'events'
+): Promise<Partition[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    'select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass', [table]
+  )
+  return rows.map(({ name }) => ({ name, start: Number(name.slice(table.length + 1)) }))
+    .filter(({ start }) => start + partitionMs <= now - retentionMs)
+    .sort((a, b) => a.start - b.start)
+}
+
 /** Drops the partitions in which every event is older than the retention. Returns their names. */
 export async function dropExpiredPartitions (
   pool: Pick<pg.Pool, 'query'>, now: number, retentionMs: number, table: PartitionedTable = 'events'
 ): Promise<string[]> {
-  const { rows } = await pool.query<{ name: string }>(
-    'select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass', [table]
-  )
-  const expired = rows.map(row => row.name).filter(name => {
-    const start = Number(name.slice(table.length + 1))
-    return start + partitionMs <= now - retentionMs
-  })
-  for (const name of expired) await pool.query(`drop table if exists ${name}`)
-  return expired
+  const expired = await expiredPartitions(pool, now, retentionMs, table)
+  for (const { name } of expired) await pool.query(`drop table if exists ${name}`)
+  return expired.map(({ name }) => name)
 }
 
 /**

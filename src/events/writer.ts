@@ -16,6 +16,7 @@ import type { PayloadCheck } from './payload-check.ts'
 import { KnownServices } from './known-services.ts'
 import { QueueQuota } from './queue-quota.ts'
 import { isMissingReference, retryReason } from './transaction-failure.ts'
+import { noWriteQuota, type WriteQuota } from './write-quota.ts'
 import { WriteLane, type PendingIntent } from './write-lane.ts'
 
 /**
@@ -46,6 +47,8 @@ export interface EventWriterOptions {
    */
   onCommitted: (events: LoggedEvent[]) => void
   observer?: WriteObserver
+  /** The quotas of applications. Without it, every intent is allowed. */
+  quota?: WriteQuota
 }
 
 /**
@@ -56,6 +59,7 @@ export interface EventWriterOptions {
 export class EventWriter implements Writer {
   readonly #options: EventWriterOptions
   readonly #observer: WriteObserver
+  readonly #quota: WriteQuota
   readonly #lanes: WriteLane[]
   readonly #knownServices = new KnownServices()
   readonly #waiting = new QueueQuota()
@@ -64,6 +68,7 @@ export class EventWriter implements Writer {
   constructor (options: EventWriterOptions) {
     this.#options = options
     this.#observer = options.observer ?? noWriteObserver
+    this.#quota = options.quota ?? noWriteQuota
     this.#lanes = Array.from(
       { length: lanesCount + streamLanesCount }, () => new WriteLane(batch => this.#commit(batch))
     )
@@ -71,11 +76,9 @@ export class EventWriter implements Writer {
 
   submit<Answer> (intent: Intent<Answer>): Promise<Answer> {
     if (this.#isClosed) return Promise.reject(new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping'))
-    if (!this.#waiting.enter(intent)) {
-      this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
-      const refusal = new ServiceUnavailableError(
-        'QUEUE_FULL', 'The write queue is full. Retry after the time in Retry-After'
-      )
+    const refusal = this.#admit(intent)
+    if (refusal !== undefined) {
+      this.#options.metrics.eventsRejected.inc({ code: refusal.code })
       this.#observer.refused({ intent, refusal, receivedAt: Date.now() })
       return Promise.reject(refusal)
     }
@@ -84,6 +87,15 @@ export class EventWriter implements Writer {
         intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as PendingIntent['resolve'], reject
       })
     })
+  }
+
+  #admit (intent: Intent<unknown>): PublicError | undefined {
+    if (!this.#waiting.enter(intent)) {
+      return new ServiceUnavailableError('QUEUE_FULL', 'The write queue is full. Retry after the time in Retry-After')
+    }
+    const refusal = this.#quota.admit(intent)
+    if (refusal !== undefined) this.#waiting.leave(intent)
+    return refusal
   }
 
   /** Forgets a deleted service, so that its next document creates it again. */
@@ -190,6 +202,7 @@ export class EventWriter implements Writer {
     for (const [i, pending] of batch.entries()) {
       const outcome = outcomes[i]
       this.#waiting.leave(pending.intent)
+      this.#quota.settled(pending.intent, result.counts[i] ?? 0)
       if (outcome !== undefined && 'answer' in outcome) {
         pending.resolve(outcome.answer)
       } else {
@@ -202,6 +215,7 @@ export class EventWriter implements Writer {
     metrics.queueDepth.set({ queue: 'writer' }, this.#waiting.intents)
     if (events.length > 0) {
       this.#count(events)
+      this.#quota.committed(events)
       this.#observer.committed({
         events,
         receivedAt: result.counts.flatMap((count, i) => new Array<number>(count).fill(batch[i]?.since ?? 0)),
@@ -229,6 +243,7 @@ export class EventWriter implements Writer {
   #reject (batch: PendingIntent[], refusal: PublicError): void {
     for (const pending of batch) {
       this.#waiting.leave(pending.intent)
+      this.#quota.settled(pending.intent, 0)
       this.#refuse(pending, refusal)
     }
   }

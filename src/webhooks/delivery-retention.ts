@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { Trim } from '../events/topic-retention.ts'
 import type { Outbox } from './dispatch/outbox.ts'
 
 /** Rows that one step inspects. */
@@ -26,7 +27,7 @@ const stepSql = `
       coalesce((select epoch from topic_logs where id = p.log_id), ''),
       e.id, e.type, e.source, e.key, e.payload, e.meta, e.schema_version, e.created_at
     from page p cross join lateral (
-      select * from events e where e.log_id = p.log_id and e."offset" = p."offset"
+      select * from logged_events e where e.log_id = p.log_id and e."offset" = p."offset"
         and e.created_at = p.event_at limit 1) e
     where p.state <> 'delivered' and p.event_at < $2 and p.created_at >= $3
     on conflict do nothing)
@@ -38,6 +39,18 @@ const attemptsSql = `
   gone as (delete from webhook_attempts
     where ctid = any(array(select place from page where attempted_at < $1)) returning 1)
   select count(*)::int as gone from gone`
+
+/** Copies the oldest events of one log that pending or dead deliveries need. */
+const saveTrimmedSql = `
+  insert into webhook_events (log_id, "offset", application_id, environment, topic, epoch, id, type, source, key,
+    payload, meta, schema_version, created_at)
+  select e.log_id, e."offset", e.application_id, e.environment, e.topic,
+    coalesce((select epoch from topic_logs where id = e.log_id), ''),
+    e.id, e.type, e.source, e.key, e.payload, e.meta, e.schema_version, e.created_at
+  from logged_events e
+  where e.log_id = $1 and e."offset" <= $2 and e.created_at < $3
+    and exists (select from webhook_deliveries d where d.event_id = e.id and d.state <> 'delivered')
+  on conflict do nothing`
 
 export interface DeliveryRetentionOptions {
   pool: pg.Pool
@@ -53,14 +66,24 @@ export interface DeliveryRetentionOptions {
  * Pending and dead ones, which may be redriven, keep a copy of the event until they expire themselves.
  */
 export function createDeliveryRetention ({ pool, outbox, deadKeptMs, now: clock, log }: DeliveryRetentionOptions) {
+  /** Events still in the outbox have no delivery yet that could be inspected. */
+  async function expandOutbox (before: number): Promise<void> {
+    while (await outbox.expand());
+    if (await outbox.hasRows(before)) throw new Error('the outbox still holds events that are about to be deleted')
+  }
+
   return {
+    /** Call before the log deletes the oldest events of one log. If it throws, the log must not delete them. */
+    async beforeTrim ({ logId, upTo, before }: Trim): Promise<void> {
+      if (await outbox.hasRows(before)) await expandOutbox(before)
+      await pool.query({ name: 'webhooks_keep_trimmed', text: saveTrimmedSql, values: [logId, upTo, before] })
+    },
+
     /**
      * Call before the log drops events written before `before`. If it throws, the log must not drop them.
      */
     async beforeDrop (before: number, now = clock()): Promise<void> {
-      // Events still in the outbox have no delivery yet that this function could inspect.
-      while (await outbox.expand());
-      if (await outbox.hasRows(before)) throw new Error('the outbox still holds events that are about to be dropped')
+      await expandOutbox(before)
       let givenUp = 0
       for (let after = 0, isDone = false; !isDone;) {
         const { rows: [step] } = await pool.query<

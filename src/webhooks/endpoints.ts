@@ -26,12 +26,19 @@ import { getEndpointRow, toWebhook, type EndpointValues, type Within } from './e
 import { checkUrl, makesReader, valuesOf } from './endpoint-settings.ts'
 import { incrementWebhookVersion } from './webhook-version.ts'
 
+/** The quota of webhooks. */
+export interface WebhookQuota {
+  /** Throws QuotaExceededError unless an application with so many webhooks may create another. */
+  requireWebhook (applicationId: string, count: number): void
+}
+
 export interface EndpointsOptions {
   db: Kysely<Database>
   encryption: Encryption
   guard: AddressGuard
   settings: WebhookSettings
   log: { warn (fields: object, message: string): void }
+  quota: WebhookQuota
   /** Runs after a change is committed and before it is acknowledged: caches of webhooks on this node reload. */
   onChanged (applicationId: string, webhookId: string): Promise<void>
 }
@@ -41,7 +48,7 @@ export interface EndpointsOptions {
  * transaction, so that the next batch of every node sees it. Each function throws NotFoundError `WEBHOOK_NOT_FOUND` for
  * a webhook of another application.
  */
-export function createEndpoints ({ db, encryption, guard, settings, log, onChanged }: EndpointsOptions) {
+export function createEndpoints ({ db, encryption, guard, settings, log, quota, onChanged }: EndpointsOptions) {
   /** Locks the webhook, changes it and announces the change to all nodes. */
   async function change (
     scope: Scope,
@@ -87,9 +94,9 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
 
     /**
      * Creates a webhook. Throws ValidationError `WEBHOOK_URL_FORBIDDEN` for a forbidden address, ConflictError
-     * `WEBHOOK_LIMIT`, ForbiddenError `ENVIRONMENT_FORBIDDEN` when a pinned token names another environment, and
-     * `PERMISSION_DENIED` unless `reader` may read everything that the webhook listens to. Without a reader, the
-     * webhook belongs to the platform and may read everything.
+     * `WEBHOOK_LIMIT`, QuotaExceededError, ForbiddenError `ENVIRONMENT_FORBIDDEN` when a pinned token names another
+     * environment, and `PERMISSION_DENIED` unless `reader` may read everything that the webhook listens to. Without a
+     * reader, the webhook belongs to the platform and may read everything.
      */
     async create (
       scope: Scope, input: WebhookCreate, within: Within, by: Origin, reader: Principal | undefined
@@ -113,6 +120,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         await incrementWebhookVersion(trx, scope.applicationId)
         const { count } = await trx.selectFrom('webhooks').select(({ fn }) => fn.countAll<number>().as('count'))
           .where('application_id', '=', scope.applicationId).executeTakeFirstOrThrow()
+        quota.requireWebhook(scope.applicationId, count)
         if (count >= settings.perApplicationMax) {
           throw new ConflictError(
             'WEBHOOK_LIMIT',

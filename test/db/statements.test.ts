@@ -33,6 +33,7 @@ const sets: WriteSet[] = [[], [document]].flatMap(updates =>
 )
 const given = {
   'src/cluster/leases.ts': { table: ['replays'], keyColumn: ['id'] },
+  'src/events/topic-retention.ts': { partition: ['events'], period: ['0'] },
   'src/events/statements.ts': { writeText: sets.map(set => write(set).text) },
   'src/foundation/encryption/reencrypt.ts': {
     table: ['signing_keys'], id: ['id'], boundTo: ['id'], column: ['secret_sealed']

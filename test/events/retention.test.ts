@@ -20,7 +20,7 @@ t.test('retention drops whole partitions, and only those in which every event is
     shop.applicationId, now - 25 * hourMs
   ])
   const retention = createRetention({
-    pool: app.pool, metrics: app.instruments, retentionMs: 72 * hourMs, now: () => now, log: app.log
+    pool: app.pool, metrics: app.instruments, retentionMs: 72 * hourMs, node: 'node_test', now: () => now, log: app.log
   })
 
   await retention.sweep()

@@ -1,8 +1,10 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
   Application, ApplicationCreate, ApplicationDelete, ApplicationPath, ApplicationQuery, ApplicationUpdate
 } from '../../../schemas/applications.ts'
 import { pageOf, ref, refusals } from '../../../schemas/common.ts'
+import { Quotas, QuotasChange, Usage, UsageQuery } from '../../../schemas/quotas.ts'
 
 const applications: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -65,6 +67,52 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: ref(Application, 'The application.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => app.applications.update(request.principal, request.params.id, request.body, request.origin))
+
+  app.get('/:id/quotas', {
+    config: { permission: 'applications:read' },
+    schema: {
+      operationId: 'getQuotas',
+      tags: ['Applications'],
+      summary: 'Get the quotas of an application',
+      description: 'Returns the quotas in effect: those that were set, otherwise the defaults of the server.',
+      params: ApplicationPath,
+      response: { 200: ref(Quotas, 'The quotas.'), ...refusals(400, 401, 403, 404) }
+    }
+  }, async (request) => app.quotas.administration.get(request.principal, request.params.id))
+
+  app.put('/:id/quotas', {
+    config: { permission: 'applications:update' },
+    schema: {
+      operationId: 'setQuotas',
+      tags: ['Applications'],
+      summary: 'Set the quotas of an application',
+      description:
+        'Replaces the quotas, on all nodes within two seconds. The permission is required for all applications, so ' +
+          'that a tenant cannot lift its own quotas. What already exceeds a new quota stays; nothing can be added.',
+      params: ApplicationPath,
+      body: ref(QuotasChange),
+      response: { 200: ref(Quotas, 'The quotas in effect.'), ...refusals(400, 401, 403, 404, 413, 415) }
+    }
+  }, async (request) =>
+    app.quotas.administration.put(request.principal, request.params.id, request.body, request.origin))
+
+  app.get('/:id/usage', {
+    config: { permission: 'applications:read' },
+    schema: {
+      operationId: 'getUsage',
+      tags: ['Applications'],
+      summary: 'Get the usage of an application',
+      description:
+        'Returns what the application has used by day or hour, over all nodes and environments, oldest first. ' +
+          'Periods without any use are absent. Days are kept for 400 days, hours for 31 days.',
+      params: ApplicationPath,
+      querystring: UsageQuery,
+      response: {
+        200: Type.Array(ref(Usage), { description: 'The periods.' }),
+        ...refusals(400, 401, 403, 404)
+      }
+    }
+  }, async (request) => app.quotas.usage.read(request.principal, request.params.id, request.query))
 
   app.delete('/:id', {
     config: { permission: 'applications:delete' },

@@ -26,6 +26,14 @@ export interface ConnectionsObserver extends ConnectionObserver {
   endAbsence (applicationId: string): boolean
 }
 
+/** Quotas that the sockets of all nodes share. */
+export interface SocketQuota {
+  /** Throws QuotaExceededError unless the application, with so many sockets open at this node, may open another. */
+  requireSocket (applicationId: string, open: number): void
+  /** The same for subscriptions. */
+  requireSubscription (applicationId: string, open: number): void
+}
+
 export interface ConnectionsOptions {
   limits: DeliveryLimits
   metrics: Metrics
@@ -34,13 +42,16 @@ export interface ConnectionsOptions {
   deliveries: DeliveryObserver
   liveStats: LiveStats
   held: HeldBytes
+  shared: SocketQuota
 }
 
 /**
  * Creates the registry of this node's open connections, across tenants. It closes all of them at a stop, and those with
  * an ended credential.
  */
-export function createConnections ({ limits, metrics, observer, deliveries, liveStats, held }: ConnectionsOptions) {
+export function createConnections (
+  { limits, metrics, observer, deliveries, liveStats, held, shared }: ConnectionsOptions
+) {
   const all = new Set<Connection>()
   const applications = new Quota(() => limits.connectionsPerApplicationMax)
   let isStopping = false
@@ -113,11 +124,12 @@ export function createConnections ({ limits, metrics, observer, deliveries, live
   return {
     requireRunning,
     /**
-     * Throws ServiceUnavailableError `SHUTTING_DOWN`, or RateLimitError `CONNECTION_LIMIT` if the application has
-     * reached its limit of sockets.
+     * Throws ServiceUnavailableError `SHUTTING_DOWN`, QuotaExceededError, or RateLimitError `CONNECTION_LIMIT` if the
+     * application has reached its limit of sockets.
      */
     requireRoom ({ applicationId }: Scope): void {
       requireRunning()
+      shared.requireSocket(applicationId, applications.count(applicationId))
       if (applications.isFree(applicationId)) return
       metrics.connectionsRefused.inc({ limit: 'application' })
       throw new RateLimitError(
@@ -127,14 +139,16 @@ export function createConnections ({ limits, metrics, observer, deliveries, live
       )
     },
     /**
-     * Throws RateLimitError `SUBSCRIPTION_LIMIT` if the connection or its application has reached its limit of
-     * subscriptions, and `MEMORY_LIMIT` if the application's subscriptions and states hold too many bytes.
+     * Throws QuotaExceededError, or RateLimitError: `SUBSCRIPTION_LIMIT` if the connection or its application has
+     * reached its limit of subscriptions, and `MEMORY_LIMIT` if the application's subscriptions and states hold too
+     * many bytes.
      */
     requireRoomToSubscribe ({ subscriptions, scope }: Subscriber, filter: Filter | undefined): void {
       const { subscriptionsPerConnectionMax: most, subscriptionsPerApplicationMax: mostOfAll } = limits
       if (subscriptions.length >= most) {
         throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection has reached its limit of ${most} subscriptions`)
       }
+      shared.requireSubscription(scope.applicationId, quota.count(scope.applicationId))
       if (!quota.isFree(scope.applicationId)) {
         throw new RateLimitError(
           'SUBSCRIPTION_LIMIT',
@@ -156,6 +170,12 @@ export function createConnections ({ limits, metrics, observer, deliveries, live
       return connection
     },
     closeWhere,
+    /** Returns what this node has open for each application. */
+    counts (): Map<string, { sockets: number, subscriptions: number }> {
+      return new Map([...applications.owners()].map(id => [
+        id, { sockets: applications.count(id), subscriptions: quota.count(id) }
+      ]))
+    },
     /**
      * Closes all connections one by one, in random order, over `ms`, so that their clients do not all reconnect at
      * once. Resolves when all are closed.

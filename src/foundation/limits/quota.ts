@@ -23,6 +23,16 @@ export class Quota {
     else this.#taken.delete(owner)
   }
 
+  /** Returns the number of open items of an owner. */
+  count (owner: string): number {
+    return this.#taken.get(owner) ?? 0
+  }
+
+  /** The owners that have an open item. */
+  owners (): Iterable<string> {
+    return this.#taken.keys()
+  }
+
   /** The number of owners that have an open item. */
   get size () { return this.#taken.size }
 }

@@ -1,4 +1,4 @@
-/** Limits the rate of one endpoint to the number per second that its webhook sets, with a burst of the same size. */
+/** Limits a rate to a number per second, with a burst of the same size, but of at least one. */
 export class TokenBucket {
   #perSecond: number | undefined
   #tokens = 0
@@ -8,14 +8,25 @@ export class TokenBucket {
   set (perSecond: number | undefined, now: number): void {
     if (perSecond === this.#perSecond) return
     this.#perSecond = perSecond
-    this.#tokens = perSecond ?? 0
+    this.#tokens = this.#capacity
     this.#at = now
   }
 
-  /** Returns how many may be sent now. */
+  /** Changes the rate. What the bucket has, and what it owes, stays. */
+  adjust (perSecond: number, now: number): void {
+    if (this.#perSecond === undefined) return this.set(perSecond, now)
+    this.room(now)
+    this.#perSecond = perSecond
+    this.#tokens = Math.min(this.#capacity, this.#tokens)
+  }
+
+  /** The largest burst. */
+  get #capacity (): number { return Math.max(1, this.#perSecond ?? 1) }
+
+  /** Returns how many may be sent now. Negative after `take` took more than that. */
   room (now: number): number {
     if (this.#perSecond === undefined) return Infinity
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + Math.max(0, now - this.#at) / 1000 * this.#perSecond)
+    this.#tokens = Math.min(this.#capacity, this.#tokens + Math.max(0, now - this.#at) / 1000 * this.#perSecond)
     this.#at = now
     return Math.floor(this.#tokens)
   }
@@ -24,9 +35,10 @@ export class TokenBucket {
     this.#tokens -= count
   }
 
-  /** Returns when the next one may be sent. */
-  nextAt (now: number): number {
-    if (this.#perSecond === undefined || this.room(now) > 0) return now
-    return now + Math.ceil((1 - this.#tokens) * 1000 / this.#perSecond)
+  /** Returns when the next one may be sent; with a number, when so many may, or the largest burst if that is less. */
+  nextAt (now: number, count = 1): number {
+    const wanted = Math.min(count, Math.floor(this.#capacity))
+    if (this.#perSecond === undefined || this.room(now) >= wanted) return now
+    return now + Math.ceil((wanted - this.#tokens) * 1000 / this.#perSecond)
   }
 }

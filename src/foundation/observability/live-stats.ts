@@ -20,9 +20,12 @@ export class RateWindow {
   #untaken = 0
   readonly #counts = new Uint32Array(secondsKept)
   readonly #stamps = new Uint32Array(secondsKept)
+  /** The number of all occurrences. */
+  total = 0
 
   add (count: number, now = Date.now()): void {
     this.#untaken += count
+    this.total += count
     const second = Math.floor(now / 1000)
     const slot = second % secondsKept
     if (this.#stamps[slot] !== second) {

@@ -30,6 +30,9 @@ export const labelValues = {
   realtime_catch_ups_total: { outcome: ['recovered', 'lost'] },
   realtime_socket_limited_total: { limit: ['requests', 'bytes'] },
   realtime_connections_refused_total: { limit: ['address', 'application'] },
+  realtime_quota_refusals_total: {
+    quota: ['publishesPerSecond', 'bytesStored', 'sockets', 'subscriptions', 'webhooks', 'documents']
+  },
   realtime_request_bodies_refused_total: { limit: ['address', 'application', 'node'] },
   realtime_held_bytes_refused_total: { limit: ['application', 'node'] },
   realtime_resyncs_total: {

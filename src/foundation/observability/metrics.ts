@@ -117,6 +117,9 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
       'realtime_socket_limited_total', 'Socket frames above a rate limit, by limit.',
       registers
     ),
+    quotaRefusals: labelledCounter(
+      'realtime_quota_refusals_total', 'Requests refused because a quota of their application is used up.', registers
+    ),
     connectionsRefused: labelledCounter(
       'realtime_connections_refused_total',
       'Connections refused because the address or the application had reached its limit.', registers

@@ -1,5 +1,5 @@
 import type { Closing } from '../../../schemas/socket-messages.ts'
-import { RateLimitError, type PublicError } from '../../errors.ts'
+import { QuotaExceededError, RateLimitError, type PublicError } from '../../errors.ts'
 
 /**
  * The reasons for which the server closes a socket. On `/ws`, `code` is the close code (RFC 6455 §7.4: 4000–4999 are
@@ -40,13 +40,14 @@ export const closeDescriptions: Record<Closing['reason'], string> = {
       '`after`.',
   APPLICATION_DELETED: 'The application was deleted.',
   RATE_LIMITED:
-    'The client kept sending too fast after a refusal, or there are too many connections or refused credentials.'
+    'The client kept sending too fast after a refusal, or there are too many connections or refused credentials, or ' +
+      'the application has used up its quota of sockets.'
 }
 
 /** Returns the close reason for a refused handshake. */
 export function reasonForRefusal (refusal: PublicError): CloseReason {
   if (refusal.code === 'SHUTTING_DOWN') return closeCodes.RESTART
-  if (refusal instanceof RateLimitError) return closeCodes.RATE_LIMITED
+  if (refusal instanceof RateLimitError || refusal instanceof QuotaExceededError) return closeCodes.RATE_LIMITED
   return refusal.status >= 500 ? closeCodes.TRY_AGAIN_LATER : closeCodes.UNAUTHENTICATED
 }
 

@@ -38,6 +38,7 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
       scope,
       topics: [topic],
       bytes: publications.reduce((sum, publication) => sum + publication.text.length, 0),
+      charge: { events: publications.length },
       idempotency,
       apply (batch) {
         if (!batch.isRegistered(topic)) throw topicNotFound(topic)

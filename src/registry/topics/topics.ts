@@ -44,10 +44,12 @@ export function createTopics ({ db, schemaVersionExists = async () => false }: T
 
   return {
     /** Registers a topic. Throws ValidationError `TOPIC_RESERVED` or ConflictError `TOPIC_EXISTS`. */
-    async create (scope: Scope, { name, description, owner }: TopicCreate, by: Origin): Promise<Topic> {
+    async create (
+      scope: Scope, { name, description, owner, retentionHours = null }: TopicCreate, by: Origin
+    ): Promise<Topic> {
       refuseReserved(name)
       const topic = await db.transaction().execute(async trx => {
-        const row = await insertTopic(trx, scope, { name, description, owner })
+        const row = await insertTopic(trx, scope, { name, description, owner, retentionHours })
         if (row === undefined) return undefined
         const topic = toTopic(row)
         await record(trx, by, { action: 'topic.created', resourceId: name, place: scope, after: topic })
@@ -73,7 +75,7 @@ export function createTopics ({ db, schemaVersionExists = async () => false }: T
 
     /** Changes a topic. Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` if the version to activate does not exist. */
     async update (
-      scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin
+      scope: Scope, name: string, { description, owner, retentionHours, activeSchemaVersion }: TopicUpdate, by: Origin
     ): Promise<Topic> {
       if (
         typeof activeSchemaVersion === 'number' && await find(scope, name) !== undefined &&
@@ -91,6 +93,7 @@ export function createTopics ({ db, schemaVersionExists = async () => false }: T
           .set({
             ...(description !== undefined && { description }),
             ...(owner !== undefined && { owner }),
+            ...(retentionHours !== undefined && { retention_hours: toHours(retentionHours) }),
             ...(activeSchemaVersion !== undefined && { active_schema_version: activeSchemaVersion })
           })
           .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
@@ -145,15 +148,16 @@ export function refuseReserved (name: string): void {
 
 /** Inserts a topic. Returns undefined if the topic exists or the application does not. */
 export async function insertTopic (
-  db: Kysely<Database>, scope: Scope, { name, description, owner }: TopicCreate
+  db: Kysely<Database>, scope: Scope, { name, description, owner, retentionHours = null }: TopicCreate
 ): Promise<Selectable<TopicsTable> | undefined> {
   return await db.insertInto('topics')
-    .columns(['application_id', 'environment', 'name', 'description', 'owner', 'created_at'])
+    .columns(['application_id', 'environment', 'name', 'description', 'owner', 'retention_hours', 'created_at'])
     // Selects from the application's row and locks it, so that the application cannot be deleted meanwhile.
     .expression(eb =>
       eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
         'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),
         eb.val(description).as('description'), eb.val(owner).as('owner'),
+        eb.cast<number | null>(eb.val(toHours(retentionHours)), 'integer').as('retention_hours'),
         eb.cast<number>(eb.val(Date.now()), 'bigint').as('created_at')
       ])
     )
@@ -177,12 +181,16 @@ const ofScope = (db: Kysely<Database>, scope: Scope) =>
     'environment', '=', scope.environment
   )
 
+/** Returns the number that the column stores: 0 is for ever. */
+const toHours = (retention: Topic['retentionHours']): number | null => retention === 'forever' ? 0 : retention
+
 export function toTopic (row: Selectable<TopicsTable>): Topic {
   return {
     name: row.name,
     description: row.description,
     owner: row.owner,
     activeSchemaVersion: row.active_schema_version,
+    retentionHours: row.retention_hours === 0 ? 'forever' : row.retention_hours,
     applicationId: row.application_id,
     environment: row.environment,
     createdAt: row.created_at

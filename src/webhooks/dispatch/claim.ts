@@ -70,7 +70,7 @@ const claimSql = `
   left join claimed c on true
   left join lateral (
     select e.source, e.payload, e.meta, e.schema_version,
-      (select epoch from topic_logs where id = c.log_id) as epoch from events e
+      (select epoch from topic_logs where id = c.log_id) as epoch from logged_events e
     where e.log_id = c.log_id and e."offset" = c."offset" and e.created_at = c.event_at limit 1) e on true
   left join lateral (
     select s.source, s.payload, s.meta, s.schema_version, s.epoch from webhook_events s

@@ -51,6 +51,8 @@ export interface DispatcherOptions {
   node: string
   /** Receives the events whose delivery was accepted or given up. Must not throw. */
   onOver (events: readonly DeliveredEvent[]): void
+  /** Receives the event of each successful delivery. */
+  onDelivered? (event: DeliveredEvent): void
   log: {
     debug (fields: object, message: string): void
     info (fields: object, message: string): void
@@ -248,7 +250,10 @@ export class Dispatcher {
 
   #settled (result: Result, isRecorded: boolean): void {
     if (!isRecorded) this.#options.metrics.webhookDeliveries.inc({ status: 'lost' })
-    else if (result.state !== 'pending') this.#options.onOver([result.event])
+    else if (result.state !== 'pending') {
+      this.#options.onOver([result.event])
+      if (result.state === 'delivered') this.#options.onDelivered?.(result.event)
+    }
     if (result.state === 'pending') this.#wakeUp.expect(result.nextAt)
     // A slot is free, and the next delivery of the lane may follow.
     if (!this.#isStopping && this.#workers.find(result.webhookId)?.mayHaveMore === true) this.#wakeUp.wake()
