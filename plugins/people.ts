@@ -29,6 +29,7 @@ declare module 'fastify' {
 /** Manages users, roles, invites and password resets, sends their mails, and reads the audit log. */
 export default fp(async (app) => {
   const { db, log, users, sessions, secondFactor, login, refusedLogins, signInMethods: methods } = app
+  const { apiKeyAdmin: apiKeys } = app
   const { audit, http, mail } = app.config
   const baseUrl = () => {
     const address = app.server.address()
@@ -44,14 +45,16 @@ export default fp(async (app) => {
   const links = createLinks(baseUrl)
   const onGrantsChanged = () => sessions.grantsChanged()
   const notify = createNotify(mailer)
-  const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, methods, log })
+  const resets = createPasswordResets({ db, users, sessions, apiKeys, mailer, links, notify, methods, log })
   const invites = createInvites({ db, users, login, mailer, links, methods, onGrantsChanged })
   const reauthentication = createReauthentication({ users, refusedLogins, invalidations: app.invalidations })
   app.decorate(
     'people', createPeople({ db, users, sessions, reauthentication, methods, notify, invite: invites.create })
   )
   app.decorate(
-    'userCredentials', createUserCredentials({ db, sessions, secondFactor, reauthentication, methods, notify })
+    'userCredentials', createUserCredentials({
+      db, sessions, secondFactor, reauthentication, apiKeys, methods, notify
+    })
   )
   app.decorate('roleAssignments', createRoleAssignments({ db, onGrantsChanged }))
   app.decorate('roles', createRoles({ db, onGrantsChanged }))

@@ -147,7 +147,14 @@ export const ForgotPassword = Type.Object({ email: Text(254, { examples: ['ada@e
   $id: 'ForgotPassword', additionalProperties: false
 })
 export const ResetPassword = Type.Object({
-  token: OneTimeToken('The token of the mail.', 'reset_9a8b7c6d'), password: Password
+  token: OneTimeToken('The token of the mail.', 'reset_9a8b7c6d'),
+  password: Password,
+  revokeApiKeys: Type.Optional(Type.Boolean({
+    default: true,
+    description:
+      'Whether the API keys of the user end as well. Send false only if the password was forgotten, not stolen.',
+    examples: [true]
+  }))
 }, { $id: 'ResetPassword', additionalProperties: false })
 
 export const SessionInfo = Type.Object({

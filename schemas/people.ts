@@ -22,7 +22,12 @@ export const Account = Type.Object({
   id: Type.String({ examples: ['usr_abc123'] }),
   email: Type.String({ examples: ['ada@example.com'] }),
   name: Type.String({ examples: ['Ada'] }),
-  mfaEnabled: Type.Boolean({ description: 'Whether logins require a code.', examples: [false] }),
+  mfaEnabled: Nullable(Type.Boolean(), {
+    description:
+      'Whether logins require a code. Null for callers who may not change the user, because it shows whose password ' +
+        'is enough.',
+    examples: [false]
+  }),
   roles: Type.Array(
     Type.Object({
       roleId: Type.String({ examples: ['role_viewer'] }), name: Type.String({ examples: ['viewer'] }),
@@ -84,7 +89,13 @@ export const RoleUnassign = Type.Object({
 
 export const PasswordChange = Type.Object({
   currentPassword: Type.Optional(CurrentPassword),
-  newPassword: Type.String({ ...Password, examples: ['another long pass phrase'] })
+  newPassword: Type.String({ ...Password, examples: ['another long pass phrase'] }),
+  revokeApiKeys: Type.Optional(Type.Boolean({
+    description:
+      'Whether the API keys of the user end as well. Defaults to false for your own password, and to true for that ' +
+        'of another user.',
+    examples: [false]
+  }))
 }, { $id: 'PasswordChange', additionalProperties: false })
 
 export const RolePermission = Type.Object({

@@ -13,6 +13,7 @@ import {
   Setup,
   SetupStatus
 } from '../../../schemas/auth.ts'
+import { ApiKey, ApiKeyPath, ApiKeyQuery } from '../../../schemas/api-keys.ts'
 import { pageOf, ref, refusals } from '../../../schemas/common.ts'
 import { SignInMethods } from '../../../schemas/oidc.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
@@ -124,7 +125,8 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Set a new password',
       description:
         'Sets a new password with the token of the mail, which works once within an hour. Ends every ' +
-          'session of the user. A second factor stays enabled.',
+          'session of the user, and revokes their API keys unless `revokeApiKeys` is false. A second factor stays ' +
+          'enabled.',
       body: ref(ResetPassword),
       response: {
         204: {
@@ -186,6 +188,40 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     await app.account.endSession(request.principal, request.params.id, request.origin)
+    return reply.code(204).send(null)
+  })
+
+  app.get('/api-keys', {
+    config: { permission: 'authenticated' },
+    schema: {
+      operationId: 'listOwnApiKeys',
+      tags: ['Auth'],
+      summary: 'List your API keys',
+      description:
+        'Returns the API keys that the calling user has created, in all applications. It requires no ' +
+          'permission, so that nobody has to keep a key that they no longer trust. A token and an API key are ' +
+          'refused with 403 `SESSION_REQUIRED`.',
+      querystring: ApiKeyQuery,
+      response: { 200: pageOf(ApiKey, 'A page of API keys.'), ...refusals(400, 401, 403) }
+    }
+  }, async (request, reply) => {
+    const { items, nextCursor } = await app.apiKeyAdmin.listOwn(request.principal, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
+
+  app.delete('/api-keys/:id', {
+    config: { permission: 'authenticated' },
+    schema: {
+      operationId: 'revokeOwnApiKey',
+      tags: ['Auth'],
+      summary: 'Revoke one of your API keys',
+      description: 'Deletes an API key that the calling user has created, as `DELETE /api/api-keys/:id` does.',
+      params: ApiKeyPath,
+      response: { 204: { type: 'null', description: 'The key is revoked.' }, ...refusals(400, 401, 403, 404) }
+    }
+  }, async (request, reply) => {
+    await app.apiKeyAdmin.revokeOwn(request.principal, request.params.id, request.origin)
     return reply.code(204).send(null)
   })
 

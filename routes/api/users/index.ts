@@ -112,8 +112,9 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Change a password',
       description:
         'Changes your own password, which requires the current one, or, with `users:update`, that of a user who ' +
-          'holds no more permissions than you do. Every session of the user ends. Requires a session: a token and ' +
-          'an API key are refused with 403 `SESSION_REQUIRED`.',
+          'holds no more permissions than you do. Every session of the user ends. If it is the password of ' +
+          'another user, their API keys are revoked as well; `revokeApiKeys` decides otherwise. Requires a ' +
+          'session: a token and an API key are refused with 403 `SESSION_REQUIRED`.',
       params: AccountPath,
       body: ref(PasswordChange),
       response: {

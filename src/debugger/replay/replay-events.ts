@@ -29,6 +29,13 @@ export class ReplayEvents {
     return this.#row.topic === null ? 0 : Math.max(0, (this.#row.from_offset ?? 0) - 1)
   }
 
+  /** Returns the topics of the events. */
+  async topics (): Promise<string[]> {
+    if (this.#row.topic !== null) return [this.#row.topic]
+    this.#listed ??= await this.#options.rows.listedEvents(this.#row.id)
+    return [...new Set(this.#listed.map(([topic]) => topic))]
+  }
+
   /** Reads the next events after a position and none beyond `until`. */
   async read (position: number, count: number, until = Number.MAX_SAFE_INTEGER): Promise<ReplayPage> {
     const { topic } = this.#row

@@ -6,6 +6,7 @@ import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { ReplayPage } from './replay-events.ts'
 import type { ReplayPart } from './replay-part.ts'
 import { scopeOf, type ReplayRow, type ReplayRows } from './replay-rows.ts'
+import type { RequesterRights } from './requester-rights.ts'
 
 /** A leader that has not renewed its lease for this long is replaced. */
 const leaseMs = 10_000
@@ -23,6 +24,7 @@ export interface WebhookReplayer {
 export interface ReplayLeaderOptions {
   pool: pg.Pool
   rows: ReplayRows
+  rights: RequesterRights
   webhooks: WebhookReplayer
   metrics: Metrics
   node: string
@@ -49,6 +51,10 @@ export class ReplayLeader {
     const isCurrent = row.fence === lease.fence && row.state === 'running'
     const led = isCurrent ? row : await this.#begin(lease)
     if (led === undefined || (count === 0 && led.total > 0)) return
+    if (!await this.#options.rights.mayContinue(led, part.events)) {
+      await this.#options.rows.cancel(lease, led)
+      return
+    }
     const page = await part.events.read(led.position, count)
     if (!await this.#advance(lease, led, page)) return
     part.pace.spend(count)

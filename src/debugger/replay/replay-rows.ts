@@ -3,6 +3,8 @@ import type pg from 'pg'
 import type { Database, ReplaysTable } from '../../../db/tables.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { isFreeSql, type Lease } from '../../cluster/leases.ts'
+import { system } from '../../identity/audit/origin.ts'
+import { record } from '../../identity/audit/record.ts'
 
 /** How long after its end the nodes still send their part of a replay. */
 const lingerMs = 30_000
@@ -34,8 +36,8 @@ export const scopeOf = (row: ReplayRow): Scope => ({ applicationId: row.applicat
  */
 export function createReplayRows ({ db, pool, node, now }: ReplayRowsOptions) {
   /** The owner counts as well as the fence: a node from before migration 0021 takes a lease without a new fence. */
-  const updateLed = ({ key: id, fence }: Lease) =>
-    db.updateTable('replays').where('id', '=', id).where('fence', '=', fence).where('lease_owner', '=', node)
+  const updateLed = ({ key: id, fence }: Lease, to: Kysely<Database> = db) =>
+    to.updateTable('replays').where('id', '=', id).where('fence', '=', fence).where('lease_owner', '=', node)
       .where('finished_at', 'is', null)
 
   return {
@@ -96,6 +98,21 @@ export function createReplayRows ({ db, pool, node, now }: ReplayRowsOptions) {
 
     async finish (lease: Lease): Promise<void> {
       await updateLed(lease).set({ state: 'done', finished_at: now(), missing: sql<number>`total - done` }).execute()
+    },
+
+    /** Cancels a replay whose requester has lost the right to it. */
+    async cancel (lease: Lease, row: ReplayRow): Promise<void> {
+      await db.transaction().execute(async trx => {
+        const cancelled = await updateLed(lease, trx).set({
+          state: 'cancelled', finished_at: now(),
+          message: 'The API key or user that requested the replay has ended, or has lost a permission for it'
+        }).returning(['state', 'done']).executeTakeFirst()
+        if (cancelled === undefined) return
+        await record(trx, system, {
+          action: 'replay.cancelled', resourceId: row.id, place: scopeOf(row),
+          before: { state: row.state, done: row.done }, after: cancelled
+        })
+      })
     },
 
     async fail (lease: Lease): Promise<void> {

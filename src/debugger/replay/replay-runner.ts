@@ -6,11 +6,13 @@ import { ReplayLeader, type ReplayLeaderOptions } from './replay-leader.ts'
 import { stepMs } from './replay-pace.ts'
 import { ReplayPart, type ReplayPartOptions } from './replay-part.ts'
 import { createReplayRows, type ReplayRow, type ReplayRows, type ReplayRowsOptions } from './replay-rows.ts'
+import { createRequesterRights } from './requester-rights.ts'
 
 /** Interval of polls while no replay is open. */
 const idleMs = 1000
 
-export interface ReplayRunnerOptions extends Omit<ReplayLeaderOptions, 'rows' | 'logger'>, ReplayRowsOptions {
+export interface ReplayRunnerOptions
+  extends Omit<ReplayLeaderOptions, 'rows' | 'rights' | 'logger'>, ReplayRowsOptions {
   log: EventLog
   hub: Hub
   logger: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
@@ -36,7 +38,7 @@ export class ReplayRunner {
   constructor (options: ReplayRunnerOptions) {
     this.#logger = options.logger
     this.#rows = createReplayRows(options)
-    this.#leader = new ReplayLeader({ ...options, rows: this.#rows })
+    this.#leader = new ReplayLeader({ ...options, rows: this.#rows, rights: createRequesterRights(options) })
     this.#partOptions = { ...options, rows: this.#rows, startedAt: options.now(), signal: this.#stop.signal }
   }
 

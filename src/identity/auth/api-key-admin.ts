@@ -5,7 +5,7 @@ import {
 } from '../../../schemas/api-keys.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../audit/origin.ts'
-import { record } from '../audit/record.ts'
+import { record, recordAll } from '../audit/record.ts'
 import { authorizeGrant } from '../access/permissions.ts'
 import { parsePermissions } from '../access/permission-set.ts'
 import type { Principal, SessionPrincipal } from '../access/principal.ts'
@@ -33,22 +33,48 @@ type Row = Selectable<ApiKeysTable> & { roles: StoredRole[] }
  * that it created would outlive it.
  */
 export function createApiKeyAdmin ({ db, keys }: { db: Kysely<Database>, keys: ApiKeys }) {
-  const select = (db: Kysely<Database>, applicationId: string) =>
+  const selectAll = (db: Kysely<Database>) =>
     db.selectFrom('api_keys as k').selectAll('k').select(rolesOf(sql.ref('k.created_by')).as('roles'))
-      .where('k.application_id', '=', applicationId)
+  const select = (db: Kysely<Database>, applicationId: string) =>
+    selectAll(db).where('k.application_id', '=', applicationId)
+  const selectOwn = (db: Kysely<Database>, userId: string) => selectAll(db).where('k.created_by', '=', userId)
+
+  /** Reads all keys, because whether one is active follows from roles, which are not compared in SQL. */
+  async function page (
+    selected: ReturnType<typeof selectAll>, { active, environment, ...query }: ApiKeyQuery
+  ): Promise<PageOf<ApiKey>> {
+    const keys = (await selected.execute()).map(toApiKey).filter(key =>
+      (active === undefined || key.active === active) &&
+      (environment === undefined || key.environment === environment)
+    )
+    return pageOfItems(keys, apiKeyList, query, {
+      valuesOf: key => ({ ...key, name: key.name.toLowerCase() }), idOf: ({ id }) => id
+    })
+  }
+
+  /** Revokes the key of a selection. Throws NotFoundError `API_KEY_NOT_FOUND`. */
+  async function revoke (
+    selection: (trx: Kysely<Database>) => ReturnType<typeof selectAll>, id: string, by: Origin
+  ): Promise<void> {
+    await db.transaction().execute(async trx => {
+      const row = await selection(trx).where('k.id', '=', id).forUpdate('k').executeTakeFirst()
+      if (row === undefined) throw new NotFoundError('API_KEY_NOT_FOUND', `API key not found: ${id}`)
+      await removeAll(trx, [row], by)
+    })
+    keys.revoked(id)
+  }
 
   return {
-    /** Reads all keys, because whether one is active follows from roles, which are not compared in SQL. */
-    async list (
-      { applicationId }: Scope, { active, environment, ...query }: ApiKeyQuery
-    ): Promise<PageOf<ApiKey>> {
-      const keys = (await select(db, applicationId).execute()).map(toApiKey).filter(key =>
-        (active === undefined || key.active === active) &&
-        (environment === undefined || key.environment === environment)
-      )
-      return pageOfItems(keys, apiKeyList, query, {
-        valuesOf: key => ({ ...key, name: key.name.toLowerCase() }), idOf: ({ id }) => id
-      })
+    async list ({ applicationId }: Scope, query: ApiKeyQuery): Promise<PageOf<ApiKey>> {
+      return await page(select(db, applicationId), query)
+    },
+
+    /**
+     * Returns a page of the keys that the calling user has created, in all applications. Throws ForbiddenError
+     * `SESSION_REQUIRED` for a token or a key.
+     */
+    async listOwn (principal: Principal, query: ApiKeyQuery): Promise<PageOf<ApiKey>> {
+      return await page(selectOwn(db, requireSession(principal, onlySessionsOwnKeys).userId), query)
     },
 
     /**
@@ -56,7 +82,7 @@ export function createApiKeyAdmin ({ db, keys }: { db: Kysely<Database>, keys: A
      * `PERMISSION_NOT_HELD`, ConflictError `API_KEY_LIMIT`, ValidationError.
      */
     async create (principal: Principal, scope: Scope, input: ApiKeyCreate, by: Origin): Promise<ApiKeyCreated> {
-      const { userId } = requireSession(principal)
+      const { userId } = requireSession(principal, onlySessionsCreateKeys)
       const { applicationId } = scope
       const { name, permissions, environment, expiresAt } = input
       const place = { applicationId, ...(environment !== undefined && { environment }) }
@@ -97,24 +123,47 @@ export function createApiKeyAdmin ({ db, keys }: { db: Kysely<Database>, keys: A
      * Deletes a key: it is refused from now on, and its sockets are closed. Throws NotFoundError `API_KEY_NOT_FOUND`.
      */
     async revoke ({ applicationId }: Scope, id: string, by: Origin): Promise<void> {
-      await db.transaction().execute(async trx => {
-        const row = await select(trx, applicationId).where('k.id', '=', id).forUpdate('k').executeTakeFirst()
-        if (row === undefined) throw new NotFoundError('API_KEY_NOT_FOUND', `API key not found: ${id}`)
-        await trx.deleteFrom('api_keys').where('id', '=', id).execute()
-        const before = toApiKey(row)
-        const place = { applicationId, ...(before.environment !== null && { environment: before.environment }) }
-        await record(trx, by, { action: 'api_key.revoked', resourceId: id, place, before })
-      })
-      keys.revoked(id)
+      await revoke(trx => select(trx, applicationId), id, by)
+    },
+
+    /**
+     * Deletes a key that the calling user has created. Throws NotFoundError `API_KEY_NOT_FOUND`, ForbiddenError
+     * `SESSION_REQUIRED` for a token or a key.
+     */
+    async revokeOwn (principal: Principal, id: string, by: Origin): Promise<void> {
+      const { userId } = requireSession(principal, onlySessionsOwnKeys)
+      await revoke(trx => selectOwn(trx, userId), id, by)
+    },
+
+    /**
+     * Deletes all keys that a user has created, in a transaction. Call the returned function after the commit: it
+     * closes the sockets.
+     */
+    async revokeAllOf (trx: Kysely<Database>, userId: string, by: Origin): Promise<() => void> {
+      const rows = await selectOwn(trx, userId).orderBy('k.id').forUpdate('k').execute()
+      await removeAll(trx, rows, by)
+      return () => { for (const { id } of rows) keys.revoked(id) }
     }
   }
 }
 
-function requireSession (principal: Principal): SessionPrincipal {
+async function removeAll (trx: Kysely<Database>, rows: readonly Row[], by: Origin): Promise<void> {
+  await trx.deleteFrom('api_keys').where(sql<boolean>`id = any(${rows.map(({ id }) => id)})`).execute()
+  await recordAll(trx, by, rows.map(row => {
+    const before = toApiKey(row)
+    const { id, applicationId, environment } = before
+    const place = { applicationId, ...(environment !== null && { environment }) }
+    return { action: 'api_key.revoked', resourceId: id, place, before }
+  }))
+}
+
+const onlySessionsCreateKeys =
+  'An API key acts for the user who creates it, and a token has no user. Log in to create one'
+const onlySessionsOwnKeys = 'A token has no API keys of its own. Log in to see those that you have created'
+
+function requireSession (principal: Principal, message: string): SessionPrincipal {
   if (principal.kind === 'session') return principal
-  throw new ForbiddenError(
-    'SESSION_REQUIRED', 'An API key acts for the user who creates it, and a token has no user. Log in to create one'
-  )
+  throw new ForbiddenError('SESSION_REQUIRED', message)
 }
 
 /** Throws ValidationError if a permission grants nothing to a key. A level counts by the part that a key may have. */

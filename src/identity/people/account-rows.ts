@@ -84,6 +84,16 @@ export function placeOf ({ assignments }: AccountRow): { applicationId: string |
   return { applicationId: others.length === 0 ? first ?? null : null }
 }
 
+/**
+ * Returns the account as the principal may see it: with the roles of its applications, and with the second factor only
+ * for the user and for those who may change the user.
+ */
+export function accountFor (principal: Principal, row: AccountRow, permission: PermissionName = 'users:read'): Account {
+  const account = toAccount(row, applicationsWith(principal, permission))
+  const showsFactor = isSelf(principal, row.id) || isVisible(principal, row, 'users:update')
+  return { ...account, mfaEnabled: showsFactor ? account.mfaEnabled : null }
+}
+
 /** Returns the account with those of its roles that are for the applications. */
 export const toAccount = (row: AccountRow, visible: 'all' | string[]): Account => ({
   id: row.id,

@@ -4,6 +4,7 @@ import type { Database } from '../../../db/tables.ts'
 import type { User } from '../../../schemas/auth.ts'
 import { asUser, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
+import type { ApiKeyAdmin } from '../auth/api-key-admin.ts'
 import { rememberNetwork } from '../auth/known-networks.ts'
 import { networkOf } from '../auth/network.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
@@ -29,6 +30,7 @@ export interface PasswordResetsOptions {
   sessions: Sessions
   mailer: Mailer
   links: Links
+  apiKeys: Pick<ApiKeyAdmin, 'revokeAllOf'>
   notify: Notify
   methods: Pick<SignInMethods, 'requirePasswords' | 'hasProvider'>
   log: { warn (fields: object, message: string): void }
@@ -38,7 +40,7 @@ export type PasswordResets = ReturnType<typeof createPasswordResets>
 
 /** Lets users who can read their mail replace a forgotten password. */
 export function createPasswordResets (
-  { db, users, sessions, mailer, links, notify, methods, log }: PasswordResetsOptions
+  { db, users, sessions, apiKeys, mailer, links, notify, methods, log }: PasswordResetsOptions
 ) {
   const mailed = new LRUCache<string, true>({ max: 20_000, ttl: pauseMs })
   const underWay = new Set<Promise<void>>()
@@ -104,10 +106,16 @@ export function createPasswordResets (
     },
 
     /**
-     * Sets a new password and ends every session of the user. The network becomes known to the account, so that
-     * guessing from elsewhere does not delay the next login. Throws ForbiddenError `RESET_INVALID`.
+     * Sets a new password, ends every session of the user, and revokes their API keys unless the user decides
+     * otherwise, because a thief of the password may have created one. The network becomes known to the account, so
+     * that guessing from elsewhere does not delay the next login. Throws ForbiddenError `RESET_INVALID`.
      */
-    async reset ({ token, password }: { token: string, password: string }, visitor: Origin): Promise<void> {
+    async reset (
+      { token, password, revokeApiKeys = true }: {
+        token: string, password: string, revokeApiKeys?: boolean | undefined
+      },
+      visitor: Origin
+    ): Promise<void> {
       methods.requirePasswords()
       const tokenHash = oneTimeHash(token)
       const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select([
@@ -120,15 +128,16 @@ export function createPasswordResets (
       const address = by.address ?? undefined
       // A valid token identifies the owner of the account.
       const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), kind: 'knownLogin' })
-      const announce = await db.transaction().execute(async trx => {
+      const announcements = await db.transaction().execute(async trx => {
         const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where(
           'expires_at', '>', Date.now()
         ).returning('user_id').executeTakeFirst()
         if (used === undefined) throw invalid()
         await rememberNetwork(trx, open.id, address)
-        return await setPassword(trx, sessions, open.id, { passwordHash, passwordSetBy: 'owner' }, by)
+        const endSessions = await setPassword(trx, sessions, open.id, { passwordHash, passwordSetBy: 'owner' }, by)
+        return [endSessions, ...(revokeApiKeys ? [await apiKeys.revokeAllOf(trx, open.id, by)] : [])]
       })
-      announce()
+      for (const announce of announcements) announce()
       notify(open.email, 'passwordChanged')
     },
 

@@ -21,7 +21,7 @@ import type { PageOf } from '../../foundation/paging.ts'
 import { takeWith } from './roles.ts'
 import type { Notify } from './notify.ts'
 import {
-  getChangeableAccount, getVisibleAccount, isSelf, placeOf, selectAccounts, toAccount, type AccountRow
+  accountFor, getChangeableAccount, getVisibleAccount, isSelf, placeOf, selectAccounts, toAccount, type AccountRow
 } from './account-rows.ts'
 import { hashingShareOf } from './hashing-share.ts'
 import type { Reauthentication } from './reauthentication.ts'
@@ -74,13 +74,13 @@ export function createPeople ({ db, users, sessions, reauthentication, methods, 
         from: selectAccounts(db),
         where: [isValue('u.email_canonical', email === undefined ? undefined : canonicalEmail(email))],
         filters: [hasRole(places, roleId)],
-        toItem: row => toAccount(row, visible)
+        toItem: row => accountFor(principal, row)
       })
     },
 
     async get (principal: Principal, id: string): Promise<Account> {
       const row = await getVisibleAccount(db, principal, id, 'users:read')
-      return toAccount(row, applicationsWith(principal, 'users:read'))
+      return accountFor(principal, row)
     },
 
     /**
@@ -109,7 +109,7 @@ export function createPeople ({ db, users, sessions, reauthentication, methods, 
         })
         return row
       })
-      return { account: toAccount(row, visible) }
+      return { account: accountFor(principal, row, 'users:create') }
     },
 
     /**
@@ -152,7 +152,7 @@ export function createPeople ({ db, users, sessions, reauthentication, methods, 
         return after
       })
       if (row.email !== former.email) notify(former.email, 'addressChanged')
-      return toAccount(row, applicationsWith(principal, 'users:read'))
+      return accountFor(principal, row)
     },
 
     /**

@@ -10,7 +10,7 @@ import { keepingSuperAdmin, lockSuperAdmins } from '../auth/users.ts'
 import { ConflictError, ForbiddenError, NotFoundError } from '../../errors.ts'
 import { requireRole } from './roles.ts'
 import {
-  getVisibleAccount, isSeen, isVisible, selectAccounts, toAccount, userNotFound, type StoredAssignment
+  accountFor, getVisibleAccount, isSeen, isVisible, selectAccounts, userNotFound, type StoredAssignment
 } from './account-rows.ts'
 
 export type RoleAssignments = ReturnType<typeof createRoleAssignments>
@@ -40,7 +40,7 @@ export function createRoleAssignments (
         return await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
       })
       onGrantsChanged()
-      return toAccount(row, applicationsWith(principal, 'users:read'))
+      return accountFor(principal, row)
     },
 
     /**

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
+import type { ApiKeyAdmin } from '../auth/api-key-admin.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import { isAllowed } from '../access/permissions.ts'
 import type { Principal, SessionPrincipal } from '../access/principal.ts'
@@ -22,6 +23,7 @@ export interface UserCredentialsOptions {
   sessions: Sessions
   secondFactor: SecondFactor
   reauthentication: Reauthentication
+  apiKeys: Pick<ApiKeyAdmin, 'revokeAllOf'>
   methods: Pick<SignInMethods, 'requirePasswords' | 'requireOwnPassword'>
   notify: Notify
 }
@@ -34,7 +36,7 @@ export type UserCredentials = ReturnType<typeof createUserCredentials>
  * of the identity provider have neither (ConflictError `OIDC_ACCOUNT`).
  */
 export function createUserCredentials (
-  { db, sessions, secondFactor, reauthentication, methods, notify }: UserCredentialsOptions
+  { db, sessions, secondFactor, reauthentication, apiKeys, methods, notify }: UserCredentialsOptions
 ) {
   const { requirePassword, recordRefusal } = reauthentication
 
@@ -58,12 +60,16 @@ export function createUserCredentials (
 
   return {
     /**
-     * Sets a new password and ends every session of the user. Users need their current password; administrators do not.
-     * Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones.
+     * Sets a new password and ends every session of the user. Users need their current password; administrators do not,
+     * and their change also revokes the API keys of the user, unless they decide otherwise. Throws ForbiddenError
+     * `PASSWORD_WRONG`, RateLimitError after several wrong ones.
      */
     async changePassword (
       principal: Principal, id: string,
-      { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin
+      { currentPassword, newPassword, revokeApiKeys }: {
+        currentPassword?: string | undefined, newPassword: string, revokeApiKeys?: boolean | undefined
+      },
+      by: Origin
     ): Promise<void> {
       const { row, isOwn } = await getOwnOrChangeable(principal, id)
       methods.requirePasswords()
@@ -77,7 +83,12 @@ export function createUserCredentials (
           await getChangeableAccount(trx, principal, id, 'users:update')
         }
         const passwordSetBy = isOwn && row.password_set_by === 'owner' ? 'owner' : 'other'
-        return await setPassword(trx, sessions, id, { passwordHash, passwordSetBy }, by)
+        const endSessions = await setPassword(trx, sessions, id, { passwordHash, passwordSetBy }, by)
+        const endKeys = revokeApiKeys ?? !isOwn ? await apiKeys.revokeAllOf(trx, id, by) : () => {}
+        return () => {
+          endSessions()
+          endKeys()
+        }
       })
       announce()
       notify(row.email, 'passwordChanged')

@@ -290,7 +290,7 @@ await t.test('a node whose part of a replay fails ends the replay only if it lea
   await app.pool.query(
     `insert into replays (id, application_id, environment, target, events, rate_per_second, total, position, state,
       requested_by, created_at, lease_owner, fence, lease_expires_at)
-    values ($1, $2, 'development', 'subscribers', $3, 1, 2, 1, 'running', 'usr_1', $4, 'node_other', 1,
+    values ($1, $2, 'development', 'subscribers', $3, 1, 2, 1, 'running', 'app_1/tests', $4, 'node_other', 1,
       clock_timestamp() + interval '1 h')`,
     [id, shop.applicationId, JSON.stringify([[topic, 'no offset', 'evt_1']]), Date.now()]
   )

@@ -138,6 +138,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/invites': { id: invite['id'] as string },
   '/api/auth': { id: session?.id as string },
   '/api/api-keys': { id: apiKey.id },
+  '/api/auth/api-keys': { id: apiKey.id },
   '/api/deployments': { id: deployment['id'] as string },
   '/api/alerts': { id: 'alr_victim' },
   '/api/topics': { name: topic },
