@@ -7,6 +7,7 @@ import { toGrowthTable } from './growth/growth.ts'
 import { growths, measureGrowths } from './growth/growths.ts'
 import type { Measurement } from './measure.ts'
 import type { Context, Row } from './row.ts'
+import { applications } from './rows/applications.ts'
 import { authentication } from './rows/authentication.ts'
 import { cdc, cdcLatency } from './rows/cdc.ts'
 import { merge, read } from './rows/documents.ts'
@@ -41,6 +42,7 @@ const rows: Row[] = [
   enqueue,
   webhooks,
   neighbours,
+  applications,
   nodes,
   start
 ]

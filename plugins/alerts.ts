@@ -18,10 +18,15 @@ export default fp(async (app) => {
   const evaluator = new AlertEvaluator({
     pool, writer, metrics, node: app.node.id, now: app.clock.now, settings, log
   })
+  // Quotas cover all environments. Their alerts belong to production.
+  evaluator.readQuotasWith(async () =>
+    (await app.quotas.use()).map(({ applicationId, quota, fraction }) => ({
+      applicationId, environment: 'production', quota, percent: fraction * 100
+    })))
   app.decorate('alerts', createAlerts({ db }))
   app.decorate('alertRules', createRuleSettings({ db }))
   app.decorate('alertEvaluator', evaluator)
   app.applications.registerData(ownedAlerts)
   app.addHook('onReady', async () => evaluator.start())
   app.addHook('preClose', async () => evaluator.close())
-}, { name: 'alerts', dependencies: ['config', 'database', 'events', 'metrics', 'node', 'tenancy'] })
+}, { name: 'alerts', dependencies: ['config', 'database', 'events', 'metrics', 'node', 'quotas', 'tenancy'] })

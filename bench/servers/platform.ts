@@ -256,6 +256,17 @@ async function seriesTotal (): Promise<number> {
   return row?.total ?? NaN
 }
 
+/** Creates another application with a topic, and a quota of events per second if one is given. Returns its token. */
+async function makeNeighbour (topic: string, publishesPerSecond: number | null): Promise<string> {
+  const neighbour = await tenant(app)
+  await neighbour.topic(topic)
+  await app.pool.query('insert into application_quotas (application_id, publishes_per_second) values ($1, $2)', [
+    neighbour.applicationId, publishesPerSecond
+  ])
+  await app.quotas.limits.refresh()
+  return neighbour.token()
+}
+
 const stopDispatcher = () => app.webhooks.dispatcher.close()
 
 const methods = {
@@ -263,6 +274,7 @@ const methods = {
   reached,
   readingRate,
   busyShares: () => busyShares,
+  makeNeighbour,
   makeWebhooks,
   holdWebhooks,
   publishMany,

@@ -14,6 +14,7 @@ const guideTitles: Record<string, string> = {
   'ALERTS.md': 'Alerts',
   'DATABASE.md': 'Databases',
   'WEBHOOKS.md': 'Webhooks',
+  'QUOTAS.md': 'Quotas and retention',
   'DEBUGGER.md': 'Debugger'
 }
 
