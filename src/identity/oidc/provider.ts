@@ -156,7 +156,7 @@ function reasonOf (error: unknown): { reason: string, code: string | undefined }
 
 const unavailable = () =>
   new ServiceUnavailableError(
-    'OIDC_UNAVAILABLE', 'The identity provider cannot be reached. Retry, or sign in with a password', { retryAfterS: 5 }
+    'OIDC_UNAVAILABLE', 'The identity provider cannot be reached. Retry in a moment', { retryAfterS: 5 }
   )
 
 const invalid = (cause?: unknown) =>

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
+import { createStartedSignIns } from '../../../src/identity/oidc/started-sign-ins.ts'
 import { browser } from '../../support/browser.ts'
 import { build } from '../../support/build.ts'
 import { identityProvider, publicUrl } from '../../support/identity-provider.ts'
@@ -133,6 +134,34 @@ await t.test('the one-time code works once, for a minute, and in its browser onl
   t.notOk(stored.includes(late['code'] ?? 'none'), 'only its hash is stored')
   await app.db.updateTable('oidc_sign_ins').set({ code_expires_at: Date.now() - 1 }).execute()
   t.equal(await open(window, late['code']), '401 OIDC_CODE_INVALID', 'after its minute')
+})
+
+await t.test('a sign-in that took too long is refused', async t => {
+  const started = createStartedSignIns({ encryption: app.encryption, publicUrl })
+  const window = browser(app)
+  const callback = await comeBack(window)
+  const [[name, cookie] = ['', { host: '', path: '/', value: '' }]] =
+    [...window.cookies].filter(([name]) => name.includes('realtime_oidc'))
+  const open = started.read(`__Secure-realtime_oidc=${cookie.value}`)
+  t.equal(open.length, 1)
+  const [, late = ''] = /=([^;]*)/.exec(started.write(open.map(one => ({ ...one, expiresAt: Date.now() - 1 })))) ?? []
+  window.cookies.set(name, { ...cookie, value: late })
+  t.same(await finish(window, callback), stateInvalid)
+  window.cookies.set(name, cookie)
+  t.match(await finish(window, callback), { code: /^oidc_/ }, 'which its own time decides')
+})
+
+await t.test('each route is limited by address, as a login is', async t => {
+  const remoteAddress = '192.0.2.7'
+  for (const [method, url] of [
+    ['GET', '/api/auth/oidc/start'], ['GET', '/api/auth/oidc/callback?state=x'], ['POST', '/api/auth/oidc/exchange']
+  ] as const) {
+    const payload = method === 'POST' ? { code: 'oidc_guess' } : undefined
+    const send = async () => (await app.inject({ method, url, remoteAddress, ...(payload && { payload }) })).statusCode
+    const statuses: number[] = []
+    for (let i = 0; i < 21; i++) statuses.push(await send())
+    t.same(statuses.filter(status => status === 429), [429], url)
+  }
 })
 
 await t.test('two tabs of a browser sign in side by side', async t => {
