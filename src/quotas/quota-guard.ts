@@ -107,6 +107,7 @@ export class QuotaGuard implements WriteQuota {
     const { documents: limit } = this.#options.limits.of(applicationId)
     if (limit === null) return undefined
     const own = this.creating(applicationId)
+    if (!this.documents.isKnown(applicationId)) this.#options.onPartUsed()
     if (this.documents.room(applicationId, limit, own) >= 1) return undefined
     return this.#countRefusal('documents', { limit, used: this.documents.total(applicationId, own) })
   }
@@ -116,8 +117,11 @@ export class QuotaGuard implements WriteQuota {
     const { bytesStored: limit } = limits.of(applicationId)
     if (limit === null) return undefined
     const known = this.storedBytes.get(applicationId)
-    // The next exchange reads what the application has stored.
-    if (known === undefined) this.storedBytes.set(applicationId, 0)
+    if (known === undefined) {
+      // An exchange reads what the application has stored.
+      this.storedBytes.set(applicationId, 0)
+      this.#options.onPartUsed()
+    }
     const used = (known ?? 0) + recorder.unstored(applicationId).bytes
     if (used + bytes <= limit) return undefined
     return this.#refusal('bytesStored', `It has stored ${used} of ${limit} bytes, and the request has ${bytes}`)

@@ -22,6 +22,11 @@ export class SharedCount {
     return Math.min(before + Math.ceil(left / nodes) - own, limit - elsewhere - own)
   }
 
+  /** Returns whether the application was part of an exchange, or has been counted before it. */
+  isKnown (applicationId: string): boolean {
+    return this.#exchanged.has(applicationId)
+  }
+
   /** Returns the count over all nodes, as far as this node has been informed. */
   total (applicationId: string, own: number): number {
     return own + (this.#exchanged.get(applicationId)?.elsewhere ?? 0)

@@ -5,6 +5,7 @@ import { build } from '../support/build.ts'
 import { person } from '../support/people.ts'
 import { tenant } from '../support/tenant.ts'
 
+t.setTimeout(600_000)
 const hourMs = 3_600_000
 
 t.test('retention drops whole partitions, and only those in which every event is too old', async t => {
