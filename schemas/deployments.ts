@@ -206,7 +206,8 @@ export const DigestQuery = Type.Object({
   digest: Type.Optional(
     Type.String({
       maxLength: 64, pattern: '^[A-Za-z0-9_-]+$',
-      description: 'The `digest` of the deployment as you have seen it. If another one applies now, the answer is 409.'
+      description: 'The `digest` of the deployment as you have seen it. If another one applies now, the answer is 409.',
+      examples: ['uVRzTjRfnbYTrwJBJVYcBjgDPuaeF5dVQKhnVMUIUhE']
     })
   )
 }, { additionalProperties: false })

@@ -13,6 +13,7 @@ const guideTitles: Record<string, string> = {
   'ERRORS.md': 'Errors',
   'ALERTS.md': 'Alerts',
   'DATABASE.md': 'Databases',
+  'PROMOTION.md': 'Deployments',
   'WEBHOOKS.md': 'Webhooks',
   'QUOTAS.md': 'Quotas and retention',
   'DEBUGGER.md': 'Debugger'
