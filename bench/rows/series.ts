@@ -49,20 +49,25 @@ async function measure (
     contains: '"offset":'
   })
   let published = 0
-  const round = async (): Promise<number> => {
-    const { requests, seconds } = await load.call('round', roundSeconds)
+  /** `work` runs beside the publishes. Only the CPU time of the server counts, because the clients share its cores. */
+  const round = async (work: () => Promise<void>): Promise<number> => {
+    const before = await platform.child.call('cpuSeconds')
+    const [{ requests }] = await Promise.all([load.call('round', roundSeconds), work()])
     published += requests * eventsARequest
-    return requests * eventsARequest / seconds
+    return requests * eventsARequest / (await platform.child.call('cpuSeconds') - before)
   }
-  const pair = await alternate(rounds, async () => {
-    const [rate] = await Promise.all([round(), platform.child.call('storeSeries')])
-    return rate
-  }, round)
+  const pair = await alternate(
+    rounds, () => round(() => platform.child.call('storeSeries')), () => round(async () => {})
+  )
   await platform.child.call('storeSeries')
   const counted = await platform.child.call('seriesTotal')
   if (counted !== published) throw new Error(`${published} events were published, ${counted} counted`)
   return {
-    row: 'series', what: `${what}, with metric series stored every second or every minute`, unit: 'events/s', ...pair,
-    goal: { ratio: 0.99 }, note: spread(pair)
+    row: 'series',
+    what: `${what}, with metric series stored every second or every minute`,
+    unit: 'events/CPU s',
+    ...pair,
+    goal: { ratio: 0.99 },
+    note: spread(pair)
   }
 }
