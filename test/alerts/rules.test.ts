@@ -6,6 +6,7 @@ import { alertEventsOf, alertingNode, alertOf, resolutionOf, setRules } from '..
 import { listen, unpinged } from '../support/build.ts'
 import { connectWs } from '../support/clients.ts'
 import { DatabaseProxy } from '../support/database-proxy.ts'
+import { person } from '../support/people.ts'
 import { createSource, sourced } from '../support/source-database.ts'
 import { tenant } from '../support/tenant.ts'
 import { until } from '../support/waiting.ts'
@@ -189,16 +190,20 @@ await t.test('a client that does not read fires subscribers_resynced', async t =
   await proves(t, shop, alert, topic, async () => {})
 })
 
-await t.test('a quota that is nearly used fires quota_nearly_used', async t => {
-  const shop = await tenant(app)
-  const reading = { applicationId: shop.applicationId, environment: 'development' as const, quota: 'topics' }
-  let percent = 79
-  app.alertEvaluator.readQuotasWith(async () => [{ ...reading, percent }])
-  await setRules(shop, { rule: 'quota_nearly_used', forSeconds: 0 })
-  percent = 80
+await t.test('a quota that is nearly used fires quota_nearly_used in production', async t => {
+  const shop = await tenant(app, { environment: 'production' })
+  const root = await person(app, 'super_admin')
+  const quotas = await root.request('PUT', `/api/applications/${shop.applicationId}/quotas`, { webhooks: 4 })
+  t.equal(quotas.status, 200, quotas.text)
+  await setRules(shop, { rule: 'quota_nearly_used', threshold: 75 })
+  const { url: sinkUrl } = await receiver(t)
+  const hooks: string[] = []
+  for (let i = 0; i < 3; i++) hooks.push((await hook(shop, sinkUrl, { environments: ['production'] })).id)
   const alert = await alertOf(shop, 'quota_nearly_used', 'firing')
-  t.equal(alert.details.value, 80)
-  await proves(t, shop, alert, 'topics', async () => { percent = 79 })
+  t.equal(alert.details.value, 75)
+  await proves(t, shop, alert, 'webhooks', async () => {
+    t.equal((await shop.request('DELETE', `/api/webhooks/${hooks[0]}`)).status, 204)
+  })
 })
 
 t.test('each rule has been tested', async t => {
