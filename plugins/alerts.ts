@@ -18,20 +18,11 @@ export default fp(async (app) => {
   const evaluator = new AlertEvaluator({
     pool, writer, metrics, node: app.node.id, now: app.clock.now, settings, log
   })
-<<<<<<< HEAD
   // Quotas cover all environments. Their alerts belong to production.
   evaluator.readQuotasWith(async () =>
     (await app.quotas.use()).map(({ applicationId, quota, fraction }) => ({
       applicationId, environment: 'production', quota, percent: fraction * 100
     })))
-=======
-  // A quota belongs to an application; its alert belongs to the environment in which its end hurts most.
-  evaluator.readQuotasWith(async () =>
-    (await app.quotas.use()).map(({ applicationId, quota, fraction }) => ({
-      applicationId, environment: 'production', quota, percent: fraction * 100
-    }))
-  )
->>>>>>> 0a9977e1 (feat(alerts): fire quota_nearly_used by the quotas of applications)
   app.decorate('alerts', createAlerts({ db }))
   app.decorate('alertRules', createRuleSettings({ db }))
   app.decorate('alertEvaluator', evaluator)
