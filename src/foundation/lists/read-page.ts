@@ -57,10 +57,12 @@ export async function readPage<DB, Source, Tables extends keyof Source, Row, T, 
     (conditions.length === 0 ? sql`true` : sql`(${sql.join(conditions, sql` and `)})`).as('listPasses')
   ])
 
+  // The second limit changes no row. Without it, the planner drops plans that return their first rows early.
   const order = sql.join(directed(ordering, i => sql.ref(`listKey${i}`)))
   const page = sql`
     select * from (
       select *, row_number() over (order by ${order}) as "listPlace" from ${candidates} examined
+      limit ${examined}
     ) placed
     where "listPasses" or "listPlace" = ${examined} order by ${order} limit ${limit + 1}`
   const { rows } = await once(size === undefined ? page : cutBySize(page, size)).execute(db)
