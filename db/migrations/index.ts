@@ -27,6 +27,7 @@ import * as alerts from './0027-alerts.ts'
 import * as deployments from './0028-deployments.ts'
 import * as oidc from './0029-oidc.ts'
 import * as quotas from './0030-quotas.ts'
+import * as deadDeliveries from './0031-dead-deliveries.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -57,5 +58,6 @@ export const migrations: Record<string, Migration> = {
   '0027-alerts': alerts,
   '0028-deployments': deployments,
   '0029-oidc': oidc,
-  '0030-quotas': quotas
+  '0030-quotas': quotas,
+  '0031-dead-deliveries': deadDeliveries
 }

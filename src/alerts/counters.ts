@@ -1,10 +1,12 @@
 import type pg from 'pg'
 import { textArray } from '../../db/arrays.ts'
-import type { Scope } from '../../schemas/scope.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Signal } from './measures.ts'
 
 /** Counts that wait to be stored. Beyond it, targets that have no count yet are not counted. */
 const pendingMax = 10_000
+/** Those of one scope: clients choose the patterns that they subscribe to, and must leave room for other scopes. */
+const pendingOfScopeMax = 500
 /** Counts that one statement stores. */
 const rowsAtOnce = 1000
 
@@ -35,6 +37,7 @@ interface Count { scope: Scope, signal: Signal, target: string, at: number, coun
 export class AlertCounters {
   readonly #options: AlertCountersOptions
   #pending = new Map<string, Count>()
+  #pendingOfScope = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #storing: Promise<void> | undefined
   #isFailing = false
@@ -51,9 +54,7 @@ export class AlertCounters {
     const { now, countedPerMs } = this.#options
     const at = Math.floor(now() / countedPerMs) * countedPerMs
     const key = JSON.stringify([scope.applicationId, scope.environment, signal, target, at])
-    const known = this.#pending.get(key)
-    if (known !== undefined) known.count++
-    else if (this.#pending.size < pendingMax) this.#pending.set(key, { scope, signal, target, at, count: 1 })
+    this.#add(key, { scope, signal, target, at, count: 1 })
   }
 
   /** Stores the counts. Never rejects: what cannot be stored is stored later. */
@@ -71,6 +72,7 @@ export class AlertCounters {
   async #storeAll (): Promise<void> {
     const counts = [...this.#pending]
     this.#pending = new Map()
+    this.#pendingOfScope = new Map()
     for (let i = 0; i < counts.length; i += rowsAtOnce) {
       try {
         await this.#storeSome(counts.slice(i, i + rowsAtOnce).map(([, count]) => count))
@@ -96,10 +98,19 @@ export class AlertCounters {
   }
 
   #keep (counts: readonly [string, Count][]): void {
-    for (const [key, count] of counts) {
-      const newer = this.#pending.get(key)
-      if (newer !== undefined) newer.count += count.count
-      else if (this.#pending.size < pendingMax) this.#pending.set(key, count)
+    for (const [key, count] of counts) this.#add(key, count)
+  }
+
+  #add (key: string, count: Count): void {
+    const known = this.#pending.get(key)
+    if (known !== undefined) {
+      known.count += count.count
+      return
     }
+    const scope = scopeKey(count.scope)
+    const ofScope = this.#pendingOfScope.get(scope) ?? 0
+    if (this.#pending.size >= pendingMax || ofScope >= pendingOfScopeMax) return
+    this.#pendingOfScope.set(scope, ofScope + 1)
+    this.#pending.set(key, count)
   }
 }

@@ -24,8 +24,14 @@ export interface DueAlert {
   is_disabled: boolean
 }
 
-/** Reads pending alerts whose condition has held for long enough, and firing ones whose condition has not. */
-export async function readDueAlerts (pool: pg.Pool, now: number, resolveAfterMs: number): Promise<DueAlert[]> {
+/**
+ * Reads pending alerts whose condition has held for long enough, and firing ones whose condition has not, of the rules
+ * that were evaluated: of others it is unknown. Applications take turns, so that one whose writes fail delays no other.
+ */
+export async function readDueAlerts (
+  pool: pg.Pool, evaluated: ReadonlySet<AlertRuleName>, now: number, resolveAfterMs: number
+): Promise<DueAlert[]> {
+  const entries = ruleEntries.filter(([name]) => evaluated.has(name))
   const { rows } = await pool.query<DueAlert>({
     name: 'alerts_due',
     text: `
@@ -39,10 +45,12 @@ export async function readDueAlerts (pool: pg.Pool, now: number, resolveAfterMs:
       where case when a.status = 'pending'
         then $4 - a.pending_since >= coalesce(s.for_seconds, d.for_seconds) * 1000::bigint
         else $4 - a.cleared_since >= $5 or (a.cleared_since is not null and not coalesce(s.enabled, true)) end
-      order by coalesce(a.cleared_since, a.pending_since), a.id limit ${dueAtOnce}`,
+      order by row_number() over (
+        partition by a.application_id order by coalesce(a.cleared_since, a.pending_since), a.id
+      ), coalesce(a.cleared_since, a.pending_since), a.id limit ${dueAtOnce}`,
     values: [
-      ruleEntries.map(([name]) => name), ruleEntries.map(([, { severity }]) => severity),
-      ruleEntries.map(([, { forSeconds }]) => forSeconds), now, resolveAfterMs
+      entries.map(([name]) => name), entries.map(([, { severity }]) => severity),
+      entries.map(([, { forSeconds }]) => forSeconds), now, resolveAfterMs
     ]
   })
   return rows

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
+import type { AlertRuleName } from '../../schemas/alerts.ts'
 import { createNamedLeases, HeldLeases } from '../cluster/leases.ts'
 import type { AlertSettings } from '../config/alert-settings.ts'
 import type { Writer } from '../events/intent.ts'
@@ -77,13 +78,15 @@ export class AlertEvaluator {
   async #step (): Promise<void> {
     const { pool, metrics, settings, now } = this.#options
     if (await this.#leases.hold(leaseName) !== undefined) {
+      const evaluated = new Set<AlertRuleName>()
       for (const [rule] of ruleEntries) {
         if (this.#stop.signal.aborted) return
-        await this.#guarded(rule, () =>
+        const isDone = await this.#guarded(rule, () =>
           evaluateRule({ pool, settings, readQuotas: () => this.#readQuotas() }, rule, now())
         )
+        if (isDone) evaluated.add(rule)
       }
-      await this.#moveDue()
+      await this.#moveDue(evaluated)
       if (now() - this.#cleanedAt > housekeepingEveryMs) {
         this.#cleanedAt = now()
         await this.#guarded('housekeeping', () => deleteOldAlerts(pool, settings, now()))
@@ -96,10 +99,10 @@ export class AlertEvaluator {
   }
 
   /** Fires and resolves alerts, piece by piece. */
-  async #moveDue (): Promise<void> {
+  async #moveDue (evaluated: ReadonlySet<AlertRuleName>): Promise<void> {
     const { pool, settings: { resolveAfterMs }, now } = this.#options
     for (let piece = 0; piece < piecesMax && !this.#stop.signal.aborted; piece++) {
-      const due = await readDueAlerts(pool, now(), resolveAfterMs)
+      const due = await readDueAlerts(pool, evaluated, now(), resolveAfterMs)
       const moved = await Promise.all(due.map(alert => this.#move(alert)))
       // Alerts that could not be moved would be read again at once.
       if (due.length < dueAtOnce || moved.includes(false)) return
@@ -123,18 +126,20 @@ export class AlertEvaluator {
     }
   }
 
-  /** Runs a part of the evaluation. A part that fails does not stop the others, and is logged once. */
-  async #guarded (part: string, work: () => Promise<void>): Promise<void> {
+  /** Runs a part of the evaluation. A part that fails does not stop the others, and is logged once: returns false. */
+  async #guarded (part: string, work: () => Promise<void>): Promise<boolean> {
     const { log, metrics } = this.#options
     try {
       await work()
       this.#failing.delete(part)
+      return true
     } catch (err) {
       metrics.alertEvaluationFailures.inc()
       if (!this.#failing.has(part) && !this.#stop.signal.aborted) {
         log.warn({ err, part }, 'alerts.evaluation_failed')
       }
       this.#failing.add(part)
+      return false
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { AlertRuleName } from '../../schemas/alerts.ts'
+import { deadCountedMax } from './rules.ts'
 
 /*
  * The measure of each rule, for all scopes with one query. It returns `(application_id, environment, target,
@@ -58,13 +59,15 @@ export const measures: Readonly<Record<AlertRuleName, string>> = {
     `select application_id, ${environmentsOf} as environment, id as target, 1::float8 as value,
       jsonb_build_object('code', deactivated_reason) as facts
     from webhooks w where deactivated_reason is not null and not active`,
-  // An alert about deliveries of alerts would cause the next one.
+  // An alert about deliveries of alerts would cause the next one. Each webhook has its own limit, so that those of one
+  // hide no other's.
   dead_deliveries:
-    `select application_id, environment, webhook_id as target, count(*)::float8 as value, '{}'::jsonb as facts
-    from (select application_id, environment, webhook_id, topic from webhook_deliveries
-      where state = 'dead' and settled_at >= $5 order by settled_at desc limit 100000) d
-    where topic <> 'system.alert' and exists (select from webhooks where id = webhook_id)
-    group by application_id, environment, webhook_id`,
+    `select w.application_id, d.environment, w.id as target, count(*)::float8 as value, '{}'::jsonb as facts
+    from webhooks w cross join lateral (
+      select environment from webhook_deliveries
+      where webhook_id = w.id and state = 'dead' and settled_at >= $5 and topic <> 'system.alert'
+      order by settled_at desc limit ${deadCountedMax}) d
+    group by w.application_id, d.environment, w.id`,
   writes_refused: counted(signals.writesRefused),
   subscribers_resynced: counted(signals.resyncs),
   quota_nearly_used:

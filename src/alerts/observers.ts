@@ -1,5 +1,6 @@
 import type { DeliveryObserver } from '../delivery/delivery-observer.ts'
 import type { WriteObserver } from '../events/write-observer.ts'
+import { alertTopic } from '../registry/topics/topic-names.ts'
 import type { AlertCounters } from './counters.ts'
 import { signals } from './measures.ts'
 
@@ -10,11 +11,15 @@ const countedResyncs: ReadonlySet<string> = new Set([
 /** Refusals that correct clients meet too: another write came first. */
 const isConflict = (status: number) => status === 409 || status === 412
 
-/** Counts refused writes, and passes every report on to another observer. */
+/**
+ * Counts refused writes, except those of alerts, which would cause the next one. Passes every report on to another
+ * observer.
+ */
 export const countingWrites = (counters: AlertCounters, next: WriteObserver): WriteObserver => ({
   committed: batch => next.committed(batch),
   refused (refused) {
     const { intent: { scope, topics }, refusal: { code, status }, checked } = refused
+    if (topics.includes(alertTopic)) return next.refused(refused)
     if (code === 'SCHEMA_VIOLATED') {
       counters.count(scope, signals.schemaViolations, checked?.topic ?? topics[0] ?? '')
     } else if (!isConflict(status) && code !== 'DOCUMENT_NOT_FOUND') {

@@ -30,6 +30,8 @@ const megabytes = (value: number) => `${Math.round(value / 1024 ** 2)} MiB`
 
 const day = 86_400
 const counted = (value: number): ThresholdLimits => ({ default: value, min: 1, max: 1_000_000_000, unit: 'count' })
+/** Dead deliveries of a webhook that are counted. */
+export const deadCountedMax = 10_000
 
 /** Every built-in rule. */
 export const rules: Readonly<Record<AlertRuleName, Rule>> = {
@@ -108,7 +110,7 @@ export const rules: Readonly<Record<AlertRuleName, Rule>> = {
   },
   dead_deliveries: {
     severity: 'warning',
-    threshold: counted(1),
+    threshold: { ...counted(1), max: deadCountedMax },
     forSeconds: 0,
     target: 'webhook',
     description:
