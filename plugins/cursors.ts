@@ -3,8 +3,8 @@ import fp from 'fastify-plugin'
 import { createCursorSeal } from '../src/foundation/encryption/cursor-seal.ts'
 
 /**
- * Signs the cursors that lists return, and verifies those that they receive. Every route whose query has `cursor` is a
- * list.
+ * Encrypts the cursors that lists return, and decrypts those that they receive. Every route whose query has `cursor`
+ * is a list.
  */
 export default fp(async (app) => {
   const cursors = createCursorSeal(app.config.encryptionKeys)

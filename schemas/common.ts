@@ -149,7 +149,7 @@ export const Page = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items per page.' })),
   cursor: Type.Optional(
     Type.String({
-      maxLength: 2048,
+      maxLength: 4096,
       pattern: '^[A-Za-z0-9_-]*$',
       description: 'The `X-Next-Cursor` of the previous page.'
     })
