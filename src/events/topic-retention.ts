@@ -10,8 +10,8 @@ const logsAtOnce = 500
 
 const hourMs = 3_600_000
 
-/** Events of a log that are about to be deleted: those up to an offset. */
-export interface Trim { logId: number, upTo: number, before: number }
+/** Events of a log that are about to be deleted: those between two offsets, the second included. */
+export interface Trim { logId: number, after: number, upTo: number, before: number }
 
 interface PastLog { id: number, before: number }
 
@@ -47,22 +47,26 @@ const pastLogsSql = `
   cross join lateral (select created_at from logged_events where log_id = i.id order by "offset" limit 1) first
   where first.created_at < i.before order by i.id limit ${logsAtOnce}`
 
-/** The oldest rows of a log that one step handles: at least one, if there is any. */
-const oldestSql = (table: string) => `
+/**
+ * The oldest rows of a log that one step handles, after the offset of the step before: at least one, if there is any.
+ * Without that offset, each step would pass the index entries of the rows that were deleted before.
+ */
+const oldestSql = (table: string, after: string) => `
   select "offset", created_at from (
     select "offset", created_at, sum(pg_column_size(payload)) over (order by "offset") - pg_column_size(payload) as past
     from (
-      select "offset", created_at, payload from ${table} where log_id = $1 order by "offset" limit ${stepRows}) oldest
+      select "offset", created_at, payload from ${table}
+      where log_id = $1 and "offset" > ${after} order by "offset" limit ${stepRows}) oldest
   ) sized where past < ${stepBytes}`
 
 const pageSql = (table: string) => `
   select max("offset") filter (where created_at < $2) as "upTo", count(*) filter (where created_at < $2)::int as count
-  from (${oldestSql(table)}) page`
+  from (${oldestSql(table, '$3')}) page`
 
 /** Deletes the oldest events of a log, and takes their bytes off the account of its application. */
 const trimSql = (table: 'events' | 'events_kept') => `
   with gone as (
-    delete from ${table} where log_id = $1 and "offset" <= $2 and created_at < $3
+    delete from ${table} where log_id = $1 and "offset" <= $2 and created_at < $3 and "offset" > $4
     returning application_id, created_at, ${bytesSql} as bytes),
   sums as (
     select application_id, ${table === 'events' ? `created_at - created_at % ${partitionMs}` : '0'} as period,
@@ -88,9 +92,9 @@ const keptLogsSql = (partition: string) => `
 
 /** Moves the oldest events of a log out of a partition. One statement, so that a reader finds each exactly once. */
 const moveSql = (partition: string, period: number) => `
-  with page as (${oldestSql(partition)}),
+  with page as (${oldestSql(partition, '$2')}),
   moved as (
-    delete from ${partition} where log_id = $1 and "offset" <= (select max("offset") from page)
+    delete from ${partition} where log_id = $1 and "offset" > $2 and "offset" <= (select max("offset") from page)
     returning ${columns}),
   kept as (insert into events_kept (${columns}) select ${columns} from moved),
   sums as (select application_id, sum(${bytesSql}) as bytes from moved group by application_id),
@@ -101,7 +105,7 @@ const moveSql = (partition: string, period: number) => `
     insert into application_bytes as b (application_id, period, bytes)
     select s.application_id, 0, s.bytes from sums s join applications a on a.id = s.application_id
     on conflict (application_id, period) do update set bytes = b.bytes + excluded.bytes)
-  select count(*)::int as count from moved`
+  select count(*)::int as count, max("offset") as "upTo" from moved`
 
 /** Finds the logs, in order of id, with events past their own retention at a time. */
 async function pastLogs (pool: pg.Pool, now: number, retentionMs: number, afterId: number): Promise<PastLog[]> {
@@ -131,15 +135,16 @@ export async function trimLogs ({ pool, now, retentionMs, mayGoOn, save }: TrimO
       // Events of a partition are deleted with it unless the topic's own retention is shorter.
       const tables = before > now - retentionMs ? ['events_kept', 'events'] as const : ['events_kept'] as const
       for (const table of tables) {
-        for (let count = 1; count > 0;) {
+        for (let count = 1, after = 0; count > 0;) {
           if (!await mayGoOn()) return deleted
           const { rows: [page] } = await pool.query<{ upTo: number | null, count: number }>(
-            pageSql(table), [logId, before]
+            pageSql(table), [logId, before, after]
           )
           count = page?.count ?? 0
           if (page === undefined || page.upTo === null) break
-          await save({ logId, upTo: page.upTo, before })
-          await pool.query(trimSql(table), [logId, page.upTo, before])
+          await save({ logId, after, upTo: page.upTo, before })
+          await pool.query(trimSql(table), [logId, page.upTo, before, after])
+          after = page.upTo
           deleted += count
         }
       }
@@ -168,10 +173,13 @@ export async function retirePartition (
 ): Promise<boolean> {
   const { rows: logs } = await pool.query<{ id: number }>(keptLogsSql(partition), [retentionMs])
   for (const { id } of logs) {
-    for (let count = 1; count > 0;) {
+    for (let count = 1, after = 0; count > 0;) {
       if (!await mayGoOn()) return false
-      const { rows: [step] } = await pool.query<{ count: number }>(moveSql(partition, period), [id])
+      const { rows: [step] } = await pool.query<{ count: number, upTo: number | null }>(
+        moveSql(partition, period), [id, after]
+      )
       count = step?.count ?? 0
+      after = step?.upTo ?? after
     }
   }
   return await dropUnlessNeeded({ pool, partition, period, retentionMs })

@@ -48,7 +48,7 @@ const saveTrimmedSql = `
     coalesce((select epoch from topic_logs where id = e.log_id), ''),
     e.id, e.type, e.source, e.key, e.payload, e.meta, e.schema_version, e.created_at
   from logged_events e
-  where e.log_id = $1 and e."offset" <= $2 and e.created_at < $3
+  where e.log_id = $1 and e."offset" <= $2 and e.created_at < $3 and e."offset" > $4
     and exists (select from webhook_deliveries d where d.event_id = e.id and d.state <> 'delivered')
   on conflict do nothing`
 
@@ -74,9 +74,9 @@ export function createDeliveryRetention ({ pool, outbox, deadKeptMs, now: clock,
 
   return {
     /** Call before the log deletes the oldest events of one log. If it throws, the log must not delete them. */
-    async beforeTrim ({ logId, upTo, before }: Trim): Promise<void> {
+    async beforeTrim ({ logId, after, upTo, before }: Trim): Promise<void> {
       if (await outbox.hasRows(before)) await expandOutbox(before)
-      await pool.query({ name: 'webhooks_keep_trimmed', text: saveTrimmedSql, values: [logId, upTo, before] })
+      await pool.query({ name: 'webhooks_keep_trimmed', text: saveTrimmedSql, values: [logId, upTo, before, after] })
     },
 
     /**
