@@ -21,7 +21,7 @@ export async function readDeployment (
   const row = await db.selectFrom('deployments').selectAll().where('id', '=', id)
     .where('application_id', '=', applicationId).executeTakeFirst()
   if (row === undefined) throw notFound(id)
-  return { row, items: await readItems(db, [id]) }
+  return { row, items: await readItems(db, id) }
 }
 
 /** Locks a deployment until the transaction ends, and returns its row. Throws NotFoundError `DEPLOYMENT_NOT_FOUND`. */
@@ -34,11 +34,8 @@ export async function lockDeployment (
   return row
 }
 
-export const readItems = async (db: Kysely<Database>, ids: readonly string[]): Promise<ItemRow[]> =>
-  ids.length === 0
-    ? []
-    : await db.selectFrom('deployment_items').selectAll().where('deployment_id', 'in', ids)
-      .orderBy('deployment_id').orderBy('position').execute()
+const readItems = async (db: Kysely<Database>, id: string): Promise<ItemRow[]> =>
+  await db.selectFrom('deployment_items').selectAll().where('deployment_id', '=', id).orderBy('position').execute()
 
 /** Throws ConflictError `DEPLOYMENT_STATUS` unless the deployment has one of the statuses. */
 export function requireStatus (row: DeploymentRow, statuses: readonly DeploymentRow['status'][], verb: string): void {
@@ -56,11 +53,20 @@ export function requireStatus (row: DeploymentRow, statuses: readonly Deployment
 export const sourceOf = (row: DeploymentRow): Scope => ({ applicationId: row.application_id, environment: row.source })
 export const targetOf = (row: DeploymentRow): Scope => ({ applicationId: row.application_id, environment: row.target })
 
+/** An item without its content and outcome, which can have megabytes. */
+export type ItemName = Pick<ItemRow, 'deployment_id' | 'kind' | 'name' | 'version'>
+
+export const readItemNames = async (db: Kysely<Database>, ids: readonly string[]): Promise<ItemName[]> =>
+  ids.length === 0
+    ? []
+    : await db.selectFrom('deployment_items').select(['deployment_id', 'kind', 'name', 'version'])
+      .where('deployment_id', 'in', ids).orderBy('deployment_id').orderBy('position').execute()
+
 /** Returns the name of an item in the form of the API: topics have names, mappings ids. */
 export const nameOf = ({ kind, name }: Pick<ItemRow, 'kind' | 'name'>): { name: string } | { id: string } =>
   kind === 'mapping' ? { id: name } : { name }
 
-export const toSummary = (row: DeploymentRow, items: readonly ItemRow[]): DeploymentSummary => ({
+export const toSummary = (row: DeploymentRow, items: readonly Omit<ItemName, 'deployment_id'>[]): DeploymentSummary => ({
   id: row.id,
   title: row.title,
   description: row.description,

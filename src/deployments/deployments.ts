@@ -18,7 +18,7 @@ import { createApply } from './apply.ts'
 import { createCreation } from './create-deployment.ts'
 import { createDecisions } from './decisions.ts'
 import {
-  readDeployment, readItems, sourceOf, targetOf, toSummary, type DeploymentRow, type ItemRow
+  readDeployment, readItemNames, sourceOf, targetOf, toSummary, type DeploymentRow, type ItemName
 } from './deployment-rows.ts'
 import { createDeploymentView } from './deployment-view.ts'
 import type { CountListeners } from './listener-count.ts'
@@ -82,8 +82,8 @@ export function createDeployments (options: DeploymentsOptions) {
           value === undefined ? undefined : sql<boolean>`${sql.ref(column)} = ${value}`),
         toItem: (row: DeploymentRow) => row
       })
-      const items = new Map<string, ItemRow[]>(rows.map(({ id }) => [id, []]))
-      for (const item of await readItems(db, [...items.keys()])) items.get(item.deployment_id)?.push(item)
+      const items = new Map<string, ItemName[]>(rows.map(({ id }) => [id, []]))
+      for (const item of await readItemNames(db, [...items.keys()])) items.get(item.deployment_id)?.push(item)
       return { items: rows.map(row => toSummary(row, items.get(row.id) ?? [])), nextCursor }
     },
 

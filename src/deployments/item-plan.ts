@@ -39,11 +39,12 @@ export function planItem (content: ItemContent, target: TargetState): ItemPlan {
     case 'schema': {
       const [latest, active] = [target.latest.get(content.topic), target.active.get(content.topic)]
       const after = JSON.parse(content.text) as unknown
-      // The latest version may be this schema already. An earlier one that is equal is registered again, because it
-      // has to be compatible with the versions since.
-      const isRegistered = latest === undefined || !jsonEqual(JSON.parse(latest.text), after)
-      const version = isRegistered ? (latest?.version ?? 0) + 1 : latest.version
-      const isSame = active?.version === version
+      // The active or the latest version may be this schema already. Another one that is equal is registered again,
+      // because it has to be compatible with the versions since.
+      const equal = [active, latest].find(one => one !== undefined && jsonEqual(JSON.parse(one.text), after))
+      const isRegistered = equal === undefined
+      const version = equal?.version ?? (latest?.version ?? 0) + 1
+      const isSame = active !== undefined && active === equal
       return {
         content,
         outcome: isSame

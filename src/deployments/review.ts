@@ -35,7 +35,9 @@ export function createReview ({ db, sources, schemas }: ReviewOptions) {
     if (outcome?.kind !== 'schema' || !outcome.isRegistered) {
       plan.checks.push({
         name: 'compatibility', ok: true,
-        message: `The latest version of the schema in ${target.environment} is the same`
+        message: `The ${outcome === undefined ? 'active' : 'latest'} version of the schema in ${
+          target.environment
+        } is the same`
       })
       return
     }
