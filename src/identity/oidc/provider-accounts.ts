@@ -25,7 +25,8 @@ export type ProviderAccounts = ReturnType<typeof createProviderAccounts>
 /** A result, or why there is none. A refusal may have taken roles from the user, so it is returned after the commit. */
 export type Admitted<T> = { admitted: T } | { refusal: PublicError, userId: string | undefined }
 
-const addressForm = /^[^\s@]+@[^\s@]+$/
+/** Without control characters and lone surrogates, which cannot be stored. */
+const addressForm = /^[^\s@\p{Cc}\p{Cs}]+@[^\s@\p{Cc}\p{Cs}]+$/u
 const [addressLengthMax, nameLengthMax] = [254, 200]
 
 /**
@@ -91,7 +92,7 @@ export function createProviderAccounts ({ db, issuer, roles, sessions, notify }:
   async function link (
     trx: Kysely<Database>, row: AccountRow, claims: Claims, visitor: Origin, after: (() => void)[]
   ): Promise<void> {
-    const losesPassword = row.password_set_by === 'other'
+    const losesPassword = row.password_set_by !== 'owner'
     await record(trx, asUser(visitor, row), {
       action: 'user.provider_linked', resourceId: row.id, place: placeOf(row),
       details: { issuer, subject: claims.sub, passwordRemoved: losesPassword }
@@ -147,6 +148,9 @@ export function createProviderAccounts ({ db, issuer, roles, sessions, notify }:
           if (known !== undefined) {
             await roles.replace(trx, known, [], visitor)
             after.push(await sessions.endAllWithin(trx, known.id), () => sessions.grantsChanged())
+            // An earlier sign-in may still have its code.
+            await trx.updateTable('oidc_sign_ins').set({ code_hash: null, user_id: null })
+              .where('user_id', '=', known.id).execute()
           }
           return { refusal: noRole(), userId: known?.id }
         }
@@ -169,7 +173,9 @@ function emailOf ({ email }: Claims): string | undefined {
 
 function nameOf (claims: Claims): string | undefined {
   const found = [claims['name'], claims['preferred_username']].find(name => typeof name === 'string' && name !== '')
-  return typeof found === 'string' ? found.replaceAll('\0', '').slice(0, nameLengthMax) : undefined
+  return typeof found === 'string'
+    ? found.replaceAll('\0', '').slice(0, nameLengthMax).replaceAll(/\p{Cs}/gu, '') || undefined
+    : undefined
 }
 
 /** Some providers send the text. */

@@ -100,13 +100,14 @@ export function createProvider ({ settings, redirectUri, log }: ProviderOptions)
           expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true
         })
         const claims = tokens.claims()
-        if (claims === undefined) throw invalid()
+        // PostgreSQL stores no NUL.
+        if (claims === undefined || claims.sub.includes('\0')) throw invalid()
         if (isOverage(claims, roleClaim)) throw incomplete(roleClaim)
         const isComplete = hasClaim(claims, roleClaim) && claims['email'] !== undefined
         if (isComplete || configuration.serverMetadata().userinfo_endpoint === undefined) return claims
         const more = await client.fetchUserInfo(configuration, tokens.access_token, claims.sub)
         if (isOverage(more, roleClaim) && !hasClaim(claims, roleClaim)) throw incomplete(roleClaim)
-        return { ...more, ...claims }
+        return { ...combined(claims, more), sub: claims.sub }
       } catch (error) {
         throw refusalOf(error)
       }
@@ -123,6 +124,16 @@ export function createProvider ({ settings, redirectUri, log }: ProviderOptions)
     }
     return isOutage(error) ? unavailable() : invalid(error)
   }
+}
+
+/**
+ * Combines the claims of the ID token with those of the userinfo endpoint. An address counts as verified only if the
+ * part that contains it says so: the other one may mean another address.
+ */
+function combined (claims: Claims, more: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const all = { ...more, ...claims }
+  const said = [claims, more].filter(({ email }) => email === all.email).map(part => part['email_verified'])
+  return { ...all, email_verified: said.find(value => value !== undefined) }
 }
 
 /** Prefers HTTP Basic, the default of the specification. */

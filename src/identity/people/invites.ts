@@ -7,7 +7,7 @@ import {
 import { asUser, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Login } from '../auth/login.ts'
-import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
+import { mailedInvite, newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
 import { networkOf } from '../auth/network.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import { applicationsWith } from '../access/permissions.ts'
@@ -91,7 +91,8 @@ export function createInvites ({ db, users, login, mailer, links, methods, onGra
       principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin
     ): Promise<InviteCreated> {
       methods.requirePasswords()
-      const { token, tokenHash } = newOneTimeToken('invite_')
+      const seesToken = !mailer.isConfigured || applicationsWith(principal, 'invites:create') === 'all'
+      const { token, tokenHash } = newOneTimeToken(seesToken ? 'invite_' : mailedInvite)
       const now = Date.now()
       const invite = await db.transaction().execute(async trx => {
         const { name, set } = await authorizeAssignment(trx, principal, { roleId, applicationId }, 'invites:create')
@@ -118,7 +119,6 @@ export function createInvites ({ db, users, login, mailer, links, methods, onGra
         `You are invited as ${invite.role}. Accept it here, within seven days:`
         ]
       })
-      const seesToken = !mailer.isConfigured || applicationsWith(principal, 'invites:create') === 'all'
       return { ...invite, ...(seesToken && { token, url }) }
     },
 
@@ -158,8 +158,9 @@ export function createInvites ({ db, users, login, mailer, links, methods, onGra
         const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash)
           .executeTakeFirstOrThrow()
         if (numDeletedRows !== 1n || !await isStillGiven(trx, open)) throw invalid()
-        const user = proven?.user ??
-          await insertUser(trx, { name, email: open.email, passwordHash, passwordSetBy: 'owner' })
+        // A sender who has seen the token may have accepted the invite.
+        const passwordSetBy = token.startsWith(mailedInvite) ? 'owner' : 'other'
+        const user = proven?.user ?? await insertUser(trx, { name, email: open.email, passwordHash, passwordSetBy })
         if (user === undefined) throw userExists(open.email)
         await insertAssignment(trx, user.id, { roleId: open.role_id, applicationId: open.application_id })
         await record(trx, asUser(visitor, user), {

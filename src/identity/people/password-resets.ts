@@ -11,7 +11,7 @@ import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import type { SignInMethods } from '../auth/sign-in-methods.ts'
-import type { Users } from '../auth/users.ts'
+import { holdUser, type Users } from '../auth/users.ts'
 import { ForbiddenError } from '../../errors.ts'
 import type { Links } from '../mail/links.ts'
 import type { Mailer } from '../mail/mailer.ts'
@@ -48,7 +48,9 @@ export function createPasswordResets (
   async function mailTo (user: User, by: Origin): Promise<void> {
     const { token, tokenHash } = newOneTimeToken('reset_')
     const now = Date.now()
-    await db.transaction().execute(async trx => {
+    const isStored = await db.transaction().execute(async trx => {
+      // A link to an address that the account has just left would open it to the owner of that address.
+      if ((await holdUser(trx, user.id))?.email !== user.email) return false
       // Only the newest mail is valid.
       await trx.deleteFrom('password_resets').where(eb =>
         eb.or([eb('user_id', '=', user.id), eb('expires_at', '<=', now)])
@@ -57,7 +59,9 @@ export function createPasswordResets (
         token_hash: tokenHash, user_id: user.id, expires_at: now + resetMs
       }).execute()
       await record(trx, by, { action: 'user.password_reset_requested', resourceId: user.id })
+      return true
     })
+    if (!isStored) return
     mailer.send({
       to: user.email,
       kind: 'reset',

@@ -82,7 +82,12 @@ export function createUserCredentials (
           await lockSuperAdmins(trx)
           await getChangeableAccount(trx, principal, id, 'users:update')
         }
-        const passwordSetBy = isOwn && row.password_set_by === 'owner' ? 'owner' : 'other'
+        // A sign-in with the identity provider may have removed the password during the hashing.
+        const now = await trx.selectFrom('users').select('password_set_by').where('id', '=', id).forNoKeyUpdate()
+          .executeTakeFirst()
+        if (now === undefined) throw userNotFound(id)
+        methods.requireOwnPassword(now)
+        const passwordSetBy = isOwn && now.password_set_by === 'owner' ? 'owner' : 'other'
         const endSessions = await setPassword(trx, sessions, id, { passwordHash, passwordSetBy }, by)
         const endKeys = revokeApiKeys ?? !isOwn ? await apiKeys.revokeAllOf(trx, id, by) : () => {}
         return () => {

@@ -39,7 +39,7 @@ await t.test('beside the provider, passwords, setup and invites work', async t =
   t.same(
     (await app.db.selectFrom('users').select(['email', 'password_set_by']).orderBy('email').execute()),
     [
-      { email: 'ada@example.com', password_set_by: 'none' }, { email: 'bob@example.com', password_set_by: 'owner' },
+      { email: 'ada@example.com', password_set_by: 'none' }, { email: 'bob@example.com', password_set_by: 'other' },
       { email: 'root@example.com', password_set_by: 'owner' }
     ]
   )
