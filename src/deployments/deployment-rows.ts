@@ -66,7 +66,9 @@ export const readItemNames = async (db: Kysely<Database>, ids: readonly string[]
 export const nameOf = ({ kind, name }: Pick<ItemRow, 'kind' | 'name'>): { name: string } | { id: string } =>
   kind === 'mapping' ? { id: name } : { name }
 
-export const toSummary = (row: DeploymentRow, items: readonly Omit<ItemName, 'deployment_id'>[]): DeploymentSummary => ({
+export const toSummary = (
+  row: DeploymentRow, items: readonly Omit<ItemName, 'deployment_id'>[]
+): DeploymentSummary => ({
   id: row.id,
   title: row.title,
   description: row.description,
