@@ -149,7 +149,7 @@ async function whyKept (
   hasOwnSchema: boolean
 ): Promise<string | undefined> {
   const { applicationId, environment } = target
-  const { rows: [used] } = await sql<{ events: boolean, webhooks: boolean, versions: number }>`
+  const { rows: [used] } = await sql<{ events: boolean, webhooks: boolean, retention: boolean, versions: number }>`
     select
       exists (
         select from topic_logs where application_id = ${applicationId} and environment = ${environment}
@@ -157,10 +157,14 @@ async function whyKept (
       exists (
         select from webhooks where application_id = ${applicationId} and ${topic} = any(topics)
           and (environments is null or ${environment} = any(environments))) as webhooks,
+      exists (
+        select from topics where application_id = ${applicationId} and environment = ${environment}
+          and name = ${topic} and retention_hours is not null) as retention,
       (select count(*) from schemas where application_id = ${applicationId} and environment = ${environment}
         and topic = ${topic}) as versions`.execute(db)
   if (used?.events === true) return 'it has events'
   if (used?.webhooks === true) return 'a webhook names it'
+  if (used?.retention === true) return 'its retention was set'
   if (used !== undefined && used.versions > (hasOwnSchema ? 1 : 0)) return 'other versions of its schema are registered'
   if (subscriptions > 0) return `it has ${subscriptions} live subscription${subscriptions === 1 ? '' : 's'}`
   const [mapping] = (await readMappings(db, target, { topic })).filter(({ id }) => !leaving.has(id))

@@ -65,6 +65,10 @@ t.test('a topic that is in use is kept, and the answer has the reason', async t 
       })
     },
     {
+      reason: /its retention was set/,
+      use: own => own.made('PATCH', '/api/topics/order.placed', { retentionHours: 'forever' }, 'staging')
+    },
+    {
       reason: /other versions of its schema/,
       use: own =>
         own.made('POST', '/api/schemas/order.placed', { schema: objectWith('id'), activate: false }, 'staging')
