@@ -70,12 +70,19 @@ export function createPeople ({ db, users, sessions, reauthentication, methods, 
       const places = applicationId === undefined
         ? visible
         : visible === 'all' || visible.includes(applicationId) ? [applicationId] : []
-      return await readPage(db, list, query, {
-        from: selectAccounts(db),
-        where: [isValue('u.email_canonical', email === undefined ? undefined : canonicalEmail(email))],
-        filters: [hasRole(places, roleId)],
-        toItem: row => accountFor(principal, row)
+      const { items: ids, nextCursor } = await readPage(db, list, query, {
+        from: db.selectFrom('users as u').select('u.id'),
+        where: [
+          isValue('u.email_canonical', email === undefined ? undefined : canonicalEmail(email)),
+          places === 'all' ? undefined : hasRoleIn(places)
+        ],
+        filters: [roleId === undefined ? undefined : hasRole(places, roleId)],
+        toItem: ({ id }) => id
       })
+      // Reads the roles of the users of the page, not of all that were examined.
+      const rows = ids.length === 0 ? [] : await selectAccounts(db).where('u.id', 'in', ids).execute()
+      const accounts = new Map(rows.map(row => [row.id, accountFor(principal, row)]))
+      return { items: ids.flatMap(id => accounts.get(id) ?? []), nextCursor }
     },
 
     async get (principal: Principal, id: string): Promise<Account> {
@@ -182,13 +189,15 @@ const list = new List(accountList, {
   identity: [text('u.id')]
 })
 
-/** Returns the condition that the user has a role, or this one, in one of the places. */
-function hasRole (places: string[] | 'all', roleId: string | undefined) {
-  if (places === 'all' && roleId === undefined) return undefined
-  return sql<boolean>`exists (select from role_assignments a where a.user_id = u.id ${
+/** Returns the condition that the user has a role in one of the places. An array is found by the primary key. */
+const hasRoleIn = (places: string[]) =>
+  sql<boolean>`u.id = any(array(select user_id from role_assignments where application_id = any(${places})))`
+
+/** Returns the condition that the user has this role in one of the places. */
+const hasRole = (places: string[] | 'all', roleId: string) =>
+  sql<boolean>`exists (select from role_assignments a where a.user_id = u.id and a.role_id = ${roleId} ${
     places === 'all' ? sql`` : sql`and a.application_id = any(${places})`
-  } ${roleId === undefined ? sql`` : sql`and a.role_id = ${roleId}`})`
-}
+  })`
 
 /** An invite grants one role. */
 function onlyRoleOf (roles: RoleGrant[]): RoleGrant {

@@ -359,3 +359,21 @@ await t.test('the last super_admin cannot be removed, even by concurrent request
     t.ok(left.length >= 1, `${left.length} left after ${answers.map(outcome).join(', ')}`)
   }
 })
+
+t.test('the users of an application are on the first page, however many others there are', async t => {
+  const { app } = await build(t)
+  const [shop, other] = [await tenant(app), await tenant(app)]
+  await app.pool.query(
+    `insert into users (id, email, email_canonical, name, password_hash, created_at, updated_at)
+    select 'usr_' || n, 'u' || n || '@example.com', 'u' || n || '@example.com', 'User', '', n, 0
+    from generate_series(1, 20001) n`)
+  await app.pool.query(`insert into role_assignments (user_id, role_id, application_id)
+    select 'usr_' || n, 'role_viewer', $1 from generate_series(1, 20001) n`, [other.applicationId])
+  const member = await person(app, ['viewer', shop.applicationId])
+  for (const { get } of [await person(app, ['admin', shop.applicationId]), await person(app, 'super_admin')]) {
+    const { body } = await get(`/api/users?applicationId=${shop.applicationId}&sort=createdAt`)
+    t.ok(body.some(({ id }: { id: string }) => id === member.id), JSON.stringify(body))
+    const { body: viewers } = await get(`/api/users?applicationId=${shop.applicationId}&roleId=role_viewer`)
+    t.same(viewers.map(({ id }: { id: string }) => id), [member.id])
+  }
+})
