@@ -140,7 +140,8 @@ function shareParameters (operations: { path: string, operation: Operation }[]):
     const [first] = same
     if (first === undefined || same.length < 2) continue
     const ownName = nameOf(first.path, first.parameter)
-    const name = [ownName, ownName + pascal(first.parameter.in)].find(one => shared[one] === undefined)
+    const ofPath = pascal(first.path.split('/').findLast(part => /^[a-z-]+$/.test(part)) ?? '') + ownName
+    const name = [ownName, ownName + pascal(first.parameter.in), ofPath].find(one => shared[one] === undefined)
     if (name === undefined) continue
     shared[name] = first.parameter
     for (const { parameters, i } of same) parameters[i] = { $ref: `#/components/parameters/${name}` } as Parameter
