@@ -6,7 +6,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { readMappings } from '../cdc/mappings/mapping-rows.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
 import { isReserved } from '../registry/topics/topic-names.ts'
-import type { ItemRow } from './deployment-rows.ts'
+import { targetOf, type ItemRow, type StoredDeployment } from './deployment-rows.ts'
 import { parseOutcome, type Outcome } from './outcome.ts'
 import { readMappingStates, readTopicStates, type MappingState, type TopicState } from './target-state.ts'
 
@@ -25,6 +25,7 @@ export interface Undoing {
 
 interface Found {
   target: Scope
+  appliedAt: number
   topics: ReadonlyMap<string, TopicState>
   mappings: ReadonlyMap<string, MappingState>
   /** Topics that the deployment has registered. */
@@ -36,13 +37,15 @@ interface Found {
  * item must still be as the deployment left it. `subscriptionsTo` counts the live subscriptions to a topic.
  */
 export async function planUndoing (
-  db: Kysely<Database>, target: Scope, items: readonly ItemRow[], subscriptionsTo: (topic: string) => number
+  db: Kysely<Database>, { row, items }: StoredDeployment, subscriptionsTo: (topic: string) => number
 ): Promise<Undoing[]> {
+  const target = targetOf(row)
   const changed = items.flatMap(item => item.outcome === null ? [] : [{ item, outcome: parseOutcome(item.outcome) }])
   const named = (isMapping: boolean) =>
     changed.filter(({ outcome }) => (outcome.kind === 'mapping') === isMapping).map(({ item }) => item.name)
   const found: Found = {
     target,
+    appliedAt: row.applied_at ?? 0,
     topics: await readTopicStates(db, target, [...new Set(named(false))]),
     mappings: await readMappingStates(db, target, named(true)),
     created: new Set(changed.flatMap(({ item, outcome }) =>
@@ -73,7 +76,7 @@ export async function planUndoing (
 const rollback = (ok: boolean, message: string): DeploymentCheck => ({ name: 'rollback', ok, message })
 
 function checkTopic (
-  topic: string, { before, after }: Outcome & { kind: 'topic' }, { target: { environment }, topics }: Found
+  topic: string, { before, after }: Outcome & { kind: 'topic' }, { target: { environment }, appliedAt, topics }: Found
 ): DeploymentCheck {
   const state = topics.get(topic)
   if (state === undefined) {
@@ -83,6 +86,9 @@ function checkTopic (
   }
   if (!jsonEqual({ description: state.description, owner: state.owner }, after)) {
     return rollback(false, `The topic ${topic} was changed in ${environment} since`)
+  }
+  if (before === null && state.createdAt > appliedAt) {
+    return rollback(false, `The topic ${topic} was deleted from ${environment} and registered again since`)
   }
   return rollback(true, before === null
     ? `The topic ${topic} will be deleted from ${environment}`

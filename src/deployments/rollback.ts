@@ -55,7 +55,7 @@ export function createRollback ({ db, changes, countListeners }: RollbackOptions
         outcome !== null && (kind === 'mapping') === isMapping).map(({ name }) => name)
       const mappings = await lockMappings(trx, target, ofKind(true))
       for (const topic of [...new Set(ofKind(false))].sort()) await lockTopic(trx, target, topic)
-      const undoings = await planUndoing(trx, target, items, subscriptionsTo)
+      const undoings = await planUndoing(trx, { row, items }, subscriptionsTo)
       const failing = undoings.filter(({ check }) => !check.ok)
       if (failing.length > 0) {
         throw notReady(id, 'rolled back', failing.map(({ item, check }) => ({ path: pathOf(items, item), check })))
@@ -89,7 +89,7 @@ export function createRollback ({ db, changes, countListeners }: RollbackOptions
   return {
     /** Returns how each changed item of an applied deployment would be undone. */
     plan: async (deployment: StoredDeployment): Promise<Undoing[]> =>
-      await planUndoing(db, targetOf(deployment.row), deployment.items, await subscriptionsOf(deployment)),
+      await planUndoing(db, deployment, await subscriptionsOf(deployment)),
 
     /** Throws ConflictError `DEPLOYMENT_NOT_READY` with the failing checks, or `DEPLOYMENT_STATUS`. */
     async run (principal: Principal, actor: Actor, applicationId: string, id: string, by: Origin): Promise<void> {

@@ -5,7 +5,7 @@ import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { CompatibilityMode, CompatibilityPolicy } from '../registry/json-schema/compatibility/compatibility-mode.ts'
 import { topicsOf, type ItemContent } from './item-contents.ts'
 
-export interface TopicState { description: string, owner: string, activeVersion: number | null }
+export interface TopicState { description: string, owner: string, activeVersion: number | null, createdAt: number }
 export interface SchemaState {
   version: number
   text: string
@@ -48,11 +48,12 @@ export async function readTopicStates (
   db: Kysely<Database>, { applicationId, environment }: Scope, names: readonly string[]
 ): Promise<Map<string, TopicState>> {
   if (names.length === 0) return new Map()
-  const rows = await db.selectFrom('topics').select(['name', 'description', 'owner', 'active_schema_version'])
-    .where('application_id', '=', applicationId).where('environment', '=', environment).where('name', 'in', names)
-    .execute()
-  return new Map(rows.map(({ name, description, owner, active_schema_version: activeVersion }) =>
-    [name, { description, owner, activeVersion }]))
+  const rows = await db.selectFrom('topics')
+    .select(['name', 'description', 'owner', 'active_schema_version', 'created_at'])
+    .where('application_id', '=', applicationId).where('environment', '=', environment)
+    .where('name', 'in', names).execute()
+  return new Map(rows.map(({ name, description, owner, ...row }) =>
+    [name, { description, owner, activeVersion: row.active_schema_version, createdAt: row.created_at }]))
 }
 
 /** Reads the latest and the active version of each topic, in ascending order. */

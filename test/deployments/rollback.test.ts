@@ -2,6 +2,7 @@ import t from 'tap'
 import { build, listen } from '../support/build.ts'
 import { connectWs } from '../support/clients.ts'
 import { objectWith, team, type Team } from '../support/deployments.ts'
+import { pace } from '../support/waiting.ts'
 
 t.setTimeout(300_000)
 
@@ -118,6 +119,14 @@ t.test('a rollback does not undo what somebody has changed since', async t => {
     {
       what: 'a description', reason: /was changed in staging since/,
       change: own => own.made('PATCH', '/api/topics/order.placed', { description: 'Better' }, 'staging')
+    },
+    {
+      what: 'a topic of the same name', reason: /was deleted from staging and registered again since/,
+      change: async own => {
+        await own.made('DELETE', '/api/topics/order.paid', undefined, 'staging')
+        await pace(5)
+        await own.topic('order.paid', 'staging')
+      }
     },
     {
       what: 'an active version', reason: /Version 2 of the schema of order.placed is active in staging/,
