@@ -44,7 +44,7 @@ export default fp(async (app) => {
     limits,
     node,
     recorder,
-    usage: createUsageReader({ db, now, flush: () => node.flush() }),
+    usage: createUsageReader({ db, now, flush: applicationId => node.flush(applicationId) }),
     use: () => readQuotaUse(pool, config.quotas)
   })
   invalidations.on('quotas', async applicationId => {

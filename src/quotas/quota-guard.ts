@@ -87,7 +87,7 @@ export class QuotaGuard implements WriteQuota {
 
   /** Returns the documents that this node has created, or is creating, since the last exchange. */
   creating (applicationId: string): number {
-    return this.#options.recorder.unstored(applicationId).documents + (this.#creating.get(applicationId) ?? 0)
+    return this.#options.recorder.unread(applicationId).documents + (this.#creating.get(applicationId) ?? 0)
   }
 
   forget (applicationId: string): void {
@@ -122,7 +122,7 @@ export class QuotaGuard implements WriteQuota {
       this.storedBytes.set(applicationId, 0)
       this.#options.onPartUsed()
     }
-    const used = (known ?? 0) + recorder.unstored(applicationId).bytes
+    const used = (known ?? 0) + recorder.unread(applicationId).bytes
     if (used + bytes <= limit) return undefined
     return this.#refusal('bytesStored', `It has stored ${used} of ${limit} bytes, and the request has ${bytes}`)
   }

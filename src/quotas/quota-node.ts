@@ -39,6 +39,9 @@ export class QuotaNode {
   readonly #awaited = new Set<string>()
   /** Applications whose documents are counted once more. */
   readonly #uncounted = new Set<string>()
+  /** Applications with a quota for documents that were never counted. */
+  readonly #neverCounted = new Set<string>()
+  #isCounting = false
   /** Returns what is open. The plugin of the sockets sets it. */
   open: () => OpenCounts = () => new Map()
   #turns = 0
@@ -103,16 +106,30 @@ export class QuotaNode {
     this.changedElsewhere(applicationId)
   }
 
+  /** Counts the documents of applications that have a quota and were never counted, one application at a time. */
+  async #countFirst (): Promise<void> {
+    if (this.#isCounting) return
+    this.#isCounting = true
+    try {
+      for (const id of this.#neverCounted) {
+        await this.#count(id)
+        this.#neverCounted.delete(id)
+      }
+    } finally {
+      this.#isCounting = false
+    }
+  }
+
   /** Exchanges counts with the other nodes. Calls that arrive while one is running wait for it. */
   async exchange (): Promise<void> {
     this.#exchanging ??= this.#exchange().finally(() => { this.#exchanging = undefined })
     await this.#exchanging
   }
 
-  /** Stores the usage of all applications. */
-  async flush (): Promise<void> {
+  /** Stores the usage of all applications, or of one. */
+  async flush (applicationId?: string): Promise<void> {
     this.#collect()
-    await this.#options.recorder.flush()
+    await this.#options.recorder.flush(id => applicationId === undefined || id === applicationId)
   }
 
   #tick (): void {
@@ -156,7 +173,9 @@ export class QuotaNode {
       guard.forget(id)
       rates.forget(id)
     }
+    const isRead = recorder.reading()
     const { nodes: others, of } = await exchange.read([...limited])
+    isRead()
     for (const count of [sockets, subscriptions, documents]) count.nodes = others + 1
     const now = this.open()
     for (const [id, elsewhere] of of) {
@@ -166,7 +185,9 @@ export class QuotaNode {
       subscriptions.exchanged(id, { own: own.subscriptions, elsewhere: elsewhere.subscriptions, nodes })
       documents.exchanged(id, { own: guard.creating(id), elsewhere: elsewhere.documents ?? 0, nodes })
       storedBytes.set(id, elsewhere.bytes)
+      if (elsewhere.documents === null && limits.hasLimit(id, ['documents'])) this.#neverCounted.add(id)
     }
+    if (this.#neverCounted.size > 0) this.#run(this.#countFirst())
     rates.share(id => ({ nodes: others, elsewhere: of.get(id)?.demand ?? 0 }))
   }
 

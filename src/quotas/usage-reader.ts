@@ -16,8 +16,8 @@ const periodsMax = { hour: 744, day: 400 } as const
 export interface UsageReaderOptions {
   db: Kysely<Database>
   now: () => number
-  /** Stores what this node has counted, so that a reader finds its own requests. */
-  flush (): Promise<void>
+  /** Stores what this node has counted for an application, so that a reader finds its own requests. */
+  flush (applicationId: string): Promise<void>
 }
 
 /** Reads the usage of applications by hour or day. */
@@ -34,10 +34,10 @@ export function createUsageReader ({ db, now, flush }: UsageReaderOptions) {
         throw invalid('/from', `must be at most ${periodsMax[by]} periods before /to`)
       }
       await requireReadable(db, principal, applicationId)
-      await flush()
+      await flush(applicationId)
       const rows = await db.selectFrom('application_usage').selectAll()
         .where('application_id', '=', applicationId).where('span', '=', by)
-        .where('starts_at', '>=', first).where('starts_at', '<=', to).orderBy('starts_at').execute()
+        .where('starts_at', '>=', first).where('starts_at', '<', to).orderBy('starts_at').execute()
       return rows.map(toUsage)
     }
   }

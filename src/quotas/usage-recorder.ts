@@ -62,6 +62,9 @@ const usageSql = `
     subscriptions_peak = greatest(u.subscriptions_peak, excluded.subscriptions_peak),
     bytes_stored = excluded.bytes_stored, documents = excluded.documents, webhooks = excluded.webhooks`
 
+/** Bytes and documents that have been added to the stored ones, or are about to be. */
+interface Added { bytes: number, documents: number }
+
 /** Applications of one statement. */
 const applicationsAtOnce = 1000
 
@@ -78,6 +81,10 @@ export interface UsageRecorderOptions {
 export class UsageRecorder {
   readonly #options: UsageRecorderOptions
   #pending = new Map<string, Pending>()
+  /** Counts that statements have added, or are adding, since the stored ones were last read. */
+  readonly #unread = new Map<string, Added>()
+  /** Those of them that are committed. */
+  readonly #committed = new Map<string, Added>()
   #flushing: Promise<void> | undefined
 
   constructor (options: UsageRecorderOptions) {
@@ -112,14 +119,30 @@ export class UsageRecorder {
     pending.subscriptionsPeak = Math.max(pending.subscriptionsPeak, subscriptions)
   }
 
-  /** Returns what this node has counted for an application and not stored yet. */
-  unstored (applicationId: string): { bytes: number, documents: number } {
-    const { bytesWritten, documents } = this.#pending.get(applicationId) ?? { bytesWritten: 0, documents: 0 }
-    return { bytes: bytesWritten, documents }
+  /** Returns what this node has counted for an application and has not read back among what is stored. */
+  unread (applicationId: string): { bytes: number, documents: number } {
+    const { bytesWritten = 0, documents = 0 } = this.#pending.get(applicationId) ?? {}
+    const added = this.#unread.get(applicationId)
+    return { bytes: bytesWritten + (added?.bytes ?? 0), documents: documents + (added?.documents ?? 0) }
+  }
+
+  /**
+   * Call before reading what is stored. Once it is read, call the returned function: what was committed before the call
+   * is part of what was read. What is committed meanwhile counts as unread until the next time.
+   */
+  reading (): () => void {
+    const committed = new Map(this.#committed)
+    return () => {
+      for (const [applicationId, added] of committed) {
+        for (const sums of [this.#unread, this.#committed]) addUp(sums, applicationId, negative(added))
+      }
+    }
   }
 
   forget (applicationId: string): void {
     this.#pending.delete(applicationId)
+    this.#unread.delete(applicationId)
+    this.#committed.delete(applicationId)
   }
 
   /** Stores the counts of all applications, or of those that are meant. On failure, they are kept for the next time. */
@@ -133,13 +156,20 @@ export class UsageRecorder {
     const meant = [...this.#pending].filter(([applicationId]) => isMeant(applicationId))
     for (let i = 0; i < meant.length; i += applicationsAtOnce) {
       const some = meant.slice(i, i + applicationsAtOnce)
-      for (const [applicationId] of some) this.#pending.delete(applicationId)
+      for (const [applicationId, pending] of some) {
+        this.#pending.delete(applicationId)
+        addUp(this.#unread, applicationId, addedBy(pending))
+      }
       try {
         await this.#store(some)
       } catch (error) {
-        for (const [applicationId, pending] of some) addTo(this.#of(applicationId), pending)
+        for (const [applicationId, pending] of some) {
+          addTo(this.#of(applicationId), pending)
+          addUp(this.#unread, applicationId, negative(addedBy(pending)))
+        }
         throw error
       }
+      for (const [applicationId, pending] of some) addUp(this.#committed, applicationId, addedBy(pending))
     }
   }
 
@@ -188,4 +218,14 @@ function addTo (pending: Pending, more: Pending): void {
   pending.socketsPeak = Math.max(pending.socketsPeak, more.socketsPeak)
   pending.subscriptionsPeak = Math.max(pending.subscriptionsPeak, more.subscriptionsPeak)
   for (const [period, bytes] of more.bytes) pending.bytes.set(period, (pending.bytes.get(period) ?? 0) + bytes)
+}
+
+const addedBy = ({ bytesWritten, documents }: Pending): Added => ({ bytes: bytesWritten, documents })
+const negative = ({ bytes, documents }: Added): Added => ({ bytes: -bytes, documents: -documents })
+
+function addUp (sums: Map<string, Added>, applicationId: string, { bytes, documents }: Added): void {
+  const before = sums.get(applicationId)
+  const sum = { bytes: (before?.bytes ?? 0) + bytes, documents: (before?.documents ?? 0) + documents }
+  if (sum.bytes === 0 && sum.documents === 0) sums.delete(applicationId)
+  else sums.set(applicationId, sum)
 }
