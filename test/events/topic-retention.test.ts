@@ -116,6 +116,48 @@ await t.test('kept events are found by offset, time, order and key, and by subsc
   t.same((await client.received(6)).map(({ offset }) => offset), [1, 2, 3, 4, 5, 6])
 })
 
+await t.test('kept events are read by key and filter, explained, and replayed', async t => {
+  const shop = await tenant(app)
+  await shop.topic('k.reads')
+  await setRetention(shop, 'k.reads', 'forever')
+  const ages = [100, 90, 80, 30, 10, 1]
+  const { body: published } = await shop.request('POST', '/api/topics/k.reads/events', {
+    events: ages.map((age, i) => ({ payload: { age, isOdd: i % 2 === 0 }, key: i % 3 === 0 ? 'a' : 'b' }))
+  })
+  for (const [i, age] of ages.entries()) {
+    const time = now - age * hourMs
+    await ensurePartitions(app.pool, time)
+    await app.pool.query('update events set created_at = $1 where id = $2', [time, published[i].id])
+  }
+  const sink = await receiver(t)
+  const { body: { id: webhookId } } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['topic.event'], topics: ['k.reads']
+  })
+  await app.retention.sweep(now)
+  const { rowCount } = await app.pool.query("select 1 from events_kept where topic = 'k.reads'")
+  t.equal(rowCount, 4)
+  const filter = encodeURIComponent('{"isOdd":true}')
+  t.same(await offsets(shop, 'k.reads', '&key=a'), [1, 4])
+  t.same(await offsets(shop, 'k.reads', '&key=b&order=desc'), [6, 5, 3, 2])
+  t.same(await offsets(shop, 'k.reads', `&filter=${filter}`), [1, 3, 5])
+  t.same(await offsets(shop, 'k.reads', `&filter=${filter}&key=b&from=${now - 95 * hourMs}`), [3, 5])
+  const explained = await shop.request('POST', '/api/debugger/explain', {
+    topic: 'k.reads', offset: 2, token: shop.token()
+  })
+  t.match([explained.status, explained.body], [200, {
+    eventId: published[1].id, conditions: [{ condition: 'stored', holds: true }]
+  }])
+  const replay = await shop.request('POST', '/api/debugger/replay', {
+    topic: 'k.reads', fromOffset: 1, toOffset: 5, target: 'webhooks', webhookId
+  })
+  t.equal(replay.status, 202, replay.text)
+  await sink.came(5)
+  t.same(
+    sink.received.map(({ body }) => (body.data.payload as { age: number }).age).sort((a, b) => b - a),
+    ages.slice(0, 5), 'each event once'
+  )
+})
+
 await t.test('a position that retention has passed is not recovered', async t => {
   const shop = await tenant(app)
   await shop.topic('gap.log')
