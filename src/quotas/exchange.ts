@@ -11,8 +11,8 @@ const demandSlack = 0.1
 /** The open sockets and subscriptions of an application at one node, and the events per second requested of it. */
 export interface NodeCounts { sockets: number, subscriptions: number, demand: number }
 
-/** The sums over the other nodes, and what all nodes have stored. */
-export interface Elsewhere extends NodeCounts { bytes: number, documents: number | null }
+/** The sums over the other nodes, and what all nodes have stored; undefined if it was not read. */
+export interface Elsewhere extends NodeCounts { stored: { bytes: number, documents: number | null } | undefined }
 
 const beatSql = `
   with beat as (
@@ -36,15 +36,18 @@ const beatSql = `
 const readSql = `
   with others as materialized (
     select id from quota_nodes
-    where id <> $1 and seen_at > clock_timestamp() - ${nodeGoneMs} * interval '1 millisecond')
-  select k.application_id, (select count(*)::int from others) as nodes, c.sockets, c.subscriptions, c.demand,
-    coalesce((select sum(bytes) from application_bytes b where b.application_id = k.application_id), 0) as bytes,
-    (select documents from application_documents d where d.application_id = k.application_id) as documents
-  from unnest($2::text[]) as k(application_id)
-  cross join lateral (
-    select coalesce(sum(sockets), 0)::int as sockets, coalesce(sum(subscriptions), 0)::int as subscriptions,
-      coalesce(sum(publishes_per_second), 0) as demand
-    from quota_node_counts n where n.application_id = k.application_id and n.node_id in (select id from others)) c`
+    where id <> $1 and seen_at > clock_timestamp() - ${nodeGoneMs} * interval '1 millisecond'),
+  open as (
+    select application_id, sum(sockets)::int as sockets, sum(subscriptions)::int as subscriptions,
+      sum(publishes_per_second) as demand
+    from quota_node_counts where node_id in (select id from others) group by 1)
+  select k.application_id, (select count(*)::int from others) as nodes, coalesce(o.sockets, 0) as sockets,
+    coalesce(o.subscriptions, 0) as subscriptions, coalesce(o.demand, 0) as demand,
+    case when k.is_active then coalesce((
+      select sum(bytes) from application_bytes b where b.application_id = k.application_id), 0) end as bytes,
+    case when k.is_active then (
+      select documents from application_documents d where d.application_id = k.application_id) end as documents
+  from unnest($2::text[], $3::bool[]) as k(application_id, is_active) left join open o using (application_id)`
 
 interface ReadRow {
   application_id: string
@@ -52,7 +55,7 @@ interface ReadRow {
   sockets: number
   subscriptions: number
   demand: number
-  bytes: number
+  bytes: number | null
   documents: number | null
 }
 
@@ -83,12 +86,19 @@ export class Exchange {
     }))
   }
 
-  /** Returns the number of the other nodes, and the sums for each application. */
-  async read (applicationIds: readonly string[]): Promise<{ nodes: number, of: Map<string, Elsewhere> }> {
+  /** Returns the number of other nodes and the sums of each application, with what it has stored if that is true. */
+  async read (applications: ReadonlyMap<string, boolean>): Promise<{ nodes: number, of: Map<string, Elsewhere> }> {
     const { rows } = await this.#pool.query<ReadRow>({
-      name: 'quotas_read', text: readSql, values: [this.#node, textArray([...applicationIds])]
+      name: 'quotas_read',
+      text: readSql,
+      values: [this.#node, textArray([...applications.keys()]), [...applications.values()]]
     })
-    return { nodes: rows[0]?.nodes ?? 0, of: new Map(rows.map(({ application_id: id, nodes, ...sums }) => [id, sums])) }
+    return {
+      nodes: rows[0]?.nodes ?? 0,
+      of: new Map(rows.map(({ application_id: id, nodes, bytes, documents, ...sums }) =>
+        [id, { ...sums, stored: bytes === null ? undefined : { bytes, documents } }]
+      ))
+    }
   }
 
   /** Deletes the rows of nodes that ended without doing so. */

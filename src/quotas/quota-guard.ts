@@ -28,6 +28,8 @@ export class QuotaGuard implements WriteQuota {
   readonly documents = new SharedCount()
   /** The stored bytes of applications with a quota, as of the last exchange. */
   readonly storedBytes = new Map<string, number>()
+  /** Applications whose stored bytes or documents a write was compared with since the last exchange. */
+  readonly compared = new Set<string>()
   readonly #options: QuotaGuardOptions
   /** Documents of queued intents. */
   readonly #creating = new Map<string, number>()
@@ -93,6 +95,7 @@ export class QuotaGuard implements WriteQuota {
   forget (applicationId: string): void {
     for (const counts of [this.sockets, this.subscriptions, this.documents]) counts.forget(applicationId)
     this.storedBytes.delete(applicationId)
+    this.compared.delete(applicationId)
   }
 
   #require (
@@ -106,6 +109,7 @@ export class QuotaGuard implements WriteQuota {
   #refuseDocuments (applicationId: string): QuotaExceededError | undefined {
     const { documents: limit } = this.#options.limits.of(applicationId)
     if (limit === null) return undefined
+    this.compared.add(applicationId)
     const own = this.creating(applicationId)
     if (!this.documents.isKnown(applicationId)) this.#options.onPartUsed()
     if (this.documents.room(applicationId, limit, own) >= 1) return undefined
@@ -116,6 +120,7 @@ export class QuotaGuard implements WriteQuota {
     const { limits, recorder } = this.#options
     const { bytesStored: limit } = limits.of(applicationId)
     if (limit === null) return undefined
+    this.compared.add(applicationId)
     const known = this.storedBytes.get(applicationId)
     if (known === undefined) {
       // An exchange reads what the application has stored.

@@ -37,6 +37,8 @@ export class QuotaNode {
   readonly #delivered = new WeakMap<ScopeStats, number>()
   /** Applications whose stored data the next exchange reads, although they are not active here. */
   readonly #awaited = new Set<string>()
+  /** The turn in which what an application has stored was last of interest here. */
+  readonly #activeAt = new Map<string, number>()
   /** Applications whose documents are counted once more. */
   readonly #uncounted = new Set<string>()
   /** Applications with a quota for documents that were never counted. */
@@ -164,9 +166,9 @@ export class QuotaNode {
       ...rates.applications, ...sockets.applications, ...subscriptions.applications, ...documents.applications,
       ...storedBytes.keys(), ...this.#awaited
     ])
-    this.#awaited.clear()
     // Other nodes store data of applications that are not active here.
-    if (this.#turns % exchangesPerFlush === 0) for (const id of limits.applications) limited.add(id)
+    const isForAll = this.#turns % exchangesPerFlush === 0
+    if (isForAll) for (const id of limits.applications) limited.add(id)
     for (const id of limited) {
       if (limits.hasLimit(id)) continue
       limited.delete(id)
@@ -174,7 +176,12 @@ export class QuotaNode {
       rates.forget(id)
     }
     const isRead = recorder.reading()
-    const { nodes: others, of } = await exchange.read([...limited])
+    for (const id of [...guard.compared, ...this.#awaited]) this.#activeAt.set(id, this.#turns)
+    for (const [id, turn] of this.#activeAt) if (this.#turns - turn > exchangesPerFlush) this.#activeAt.delete(id)
+    guard.compared.clear()
+    this.#awaited.clear()
+    const isActive = (id: string) => isForAll || this.#activeAt.has(id) || recorder.unread(id).bytes > 0
+    const { nodes: others, of } = await exchange.read(new Map([...limited].map(id => [id, isActive(id)])))
     isRead()
     for (const count of [sockets, subscriptions, documents]) count.nodes = others + 1
     const now = this.open()
@@ -183,9 +190,11 @@ export class QuotaNode {
       const own = now.get(id) ?? { sockets: 0, subscriptions: 0 }
       sockets.exchanged(id, { own: own.sockets, elsewhere: elsewhere.sockets, nodes })
       subscriptions.exchanged(id, { own: own.subscriptions, elsewhere: elsewhere.subscriptions, nodes })
-      documents.exchanged(id, { own: guard.creating(id), elsewhere: elsewhere.documents ?? 0, nodes })
-      storedBytes.set(id, elsewhere.bytes)
-      if (elsewhere.documents === null && limits.hasLimit(id, ['documents'])) this.#neverCounted.add(id)
+      const { stored } = elsewhere
+      if (stored === undefined) continue
+      documents.exchanged(id, { own: guard.creating(id), elsewhere: stored.documents ?? 0, nodes })
+      storedBytes.set(id, stored.bytes)
+      if (stored.documents === null && limits.hasLimit(id, ['documents'])) this.#neverCounted.add(id)
     }
     if (this.#neverCounted.size > 0) this.#run(this.#countFirst())
     rates.share(id => ({ nodes: others, elsewhere: of.get(id)?.demand ?? 0 }))
