@@ -90,3 +90,27 @@ await t.test('the default of the server holds for an application whose documents
   await app.quotas.node.exchange()
   t.equal((await create()).status, 429)
 })
+
+await t.test('an idle application is not read each second, and is again once it writes', async t => {
+  const shop = await tenant(app)
+  await limit(shop, { bytesStored: 2000 })
+  const query = app.pool.query.bind(app.pool) as (...args: unknown[]) => Promise<unknown>
+  t.teardown(() => { Reflect.deleteProperty(app.pool, 'query') })
+  let isRead: boolean | undefined
+  Object.assign(app.pool, {
+    query: async (...args: unknown[]) => {
+      const { name, values } = args[0] as { name?: string, values?: [string, Buffer, boolean[]] }
+      if (name === 'quotas_read' && values?.[1].includes(shop.applicationId) === true) {
+        isRead = values[2].some(isActive => isActive)
+      }
+      return await query(...args)
+    }
+  })
+  await until(() => isRead === false, 'the application to be idle')
+  await shop.request('POST', '/api/sync/cart/documents', { data: {} })
+  await app.quotas.node.exchange()
+  await app.quotas.node.exchange()
+  t.equal(isRead, true)
+  const stored = app.quotas.guard.storedBytes.get(shop.applicationId) ?? 0
+  t.ok(stored > 0)
+})
