@@ -31,7 +31,11 @@ export async function sentLists (pool: pg.Pool, work: () => Promise<unknown>): P
         }
       }
     })
-  pool.connect = (async () => watch(await Reflect.apply(connect, pool, []))) as typeof connect
+  // `pool.query` itself calls `connect` with a callback; lists do without one.
+  pool.connect = ((...callback: unknown[]) => {
+    const connected = Reflect.apply(connect, pool, callback) as Promise<pg.PoolClient> | undefined
+    return connected?.then(watch)
+  }) as typeof connect
   try {
     await work()
   } finally {

@@ -86,6 +86,10 @@ async function findLists (): Promise<FoundList[]> {
 
 type Item = Record<string, unknown>
 
+/** Returns what identifies items. The rest may change meanwhile: deliveries are attempted, sessions are used. */
+const idsOf = (items: readonly Item[]): unknown[] =>
+  items.map(({ id, keyId, mappingId, topic, name, version }) => [id ?? keyId ?? mappingId ?? topic ?? name, version])
+
 async function read (url: string): Promise<{ items: Item[], cursor: string | undefined }> {
   const { status, text, body, headers: answered } = await admin.get(url, { headers })
   if (status !== 200) throw new Error(`${url}: ${status} ${text}`)
@@ -121,7 +125,7 @@ for (const { url, sorts, searched } of found) {
       for (const order of ['asc', 'desc']) {
         const query = `${url}?sort=${sort}&order=${order}`
         const whole = (await read(`${query}&limit=1000`)).items
-        t.strictSame(await walk(`${query}&limit=1`), whole, `${sort} ${order}`)
+        t.strictSame(idsOf(await walk(`${query}&limit=1`)), idsOf(whole), `${sort} ${order}`)
         const numbers = whole.map(item => valueOf(item, sort)).filter(value => typeof value === 'number')
         const sorted = numbers.toSorted((a, b) => order === 'asc' ? a - b : b - a)
         t.strictSame(numbers, sorted, `${sort} ${order} is sorted`)
@@ -136,12 +140,13 @@ for (const { url, sorts, searched } of found) {
     }
     if (searched.length === 0) return
     for (const q of ['o', 'OrD', 'shop', '%', '_', '\\', 'none of them', 'é']) {
-      // Requests are recorded, so that the list of the audit log may have grown meanwhile.
       const all = (await read(`${url}?limit=1000`)).items
       const expected = all.filter(item =>
         searched.some(field => String(valueOf(item, field) ?? '').toLowerCase().includes(q.toLowerCase()))
       )
-      t.strictSame(await walk(`${url}?limit=1&q=${encodeURIComponent(q)}`), expected, `q=${q}`)
+      t.strictSame(
+        idsOf(await walk(`${url}?limit=1&q=${encodeURIComponent(q)}`)), idsOf(expected), `q=${q}`
+      )
     }
     for (const q of ['', 'x'.repeat(101), '%00']) {
       t.equal((await admin.get(`${url}?q=${q}`, { headers })).status, 400, `q=${q.slice(0, 9)} is refused`)
