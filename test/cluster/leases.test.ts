@@ -148,9 +148,10 @@ for (const { table, keyColumn, add, leases } of kinds) {
   })
 
   await t.test(`${table}: a transaction that locks the row delays the next holder, then its fence is old`, async t => {
-    const [one, two] = [leasesOf('node_1', { leaseMs: 1 }), leasesOf('node_2')]
+    const [one, two] = [leasesOf('node_1'), leasesOf('node_2')]
     const key = await newKey()
     const lease = await one.take(key) as Lease
+    await expire(key)
     const lockSql = `select from ${table} where ${keyColumn} = $1 and fence = $2 for update`
     const client = await pool.connect()
     await client.query('begin')
