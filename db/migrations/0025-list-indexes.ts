@@ -35,5 +35,5 @@ const statements = [
   'drop index database_logs_mapping',
   create('users_created', 'users (created_at, id)'),
   create('users_name', 'users (lower(name), id)'),
-  create('users_email', 'users (lower(email), id)')
+  create('users_email_page', 'users (lower(email), id)')
 ]

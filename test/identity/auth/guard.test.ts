@@ -116,7 +116,8 @@ t.test('every route except public ones refuses a request without a credential', 
   const open = new Set([
     '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup',
     '/api/auth/login', '/auth/verify', '/api/auth/mfa/verify', '/api/auth/forgot-password', '/api/auth/reset-password',
-    '/api/auth/accept-invite', '/.well-known/jwks.json', '/asyncapi.json'
+    '/api/auth/accept-invite', '/.well-known/jwks.json', '/asyncapi.json', '/api/auth/methods', '/api/auth/oidc/start',
+    '/api/auth/oidc/callback', '/api/auth/oidc/exchange'
   ])
   const { paths } = app.swagger() as { paths: Record<string, Record<string, unknown>> }
   let guarded = 0
