@@ -11,7 +11,7 @@ const { app } = await build(t)
 async function bytesRead (pool: pg.Pool, work: () => Promise<unknown>): Promise<number> {
   let bytes = 0
   const { connect } = pool
-  pool.connect = (async () => new Proxy(await Reflect.apply(connect, pool, []), {
+  const watched = async () => new Proxy(await Reflect.apply(connect, pool, []), {
     get (target: pg.PoolClient, name) {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
@@ -22,7 +22,10 @@ async function bytesRead (pool: pg.Pool, work: () => Promise<unknown>): Promise<
         return result
       }
     }
-  })) as typeof connect
+  })
+  // Queries of the pool itself connect with a callback: background work goes on.
+  pool.connect = ((...callback: unknown[]) =>
+    callback.length === 0 ? watched() : Reflect.apply(connect, pool, callback)) as typeof connect
   try {
     await work()
   } finally {
@@ -48,7 +51,7 @@ t.test('a list reads neither contents nor diffs', async t => {
   t.ok(bytes < 20_000, `${bytes}`)
 })
 
-t.test('a schema that is active in the target already changes nothing, whatever came after it', async t => {
+t.test('a schema that is already active in the target changes nothing, also if later versions exist', async t => {
   const { author, topic, schema, made } = await team(app)
   await topic('order.placed')
   await topic('order.placed', 'staging')
