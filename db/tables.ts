@@ -767,7 +767,7 @@ export interface MetricMinutesTable extends MetricColumns { node: string, batch:
 
 export type MetricQuartersTable = MetricColumns
 
-/** Null is no limit. An application without a row has the defaults of the server. */
+/** Null is the default of the server, -1 no limit. An application without a row has the defaults. */
 export interface ApplicationQuotasTable {
   application_id: string
   publishes_per_second: number | null

@@ -113,7 +113,7 @@ const Item = Type.Object({
   compatibility: Type.Optional(ref(CompatibilityVerdict)),
   note: Type.Optional(
     Type.String({
-      description: 'What a rollback left in place, and why.', examples: ['The topic was kept: it has events']
+      description: 'The reason why a rollback left the item in place.', examples: ['The topic was kept: it has events']
     })
   )
 })

@@ -2,25 +2,22 @@ import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { MappingChanges, Publish } from '../cdc/administration/mapping-changes.ts'
 import { parseTableName } from '../cdc/mappings/table-name.ts'
-import { ServiceUnavailableError } from '../errors.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import type { Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
 import type { Actor } from './actor.ts'
 import { readApprovals } from './approvals.ts'
+import { repeatWhileChanging } from './attempts.ts'
 import {
   lockDeployment, readDeployment, requireStatus, targetOf, toSummary, type StoredDeployment
 } from './deployment-rows.ts'
 import { topicsOf } from './item-contents.ts'
 import type { ItemPlan } from './item-plan.ts'
 import { lockMappings, writeMapping } from './mapping-writes.ts'
-import { isPassing, notReady, requireDigest, TargetChanged, type PlacedCheck } from './refusals.ts'
+import { notReady, requireDigest, TargetChanged, type PlacedCheck } from './refusals.ts'
 import type { Review, ReviewDeployment } from './review.ts'
 import { authorizeChanges } from './rights.ts'
 import { writeTopic } from './topic-writes.ts'
-
-/** Attempts of one request while others change the target. */
-const attemptsMax = 10
 
 export interface ApplyOptions {
   db: Kysely<Database>
@@ -73,22 +70,13 @@ export function createApply ({ db, changes, review }: ApplyOptions) {
    * Throws ConflictError `DEPLOYMENT_NOT_READY` with the failing checks, `DEPLOYMENT_STATUS` or `DEPLOYMENT_CHANGED`.
    */
   return async function apply (applicationId: string, id: string, request: ApplyRequest): Promise<void> {
-    for (let n = 1; n <= attemptsMax; n++) {
+    await repeatWhileChanging(id, async () => {
       const deployment = await readDeployment(db, applicationId, id)
       requireStatus(deployment.row, ['open', 'approved'], 'applied')
-      try {
-        const { plans } = await attempt(deployment, request)
-        const tablesLeft = plans.flatMap(({ outcome, tableLeft }) => outcome === undefined ? [] : tableLeft ?? [])
-        for (const table of tablesLeft) await changes.tidy(targetOf(deployment.row), parseTableName(table))
-        return
-      } catch (error) {
-        if (!isPassing(error)) throw error
-      }
-    }
-    throw new ServiceUnavailableError(
-      'OVERLOADED', `Other requests are changing the target of ${id} at the same time. Retry after 1 s`,
-      { retryAfterS: 1 }
-    )
+      const { plans } = await attempt(deployment, request)
+      const tablesLeft = plans.flatMap(({ outcome, tableLeft }) => outcome === undefined ? [] : tableLeft ?? [])
+      for (const table of tablesLeft) await changes.tidy(targetOf(deployment.row), parseTableName(table))
+    })
   }
 }
 export type ApplyDeployment = ReturnType<typeof createApply>

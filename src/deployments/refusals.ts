@@ -27,18 +27,8 @@ export function requireDigest (id: string, digest: string, expected: string | un
   )
 }
 
-/**
- * The target is no longer as it was when the deployment was checked. The transaction is rolled back, and the checks
- * start over.
- */
+/** Somebody changed the target after the checks. The transaction is rolled back, and the checks start over. */
 export class TargetChanged extends Error {}
-
-/**
- * Returns whether a new attempt may have another result: the target has changed, PostgreSQL has ended this transaction
- * in favour of another (deadlock_detected), or the application was deleted (foreign_key_violation).
- */
-export const isPassing = (error: unknown): boolean =>
-  error instanceof TargetChanged || ['40P01', '23503'].includes(String((error as { code?: unknown }).code))
 
 /** Returns the failing check that publishing a mapping's table is, or undefined for any other error. */
 export function checkOfPublishing (error: unknown): DeploymentCheck | undefined {

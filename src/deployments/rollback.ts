@@ -3,24 +3,22 @@ import type { Database } from '../../db/tables.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { MappingChanges } from '../cdc/administration/mapping-changes.ts'
 import { parseTableName } from '../cdc/mappings/table-name.ts'
-import { ServiceUnavailableError } from '../errors.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import type { Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
 import { toTopic } from '../registry/topics/topics.ts'
 import type { Actor } from './actor.ts'
+import { repeatWhileChanging } from './attempts.ts'
 import {
   lockDeployment, readDeployment, requireStatus, targetOf, toSummary, type ItemRow, type StoredDeployment
 } from './deployment-rows.ts'
 import type { CountListeners } from './listener-count.ts'
 import { lockMappings, writeMapping } from './mapping-writes.ts'
 import { parseOutcome } from './outcome.ts'
-import { isPassing, notReady } from './refusals.ts'
+import { notReady } from './refusals.ts'
 import { authorizeUndoing } from './rights.ts'
 import { planUndoing, type Undoing } from './rollback-checks.ts'
 import { lockTopic, updateTopic } from './topic-writes.ts'
-
-const attemptsMax = 10
 
 export interface RollbackOptions {
   db: Kysely<Database>
@@ -93,24 +91,15 @@ export function createRollback ({ db, changes, countListeners }: RollbackOptions
 
     /** Throws ConflictError `DEPLOYMENT_NOT_READY` with the failing checks, or `DEPLOYMENT_STATUS`. */
     async run (principal: Principal, actor: Actor, applicationId: string, id: string, by: Origin): Promise<void> {
-      for (let n = 1; n <= attemptsMax; n++) {
+      await repeatWhileChanging(id, async () => {
         const deployment = await readDeployment(db, applicationId, id)
         requireStatus(deployment.row, ['applied'], 'rolled back')
         const target = targetOf(deployment.row)
         authorizeUndoing(
           principal, target, deployment.items.flatMap(({ outcome }) => outcome === null ? [] : parseOutcome(outcome))
         )
-        try {
-          for (const table of await attempt(deployment, actor, by)) await changes.tidy(target, parseTableName(table))
-          return
-        } catch (error) {
-          if (!isPassing(error)) throw error
-        }
-      }
-      throw new ServiceUnavailableError(
-        'OVERLOADED', `Other requests are changing the target of ${id} at the same time. Retry after 1 s`,
-        { retryAfterS: 1 }
-      )
+        for (const table of await attempt(deployment, actor, by)) await changes.tidy(target, parseTableName(table))
+      })
     }
   }
 }

@@ -15,8 +15,8 @@ import { TargetChanged } from './refusals.ts'
 export interface TopicPlans { topic: string, ofTopic: ItemPlan | undefined, ofSchema: ItemPlan | undefined }
 
 /**
- * Registers or changes a topic and its schema, as planned. Throws TargetChanged if the target is no longer as it was
- * planned for. A topic without plans is one that a mapping needs: it cannot be deleted until the transaction ends.
+ * Registers or changes a topic and its schema, as planned. Throws TargetChanged if somebody has changed the target
+ * since. A topic without plans is one that a mapping needs: it cannot be deleted until the transaction ends.
  */
 export async function writeTopic (
   trx: Transaction<Database>, target: Scope, { topic, ofTopic, ofSchema }: TopicPlans, deploymentId: string, by: Origin

@@ -1,4 +1,6 @@
+import type { Selectable } from 'kysely'
 import type pg from 'pg'
+import type { ApplicationQuotasTable } from '../../db/tables.ts'
 import { quotaNames, type Quotas, type QuotaName } from '../../schemas/quotas.ts'
 
 /** How long a node may use quotas that another node has changed, if the announcement is lost. */
@@ -6,17 +8,7 @@ const pollMs = 2000
 /** Looks back this far, because a change gets its time before it is committed. */
 const slackMs = 60_000
 
-/** A row of `application_quotas`. Null is the default of the server, -1 no limit. */
-export interface QuotaRow {
-  application_id: string
-  publishes_per_second: number | null
-  bytes_stored: number | null
-  sockets: number | null
-  subscriptions: number | null
-  webhooks: number | null
-  documents: number | null
-  changed_at: Date
-}
+export type QuotaRow = Selectable<ApplicationQuotasTable>
 
 export const quotaColumns = {
   publishesPerSecond: 'publishes_per_second',

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { quotaNames, type QuotaName, type Quotas } from '../../schemas/quotas.ts'
-import { toQuotas } from './quota-limits.ts'
+import { toQuotas, type QuotaRow } from './quota-limits.ts'
 
 /** How much of a quota an application uses. */
 export interface QuotaUse {
@@ -12,14 +12,7 @@ export interface QuotaUse {
   fraction: number
 }
 
-interface UseRow {
-  application_id: string
-  publishes_per_second: number | null
-  bytes_stored: number | null
-  sockets: number | null
-  subscriptions: number | null
-  webhooks: number | null
-  documents: number | null
+interface UseRow extends Omit<QuotaRow, 'changed_at'> {
   sockets_used: number
   subscriptions_used: number
   publishes_used: number

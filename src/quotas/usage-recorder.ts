@@ -128,7 +128,7 @@ export class UsageRecorder {
 
   /**
    * Call before reading what is stored. Once it is read, call the returned function: what was committed before the call
-   * is part of what was read. What is committed meanwhile counts as unread until the next time.
+   * is part of what was read. Later commits count as unread until the next call.
    */
   reading (): () => void {
     const committed = new Map(this.#committed)

@@ -6,7 +6,7 @@ import { tenant } from '../support/tenant.ts'
 import { until } from '../support/waiting.ts'
 import { hook } from '../support/webhooks.ts'
 
-/* Applications do not hide, delay or cause the alerts of others, whatever happens in one of them. */
+/* No application hides, delays or causes alerts of another. */
 
 t.setTimeout(300_000)
 

@@ -72,7 +72,7 @@ const deployments: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'commentDeployment',
       tags,
       summary: 'Comment on a deployment',
-      description: 'Adds a comment, whatever the status. At most 200 comments (409).',
+      description: 'Adds a comment. Deployments of every status accept up to 200 comments; more get 409.',
       params: DeploymentPath,
       body: ref(CommentCreate),
       response: { 201: deploymentAnswer('The deployment.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }

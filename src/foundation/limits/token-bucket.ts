@@ -12,7 +12,7 @@ export class TokenBucket {
     this.#at = now
   }
 
-  /** Changes the rate. What the bucket has, and what it owes, stays. */
+  /** Changes the rate. The bucket keeps its tokens and its debt. */
   adjust (perSecond: number, now: number): void {
     if (this.#perSecond === undefined) return this.set(perSecond, now)
     this.room(now)

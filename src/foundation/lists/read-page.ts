@@ -6,8 +6,7 @@ import { afterCursor, type List, type Ordering } from './list.ts'
 
 /**
  * The number of rows that one page examines for `q` and for filters. If too few of them match, the page ends early, and
- * its cursor leads on from the last one. So a page has a limited cost, whatever it looks for and however long the list
- * is (ADR 15).
+ * its cursor leads on from the last one. So the cost of every page is limited, also in a long list (ADR 15).
  */
 export const examinedMax = 20_000
 

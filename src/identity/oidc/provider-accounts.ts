@@ -30,8 +30,8 @@ const addressForm = /^[^\s@\p{Cc}\p{Cs}]+@[^\s@\p{Cc}\p{Cs}]+$/u
 const [addressLengthMax, nameLengthMax] = [254, 200]
 
 /**
- * The accounts of users of the identity provider. A user is known by the subject of the provider, whatever their
- * address becomes. At the first sign-in, an account is created, or linked if its address is verified.
+ * The accounts of users of the identity provider. The subject identifies a user, also after a change of their
+ * address. At the first sign-in, an account is created, or linked if its address is verified.
  */
 export function createProviderAccounts ({ db, issuer, roles, sessions, notify }: ProviderAccountsOptions) {
   /** Returns the account of a subject. */

@@ -22,7 +22,7 @@ export function createSignInCodes ({ db, now }: { db: Kysely<Database>, now: () 
       await db.deleteFrom('oidc_sign_ins').where('expires_at', '<=', now()).execute()
       const used = await db.insertInto('oidc_sign_ins').values({
         state_hash: oneTimeHash(state), code_hash: null, user_id: null, code_expires_at: null,
-        // As long as a cookie with the state can be valid, whatever clock it was written by.
+        // A cookie with the state is valid for longer if the clock of its node is ahead.
         expires_at: now() + 2 * signInMs
       }).onConflict(conflict => conflict.doNothing()).returning('state_hash').executeTakeFirst()
       return used !== undefined
