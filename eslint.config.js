@@ -11,11 +11,11 @@ const noCasts = [
 }))
 
 export default [
-  { ignores: ['dist/', '.data/', '.tap/', 'coverage/', 'openapi.json'] },
+  { ignores: ['**/dist/', '.data/', '.tap/', 'coverage/', 'openapi.json', '**/*.gen.ts'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   ...neostandard({ ts: true, env: ['node'] }),
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
     rules: {
@@ -42,6 +42,19 @@ export default [
       }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-import-type-side-effects': 'error'
+    }
+  },
+  {
+    files: ['ui/**/*.tsx'],
+    rules: {
+      'no-restricted-syntax': ['error', ...noCasts, {
+        selector: 'CallExpression[callee.name=/^use(Layout)?Effect$/] > ArrowFunctionExpression[expression=true]',
+        message: 'Write braces: React calls what an effect returns, and methods of elements return promises.'
+      }],
+      // A component passes on the handlers that it is given.
+      'react/jsx-handler-names': 'off',
+      // The pairs of a list of properties are no children of an element, so they need no key.
+      'react/jsx-key': 'off'
     }
   },
   {

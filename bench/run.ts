@@ -9,6 +9,7 @@ import type { Measurement } from './measure.ts'
 import type { Context, Row } from './row.ts'
 import { applications } from './rows/applications.ts'
 import { authentication } from './rows/authentication.ts'
+import { browser } from './rows/browser.ts'
 import { cdc, cdcLatency } from './rows/cdc.ts'
 import { merge, read } from './rows/documents.ts'
 import { burst, fanOut } from './rows/fan-out.ts'
@@ -36,6 +37,7 @@ const rows: Row[] = [
   burst,
   filters,
   latency,
+  browser,
   idleMemory,
   cdc,
   cdcLatency,

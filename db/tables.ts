@@ -517,7 +517,11 @@ export interface WebhookAttemptsTable extends Scoped {
   status_code: number | null
   error: string | null
   response_body: string | null
+  /** A JSON object of names and values. */
+  response_headers: string | null
   duration_ms: number | null
+  /** When the request was signed; null if none was sent. */
+  sent_at: number | null
   attempted_at: number
 }
 

@@ -13,6 +13,7 @@ import { MessageQueue } from '../src/channels/message-queue.ts'
 import { Presence } from '../src/channels/presence.ts'
 import { RemoteMembers } from '../src/channels/remote-members.ts'
 import { createRemoteSockets } from '../src/channels/remote-sockets.ts'
+import { createSockets, type Sockets } from '../src/channels/sockets.ts'
 import { createSocketEvents } from '../src/channels/socket-events.ts'
 import type { Listeners } from '../src/delivery/listeners.ts'
 import type { ConnectionsObserver } from '../src/delivery/sockets/connections.ts'
@@ -27,6 +28,8 @@ declare module 'fastify' {
       directory: Directory
       /** Channels, members and connections of all nodes. */
       census: Census
+      /** Single connections of all nodes. */
+      sockets: Sockets
       messages: Messages
       documents: DocumentPresence
       /** Must be called for every connection. */
@@ -72,6 +75,7 @@ export default fp(async (app) => {
   app.decorate('channels', {
     directory,
     census,
+    sockets: createSockets({ directory, peers: cluster.peers, node: app.node, db: app.db, log: app.eventLog }),
     messages,
     documents: createDocumentPresence({ documents, census }),
     observer: presence,
@@ -83,5 +87,7 @@ export default fp(async (app) => {
   })
 }, {
   name: 'channels',
-  dependencies: ['cluster', 'config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing']
+  dependencies: [
+    'cluster', 'config', 'database', 'domain', 'events', 'hub', 'metrics', 'node', 'tenancy', 'webhook-routing'
+  ]
 })

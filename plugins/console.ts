@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { findConsole, isPageRequest, type ConsoleFiles } from '../src/foundation/http/console-files.ts'
 
-/** Where mails and sign-ins lead to, and the guide that explains the same steps without the console. */
+/** Where mails and sign-ins lead to, and for a server without a build, the guide that explains the same steps. */
 const guides = {
   '/accept-invite': '/docs/AUTH.md#invite-users',
   '/reset-password': '/docs/AUTH.md#invite-users',
@@ -13,9 +13,9 @@ const guides = {
 const yearMs = 365 * 24 * 3_600_000
 
 /**
- * Serves the console, which is not in this repository yet, if a build of it is in `ui/dist` or `CONSOLE_DIR`. A browser
- * that navigates to a path without a route gets its page. Without a build, `/` and the other pages that the server
- * links to lead to `/docs`.
+ * Serves the console, which `npm run build` builds from `ui/` into `ui/dist`, or another build in `CONSOLE_DIR`. A
+ * browser that navigates to a path without a route gets its page. Without a build, `/` and the other pages that the
+ * server links to lead to `/docs`.
  */
 export default fp(async (app) => {
   const files = findConsole(app.config.http.consoleFolder)

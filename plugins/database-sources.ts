@@ -9,6 +9,7 @@ import { createMappingStatus, type ReadMappingStatus } from '../src/cdc/administ
 import { createMappings, type Mappings } from '../src/cdc/administration/mappings.ts'
 import { createPreview, type PreviewMapping } from '../src/cdc/mappings/preview.ts'
 import { createPromotion, type MappingPromotion } from '../src/cdc/administration/promotion.ts'
+import { readSampleRows } from '../src/cdc/administration/sample-rows.ts'
 import { createSourcePool, type SourcePool } from '../src/cdc/threads/source-pool.ts'
 import { createDatabaseSubscriptions, type DatabaseSubscriptions } from '../src/cdc/administration/subscriptions.ts'
 import { readTables } from '../src/cdc/source/tables.ts'
@@ -22,6 +23,7 @@ declare module 'fastify' {
       sources: SourcePool
       changes: MappingChanges
       readTables: typeof readTables
+      readSampleRows: typeof readSampleRows
       mappings: Mappings
       promotion: MappingPromotion
       status: ReadMappingStatus
@@ -59,6 +61,7 @@ export default fp(async (app) => {
     sources,
     changes,
     readTables,
+    readSampleRows,
     mappings: createMappings({ db, sources, changes, readProblems }),
     promotion: createPromotion({ db, sources, changes }),
     status: createMappingStatus({ db, readProblems }),

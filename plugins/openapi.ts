@@ -22,6 +22,7 @@ import * as people from '../schemas/people.ts'
 import * as quotas from '../schemas/quotas.ts'
 import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
+import * as sockets from '../schemas/sockets.ts'
 import * as topics from '../schemas/topics.ts'
 import * as webhooks from '../schemas/webhooks.ts'
 import { Asset, sendAsset } from '../src/foundation/http/assets.ts'
@@ -51,6 +52,7 @@ const modules = [
   quotas,
   schemaRegistry,
   services,
+  sockets,
   topics,
   webhooks
 ]

@@ -88,7 +88,7 @@ export default fp(async (app) => {
   app.applications.registerData(ownedWebhooks)
   app.decorate('webhooks', {
     endpoints,
-    deliveries: createDeliveries({ db, outbox, wake, now: app.clock.now }),
+    deliveries: createDeliveries({ db, outbox, encryption, wake, now: app.clock.now }),
     test: createTestRequest({ db, endpoints, guard, encryption, settings }),
     replay: createReplay({ pool, wake }),
     dispatcher,

@@ -145,6 +145,9 @@ const problems = Type.Array(MappingProblem, {
 export const MappingWithProblems = Type.Composite([Mapping, Type.Object({ problems })], { $id: 'MappingWithProblems' })
 export type MappingWithProblems = Static<typeof MappingWithProblems>
 
+export const MappingCheck = Type.Object({ problems }, { $id: 'MappingCheck' })
+export type MappingCheck = Static<typeof MappingCheck>
+
 export const MappingPath = Type.Object({
   id: Text(100, { description: 'The ID of the mapping.', examples: ['map_123'] })
 })
@@ -453,6 +456,9 @@ export const DatabaseConnection = Type.Object({
   environment: EnvironmentName,
   state: ConnectionState,
   since: EpochMs('When the connection entered this state.'),
+  readerNode: Nullable(Type.String(), {
+    description: 'The node of the platform that reads the database; null while none does.', examples: ['node_abc123']
+  }),
   error: Nullable(Type.Object({
     code: Type.String({ examples: ['SOURCE_UNREACHABLE'] }),
     message: Type.String({ examples: ['The database cannot be reached, or is starting or stopping.'] }),
@@ -559,3 +565,23 @@ export const DatabaseTable = Type.Object({
   }))
 }, { $id: 'DatabaseTable' })
 export type DatabaseTable = Static<typeof DatabaseTable>
+
+export const TableSampleQuery = Type.Object({
+  table: Text(300, {
+    description: 'The table, as a mapping names it: `name` or `schema.name`.', examples: ['sessions']
+  }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 20, default: 5, description: 'The number of rows.' }))
+}, { additionalProperties: false })
+
+export const TableSample = Type.Object({
+  rows: Type.Array(Type.Record(Type.String(), Type.Unknown()), {
+    description:
+      'The latest rows by primary key, or any rows of a table without one. Values are as in events; texts of more ' +
+        'than 2,000 characters are cut.',
+    examples: [[{ id: 's1', status: 'active' }]]
+  }),
+  omitted: Type.Array(Type.String(), {
+    description: 'Generated columns, which the stream does not have.', examples: [[]]
+  })
+}, { $id: 'TableSample' })
+export type TableSample = Static<typeof TableSample>

@@ -185,7 +185,10 @@ export const Trace = Type.Object({
   stored: Nullable(
     Type.Object({
       at: EpochMs('When the event was committed.'), offset: Offset, epoch: Type.String({ examples: ['k3J9sQ2x'] }),
-      node: Text('The node that stored the event.', 'node_b3F0aGVybm9kZTEx')
+      node: Text('The node that stored the event.', 'node_b3F0aGVybm9kZTEx'),
+      batch: Type.Integer({
+        description: 'How many traced events of the topic were stored together, in one transaction.', examples: [14]
+      })
     }),
     { description: 'The place of the event in the log; null when it was rejected.' }
   ),

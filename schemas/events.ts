@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Enum, EnvironmentName, EpochMs, IdempotencyHeaders, Nullable, ref, Text } from './common.ts'
+import { OrderName } from './lists.ts'
 
 export const eventTypes = [
   'document.created', 'document.updated', 'document.deleted', 'presence.updated', 'socket.message',
@@ -110,11 +111,12 @@ const Offset = (minimum: number, options: Record<string, unknown>) =>
   Type.Optional(Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER, ...options }))
 
 export const HistoryQuery = Type.Object({
-  order: Type.Optional(
-    Enum('Order', ['asc', 'desc'], {
-      default: 'asc', description: '`asc`: from the oldest event. `desc`: from the latest.', examples: ['asc']
-    })
-  ),
+  order: Type.Optional({
+    ...OrderName,
+    default: 'asc',
+    description: '`asc`: from the oldest event. `desc`: from the latest.',
+    examples: ['asc']
+  }),
   after: Offset(0, {
     description: 'Only events above this offset. Default: from the oldest retained event.', examples: [41]
   }),

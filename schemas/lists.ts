@@ -3,6 +3,11 @@ import { Enum, Page, Text } from './common.ts'
 
 const orders = ['asc', 'desc'] as const
 export type Order = typeof orders[number]
+/**
+ * Declared here alone: the first declaration describes the component of the OpenAPI document, and which of several is
+ * the first depends on the order in which modules are loaded.
+ */
+export const OrderName = Enum('Order', orders, { description: '`asc`: ascending. `desc`: descending.' })
 
 /** Limits `q`, so that comparing it with every name of a list stays cheap. */
 export const searchLengthMax = 100
@@ -46,9 +51,7 @@ export const sortFields = <Sort extends string>({ items, sorts, order }: ListSha
     description: `The field that the ${items} are sorted by. Those without a value come last.`,
     examples: [sorts[0]]
   })),
-  order: Type.Optional(
-    Enum('Order', orders, { default: order, description: 'The direction of `sort`.', examples: [order] })
-  ),
+  order: Type.Optional({ ...OrderName, default: order, description: 'The direction of `sort`.', examples: [order] }),
   ...Page
 })
 

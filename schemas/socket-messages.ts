@@ -78,7 +78,7 @@ export type ChannelResync = Static<typeof ChannelResync>
 
 export const CloseReason = Enum('CloseReason', [
   'SHUTTING_DOWN', 'TRY_AGAIN_LATER', 'UNAUTHENTICATED', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_REVOKED', 'SLOW_CONSUMER',
-  'APPLICATION_DELETED', 'RATE_LIMITED'
+  'APPLICATION_DELETED', 'CLOSED_BY_OPERATOR', 'RATE_LIMITED'
 ], { description: 'The reason of the close.', examples: ['CREDENTIAL_EXPIRED'] })
 
 export const Closing = Type.Object({

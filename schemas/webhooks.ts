@@ -97,7 +97,14 @@ export const Webhook = Type.Object({
   }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   createdAt: EpochMs('When the webhook was created.'),
-  updatedAt: EpochMs('When the webhook was last changed.')
+  updatedAt: EpochMs('When the webhook was last changed.'),
+  pausedUntil: Type.Optional(
+    Type.Integer({
+      description: 'The endpoint fails, so the node that responds sends it nothing until this time, in epoch ' +
+        'milliseconds. Only in responses to GET, and absent while requests are sent.',
+      examples: [1705312800000]
+    })
+  )
 }, { $id: 'Webhook', description: 'A webhook. Its secret is never returned.' })
 export type Webhook = Static<typeof Webhook>
 
@@ -157,6 +164,10 @@ const attemptFields = {
   error: Nullable(Type.String(), { description: 'Why the attempt failed; null on success.', examples: [null] }),
   responseBody: Nullable(Type.String(), {
     description: 'The beginning of the response body, at most 1 KiB.', examples: ['ok']
+  }),
+  responseHeaders: Nullable(Type.Record(Type.String(), Type.String()), {
+    description: 'The headers of the response without cookies, at most 4 KiB; null without a response.',
+    examples: [{ 'content-type': 'text/plain' }]
   })
 }
 
@@ -179,6 +190,11 @@ export const WebhookLog = Type.Object({
   url: Type.String({ examples: ['https://example.com/webhook'] }),
   attempts: Type.Integer({ description: 'The number of this attempt within its delivery.', examples: [1] }),
   deliveredAt: EpochMs('When the attempt ended.'),
+  sentAt: Nullable(Type.Integer(), {
+    description:
+      'The time in the signature of the request, in epoch milliseconds; null if none was sent, and for tests.',
+    examples: [1705312800000]
+  }),
   ...attemptFields
 }, { $id: 'WebhookLog', description: 'One attempt to make a delivery.' })
 export type WebhookLog = Static<typeof WebhookLog>
@@ -210,8 +226,55 @@ export const WebhookDelivery = Type.Object({
 }, { $id: 'WebhookDelivery', description: 'The delivery of one event to one webhook.' })
 export type WebhookDelivery = Static<typeof WebhookDelivery>
 
+export const WebhookDeliveryDetails = Type.Composite([
+  WebhookDelivery,
+  Type.Object({
+    request: Type.Object({
+      url: Type.String({ description: 'Where the last attempt went.', examples: ['https://example.com/webhook'] }),
+      headers: Type.Record(Type.String(), Type.String(), {
+        description:
+          'The headers of the last attempt. `webhook-timestamp` and `webhook-signature` are absent before the first ' +
+            'attempt, and the signature also when the secrets that made it are no longer stored.',
+        examples: [{ 'content-type': 'application/json', 'webhook-id': 'dlv_0d4f1c2a52e94b8e9c550d8a4f0f8f11' }]
+      }),
+      body: Nullable(Type.String(), {
+        description: 'The body, byte for byte as it is signed; null when the event is no longer stored.',
+        examples: ['{"type":"topic.event","timestamp":"2024-01-15T10:00:00.000Z","data":{}}']
+      })
+    }),
+    log: Type.Array(ref(WebhookLog), { description: 'The latest 100 attempts, newest first.' })
+  })
+], { $id: 'WebhookDeliveryDetails', description: 'A delivery with its request and attempts.' })
+export type WebhookDeliveryDetails = Static<typeof WebhookDeliveryDetails>
+
+export const statusClasses = ['2xx', '3xx', '4xx', '5xx', 'none'] as const
+export type StatusClass = typeof statusClasses[number]
+
+/** The filters that the list of deliveries and a redrive share. */
+const deliveryFilters = {
+  event: Type.Optional(
+    Enum('EventType', eventTypes, { description: 'Only this type of event.', examples: ['document.updated'] })
+  ),
+  eventId: Type.Optional(
+    Type.String({
+      minLength: 1, maxLength: 64, pattern: '^evt_[A-Za-z0-9_-]+$', description: 'Only this event.',
+      examples: ['evt_b3F0aGVyZXZlbnQx']
+    })
+  ),
+  topic: Type.Optional(Text(300, { description: 'Only events of this topic.', examples: ['session.status'] })),
+  environment: Type.Optional({ ...EnvironmentName, description: 'Only events of this environment.' }),
+  statusClass: Type.Optional(
+    Enum('StatusClass', statusClasses, {
+      description:
+        'Only deliveries whose last response has such a status. `none`: there was an attempt, and no response.',
+      examples: ['5xx']
+    })
+  )
+}
+
 export const Redrive = Type.Object({
   webhookId: Type.Optional(WebhookId),
+  ...deliveryFilters,
   from: Type.Optional(
     Type.Integer({
       minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
@@ -287,14 +350,8 @@ export const deliveryList = listShape('deliveries', {
 
 export const DeliveriesQuery = Type.Object({
   ...filters,
+  ...deliveryFilters,
   state: Type.Optional(State),
-  eventId: Type.Optional(
-    Type.String({
-      minLength: 1, maxLength: 64, pattern: '^evt_[A-Za-z0-9_-]+$', description: 'Only this event.',
-      examples: ['evt_b3F0aGVyZXZlbnQx']
-    })
-  ),
-  topic: Type.Optional(Text(300, { description: 'Only events of this topic.', examples: ['session.status'] })),
   from: TimeLimit('Only deliveries created at or after this time.'),
   to: TimeLimit('Only deliveries created before this time.'),
   ...listFields(deliveryList, 'session')

@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fail, isWritable, modified, newest } from './files.js'
 
 // Compiles the server before `npm start` and the other commands that run it, if a source has changed. With `--all`, it
 // checks the types and compiles tests, benchmarks and the demo as well. Then it deletes the outputs of sources that
-// were deleted or moved, which the server would load: every file in dist/plugins and dist/routes is a plugin. The image
-// has compiled code only, so this does nothing there.
+// were deleted or moved, which the server would load: every file in dist/plugins and dist/routes is a plugin. Those in
+// sdk/dist would be part of the package. The image has compiled code only, so this does nothing there.
 
 const root = join(import.meta.dirname, '..')
 const output = join(root, 'dist')
@@ -19,6 +20,7 @@ const sources = serverFolders.map(folder => join(root, folder))
 if (process.argv.includes('--all')) {
   compile(join(root, 'tsconfig.json'))
   deleteStale()
+  deleteStaleOfClient()
 } else if (existsSync(project)) {
   if (newest([project, ...sources]) > modified(stamp)) {
     process.stdout.write(
@@ -52,6 +54,19 @@ function deleteStale () {
     const text = existsSync(state) ? readFileSync(state, 'utf8') : ''
     if (stale.some(file => text.includes(`"../${sourceOf(file)}"`))) rmSync(state)
   }
+}
+
+/** Deletes compiled files of the client library without a source. */
+function deleteStaleOfClient () {
+  const place = join(root, 'sdk/dist')
+  if (!existsSync(place)) return
+  const stale = readdirSync(place, { recursive: true, encoding: 'utf8' }).filter(file =>
+    /\.(js|js\.map|d\.ts)$/.test(file) &&
+    !existsSync(join(root, 'sdk/src', file.replace(/\.(js|js\.map|d\.ts)$/, '.ts'))))
+  for (const file of stale) rmSync(join(place, file))
+  // As above: the compiler would not write them again.
+  if (stale.length === 0) return
+  for (const name of ['.tsbuildinfo', '.tsbuildinfo-cli']) rmSync(join(place, name), { force: true })
 }
 
 /** @param {string} folder @returns {string[]} */
@@ -91,41 +106,4 @@ function compiler () {
   } catch {
     return fail('TypeScript is not installed, so the server cannot be compiled. Run "npm ci" first.')
   }
-}
-
-/** @param {string} path */
-function isWritable (path) {
-  try {
-    accessSync(existsSync(path) ? path : dirname(path), constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** @param {string} path */
-function modified (path) {
-  return existsSync(path) ? statSync(path).mtimeMs : 0
-}
-
-/**
- * Returns the latest change of any file or folder below the paths. A folder changes when a file in it is added or
- * deleted.
- * @param {string[]} paths
- */
-function newest (paths) {
-  let latest = 0
-  for (const path of paths) {
-    const stats = statSync(path)
-    latest = Math.max(
-      latest, stats.mtimeMs, stats.isDirectory() ? newest(readdirSync(path).map(name => join(path, name))) : 0
-    )
-  }
-  return latest
-}
-
-/** @param {string} message @returns {never} */
-function fail (message) {
-  process.stderr.write(`${message}\n`)
-  process.exit(1)
 }

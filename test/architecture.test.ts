@@ -22,21 +22,21 @@ const text = (file: string) => readFileSync(join(root, file), 'utf8')
 
 const importForm =
   /^\s*(?:import|export)\s+(type\s+)?(?:[^'"`;]*?\s+from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
+/** Returns what a file imports: paths from the root for its own files, names for packages. */
+const importsOf = (file: string) => [...text(file).matchAll(importForm)].map(([, type, named, dynamic]) => {
+  const target = named ?? dynamic ?? ''
+  return {
+    target: target.startsWith('.')
+      ? relative(root, resolve(root, dirname(file), target)).split(sep).join('/')
+      : target,
+    isTypeOnly: type !== undefined
+  }
+})
 const imports: Import[] = files.flatMap(file =>
-  [...text(file).matchAll(importForm)].map(([, type, named, dynamic]) => {
-    const target = named ?? dynamic ?? ''
-    return {
-      from: file,
-      layer: file.split('/')[0] as Layer,
-      target: target.startsWith('.')
-        ? relative(root, resolve(root, dirname(file), target)).split(sep).join('/')
-        : target,
-      isTypeOnly: type !== undefined
-    }
-  })
+  importsOf(file).map(found => ({ from: file, layer: file.split('/')[0] as Layer, ...found }))
 )
 const ours = imports.filter(({ target }) => layers.includes(target.split('/')[0] as Layer))
-const said = ({ from, target }: Import) => `${from} imports ${target}`
+const said = ({ from, target }: Pick<Import, 'from' | 'target'>) => `${from} imports ${target}`
 const layerOf = (file: string) => file.split('/')[0] as Layer
 
 t.test('the import scanner finds all imports', async t => {
@@ -188,6 +188,71 @@ t.test('the folders within a folder of src have no import cycles', async t => {
       return a === undefined || b === undefined ? [] : [[a, b] as const]
     })), [], folder)
   }
+})
+
+/* The client library: it is published alone, so it imports nothing of the server. */
+
+const library = JSON.parse(text('sdk/package.json')) as {
+  exports: Record<string, string | { default: string }>
+  imports: Record<string, Record<string, string>>
+  dependencies: Record<string, string>
+  peerDependencies: Record<string, string>
+}
+const toSource = (built: string) => built.replace(/^\.\/dist\//, 'sdk/src/').replace(/(\.d)?\.[jt]s$/, '.ts')
+const sdkFiles = readdirSync(join(root, 'sdk/src'), { recursive: true, encoding: 'utf8' })
+  .filter(file => /\.tsx?$/.test(file)).map(file => `sdk/src/${file.split(sep).join('/')}`)
+const sdkImports = sdkFiles.flatMap(from => importsOf(from).flatMap(({ target, isTypeOnly }) => {
+  // A name of package.json stands for several files, of which each platform loads one.
+  const files = Object.values(library.imports[target] ?? { own: target }).map(toSource)
+  return [...new Set(files)].map(target => ({ from, target, isTypeOnly }))
+}))
+const isOfCli = (file: string) => file.startsWith('sdk/src/cli/')
+/** The file that the package loads in Node only. */
+const nodeOnly = 'sdk/src/connection/web-socket-node.ts'
+
+t.test('the scanner finds all imports of the client library', async t => {
+  t.ok(sdkFiles.length > 40, `${sdkFiles.length} files`)
+  const own = sdkImports.filter(({ target }) => sdkFiles.includes(target))
+  t.ok(own.length > 100, `${own.length} internal imports`)
+  t.ok(sdkFiles.includes(nodeOnly))
+  t.ok(sdkImports.some(({ target }) => target === nodeOnly), 'also those by a name of package.json')
+})
+
+t.test('the client library imports only its own files, its dependencies, and Node where it is present', async t => {
+  const declared = Object.keys({ ...library.dependencies, ...library.peerDependencies })
+  const isAllowed = ({ from, target }: { from: string, target: string }) =>
+    sdkFiles.includes(target) || declared.includes(target) ||
+    (target.startsWith('node:') && (isOfCli(from) || from === nodeOnly))
+  t.same(sdkImports.filter(found => !isAllowed(found)).map(said), [])
+  t.same(sdkImports.filter(({ from, target }) => isOfCli(target) && !isOfCli(from)).map(said), [], 'none uses the CLI')
+})
+
+t.test('the files of the client library have no import cycles', async t => {
+  t.same(cycles(sdkImports.map(({ from, target }) => [from, target] as const)), [])
+})
+
+t.test('each entry of the client library loads only the packages that it is for', async t => {
+  const allowed: Record<string, string[]> = {
+    '.': [], './webhook': [], './react': ['react'], './socket.io': ['socket.io-client'], './admin': ['openapi-fetch']
+  }
+  for (const [entry, target] of Object.entries(library.exports)) {
+    if (typeof target === 'string') continue
+    const reached = new Set([toSource(target.default)])
+    for (const file of reached) {
+      for (const { from, target, isTypeOnly } of sdkImports) if (from === file && !isTypeOnly) reached.add(target)
+    }
+    // `ws` is loaded in Node only, and only if there is no other WebSocket.
+    const packages = [...reached].filter(target => !sdkFiles.includes(target) && target !== 'ws')
+    t.same(packages, allowed[entry], entry)
+  }
+  t.same(sdkImports.filter(({ target }) => target === 'ws').map(({ from }) => from), [nodeOnly])
+})
+
+t.test('generated files of the client library are types only, except for one list', async t => {
+  const generated = sdkFiles.filter(file => file.endsWith('.gen.ts'))
+  t.ok(generated.length > 2)
+  const values = /^export (?!type\b|interface\b|declare\b)|^import (?!type\b)/m
+  t.same(generated.filter(file => values.test(text(file))), ['sdk/src/admin/idempotent.gen.ts'])
 })
 
 t.test('tests share code only through test/support', async t => {

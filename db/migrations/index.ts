@@ -28,6 +28,7 @@ import * as deployments from './0028-deployments.ts'
 import * as oidc from './0029-oidc.ts'
 import * as quotas from './0030-quotas.ts'
 import * as deadDeliveries from './0031-dead-deliveries.ts'
+import * as attemptHeaders from './0032-attempt-headers.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -59,5 +60,6 @@ export const migrations: Record<string, Migration> = {
   '0028-deployments': deployments,
   '0029-oidc': oidc,
   '0030-quotas': quotas,
-  '0031-dead-deliveries': deadDeliveries
+  '0031-dead-deliveries': deadDeliveries,
+  '0032-attempt-headers': attemptHeaders
 }

@@ -23,7 +23,7 @@ export function createAnnouncer ({ queue, events, metrics, shared }: AnnouncerOp
     const { action, member, previousSocketId } = change
     const body = presenceBody(name, change)
     metrics.channelMessages.inc({ kind: 'presence' })
-    if (action === 'leave') shared.remove(channel, member.socketId, 'leave')
+    if (action === 'leave') shared.remove(channel, member.socketId)
     else shared.put(channel, member, action, previousSocketId)
     events.presence(scope, name, body)
     queue.sendToMembers(members.values(), presenceMessage(body), except)

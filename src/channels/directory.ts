@@ -39,6 +39,10 @@ export class Directory {
     return this.#places.get(scopeKey(scope))?.connections.get(socketId)
   }
 
+  connections (scope: Scope): Iterable<Connection> {
+    return this.#places.get(scopeKey(scope))?.connections.values() ?? []
+  }
+
   connectionCount (scope: Scope): number {
     return this.#places.get(scopeKey(scope))?.connections.size ?? 0
   }

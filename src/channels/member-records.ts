@@ -5,8 +5,8 @@ import type { Channel, Member } from './channel.ts'
 
 export const memberPrefix = 'member\n'
 
-/** Why a record changed. Changes with `away` and `moved` are not sent to members. */
-export type Reason = PresenceAction | 'away' | 'moved'
+/** Why a record was set. Changes with `away` are not sent to members. */
+export type Reason = Exclude<PresenceAction, 'leave'> | 'away'
 
 export interface MemberKey { scope: Scope, channel: string, socketId: string }
 
@@ -29,11 +29,11 @@ export function createMemberRecords (records: Cluster['records']) {
       const value = JSON.stringify([userId, principalId, joinedAt, channel.isAway(member) ? 1 : 0, state.text])
       const isMoved = previousSocketId !== undefined && previousSocketId !== socketId
       records.set(keyOf(channel, socketId), value, isMoved ? `${reason} ${previousSocketId}` : reason)
-      if (isMoved) records.delete(keyOf(channel, previousSocketId), 'moved')
+      if (isMoved) records.delete(keyOf(channel, previousSocketId))
     },
 
-    remove (channel: Channel, socketId: string, reason: Reason): void {
-      records.delete(keyOf(channel, socketId), reason)
+    remove (channel: Channel, socketId: string): void {
+      records.delete(keyOf(channel, socketId))
     }
   }
 }

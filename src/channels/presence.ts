@@ -131,7 +131,7 @@ export class Presence implements ConnectionsObserver {
     if (member.connection !== undefined) this.#supersede(channel, member.connection)
     channel.remove(member)
     this.#forget(channel, member)
-    this.#options.shared.remove(channel, member.socketId, 'moved')
+    this.#options.shared.remove(channel, member.socketId)
   }
 
   /** Records the members again as joined. The other nodes had declared this node gone and recorded that they left. */

@@ -52,7 +52,11 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     }
   }
 
-  removed (node: string, key: string, _value: string, note: string | undefined): void {
+  /**
+   * Sends the leave of a member, unless `changed` has replaced it by the same client's new connection. A copy of the
+   * records can reveal a new connection without what it replaces; then the old one leaves here.
+   */
+  removed (node: string, key: string): void {
     const { directory } = this.#options
     const { scope, channel: name, socketId } = parseKey(key)
     const channel = directory.channel(scope, name)
@@ -60,7 +64,7 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     if (channel === undefined || member?.node !== node) return
     this.#remove(channel, member)
     directory.closeIfEmpty(channel)
-    if (parseNote(note).reason !== 'moved') this.#tell(channel, { action: 'leave', member })
+    this.#tell(channel, { action: 'leave', member })
   }
 
   left (node: string, records: ReadonlyMap<string, string>, silentMs: number): void {

@@ -1,9 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Cluster } from '../cluster/cluster.ts'
-import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
+import type { Scope } from '../../schemas/scope.ts'
 import { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Directory } from './directory.ts'
 import type { MessageQueue } from './message-queue.ts'
+import { parse, toBody } from './scoped-body.ts'
 
 /** Sockets whose node is cached. */
 const locatedMax = 10_000
@@ -101,12 +102,3 @@ export function createRemoteSockets ({ peers, records, directory, queue }: Remot
   }
 }
 export type RemoteSockets = ReturnType<typeof createRemoteSockets>
-
-/** Joins fields by line breaks. Scope keys and channel names cannot contain one. */
-const toBody = (scope: Scope, ...rest: string[]) => [scopeKey(scope), ...rest].join('\n')
-
-function parse (body: string): [scope: Scope, name: string, text: string] {
-  const [key = '', name = ''] = body.split('\n', 2)
-  const [applicationId = '', environment] = key.split('/')
-  return [{ applicationId, environment: environment as Environment }, name, body.slice(key.length + name.length + 2)]
-}

@@ -9,12 +9,12 @@ const copyKeptMs = 30_000
 const retryMs = 250
 
 /**
- * Handles changes of other nodes' records. `note` is the one that was passed with the change; undefined if a copy
- * revealed the change.
+ * Handles changes of other nodes' records. `note` is the one that was passed with `set`; undefined if a copy revealed
+ * the change.
  */
 export interface RecordsObserver {
   changed (node: string, key: string, value: string, note: string | undefined): void
-  removed (node: string, key: string, value: string, note: string | undefined): void
+  removed (node: string, key: string): void
   /** Called when a node is gone for good, with all records that it had. */
   left (node: string, records: ReadonlyMap<string, string>, silentMs: number): void
   /** Called when this node has shared its records again under a new name, because others had declared it gone. */
@@ -89,8 +89,8 @@ export class SharedRecords {
     this.#change(note === undefined ? [key, value] : [key, value, note])
   }
 
-  delete (key: string, note?: string): void {
-    if (this.#own.delete(key)) this.#change(note === undefined ? [key, null] : [key, null, note])
+  delete (key: string): void {
+    if (this.#own.delete(key)) this.#change([key, null])
   }
 
   /** Resolves when all other nodes have applied every change so far, or have not answered in time. */
@@ -158,7 +158,7 @@ export class SharedRecords {
     for (const [i, [key, value, note]] of changes.entries()) {
       if (first + i <= seq) continue
       known.seq = first + i
-      if (value === null) this.#remove(from, known, key, note)
+      if (value === null) this.#remove(from, known, key)
       else this.#put(from, known, key, value, note)
     }
   }
@@ -170,12 +170,10 @@ export class SharedRecords {
     }
   }
 
-  #remove (from: string, known: Known, key: string, note?: string): void {
-    const value = known.records.get(key)
-    if (value === undefined) return
-    known.records.delete(key)
+  #remove (from: string, known: Known, key: string): void {
+    if (!known.records.delete(key)) return
     for (const { prefix, observer } of this.#observers) {
-      if (key.startsWith(prefix)) observer.removed?.(from, key, value, note)
+      if (key.startsWith(prefix)) observer.removed?.(from, key)
     }
   }
 

@@ -36,7 +36,9 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
         },
     stored: run === undefined || traced.offset === null
       ? null
-      : { at: startedAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
+      : {
+          at: startedAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node, batch: run.count
+        },
     // Together with known filters, the recipients would reveal something about the payload.
     routed: shown.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({
       node,

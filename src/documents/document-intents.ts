@@ -38,9 +38,10 @@ export function createIntent (
     idempotency,
     apply (batch, current): Effects {
       if (current !== undefined && isLive(current, batch.now)) {
-        throw new ConflictError(
-          'DOCUMENT_EXISTS', `Document already exists: ${nameOf(key)} (revision ${current.revision})`
-        )
+        const { revision } = current
+        throw new ConflictError('DOCUMENT_EXISTS', `Document already exists: ${nameOf(key)} (revision ${revision})`, {
+          details: [{ path: '/id', message: 'belongs to a document', revision }]
+        })
       }
       if (expiresAt !== null && expiresAt <= batch.now) throw invalid('/expiresAt', 'must be in the future')
       // A document that has expired but is not deleted yet: its deletion is published before the creation.
@@ -91,12 +92,17 @@ export function updateIntent (
   }
 }
 
-export function removeIntent (scope: Scope, key: DocumentKey, preconditions: Preconditions): Intent<DocumentAnswer> {
+export interface RemoveRequest extends Preconditions { idempotency?: Intent<unknown>['idempotency'] }
+
+export function removeIntent (
+  scope: Scope, key: DocumentKey, { idempotency, ...preconditions }: RemoveRequest
+): Intent<DocumentAnswer> {
   return {
     scope,
     document: key,
     topics: [],
     charge: { events: 1, isDeletion: true },
+    idempotency,
     apply (batch, current): Effects {
       const before = requireLive(key, current, batch.now)
       checkPreconditions(before, preconditions)
@@ -156,17 +162,17 @@ function requireLive (key: DocumentKey, current: DocumentState | undefined, now:
 }
 
 function checkPreconditions (current: DocumentState, { expectedRevision, ifMatch }: Preconditions): void {
-  if (ifMatch !== undefined && !isMatch(ifMatch, current.revision)) {
-    throw new PreconditionFailedError(
-      'ETAG_MISMATCH',
-      `If-Match does not match: ${nameOf(current)} is at revision ${current.revision}`
-    )
+  const { revision } = current
+  const isAt = `${nameOf(current)} is at revision ${revision}`
+  if (ifMatch !== undefined && !isMatch(ifMatch, revision)) {
+    throw new PreconditionFailedError('ETAG_MISMATCH', `If-Match does not match: ${isAt}`, {
+      details: [{ path: '/if-match', message: `must match "${revision}"`, revision }]
+    })
   }
-  if (expectedRevision !== undefined && expectedRevision !== current.revision) {
-    throw new ConflictError(
-      'REVISION_MISMATCH',
-      `Revision mismatch: expected ${expectedRevision}, but ${nameOf(current)} is at revision ${current.revision}`
-    )
+  if (expectedRevision !== undefined && expectedRevision !== revision) {
+    throw new ConflictError('REVISION_MISMATCH', `Revision mismatch: expected ${expectedRevision}, but ${isAt}`, {
+      details: [{ path: '/expectedRevision', message: `must be ${revision}`, revision }]
+    })
   }
 }
 

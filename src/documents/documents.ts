@@ -17,8 +17,8 @@ import { etagOf, isNoneMatch } from './etag.ts'
 import { mergePatch } from './merge-patch.ts'
 import { applyMutations, checkMutations } from './mutations.ts'
 
-export type WriteOptions = Pick<Preconditions, 'ifMatch'>
 export interface RetryOptions { idempotencyKey?: OwnKey | undefined }
+export type WriteOptions = Pick<Preconditions, 'ifMatch'> & RetryOptions
 
 /**
  * Reads and writes the documents of a scope. Returns JSON text, built from the stored text without parsing it. Every
@@ -66,31 +66,35 @@ export function createDocuments (
     },
 
     async replace (
-      scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentReplace, { ifMatch }: WriteOptions = {}
+      scope: Scope, key: DocumentKey, body: DocumentReplace, { ifMatch, idempotencyKey }: WriteOptions = {}
     ): Promise<DocumentAnswer> {
+      const { data, expectedRevision } = body
       const dataText = encodeJson(data, '/data', documentLimits)
-      return writer.submit(
-        updateIntent(scope, key, {
-          change: () => ({ data, dataText }), bytes: dataText.length, expectedRevision, ifMatch
-        })
-      )
+      return writer.submit(updateIntent(scope, key, {
+        change: () => ({ data, dataText }),
+        bytes: dataText.length,
+        expectedRevision,
+        ifMatch,
+        idempotency: idempotencyFor(idempotencyKey, 'documents.replace', nameOf(key), body)
+      }))
     },
 
     /** Applies RFC 7396: null removes a member, objects are merged, everything else is replaced. */
     async merge (
-      scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentMerge, { ifMatch }: WriteOptions = {}
+      scope: Scope, key: DocumentKey, body: DocumentMerge, { ifMatch, idempotencyKey }: WriteOptions = {}
     ): Promise<DocumentAnswer> {
-      const bytes = encodeJson(data, '/data', documentLimits).length
-      return writer.submit(
-        updateIntent(scope, key, {
-          change: before => toContent(mergePatch(before, data)), bytes, expectedRevision, ifMatch
-        })
-      )
+      const { data, expectedRevision } = body
+      return writer.submit(updateIntent(scope, key, {
+        change: before => toContent(mergePatch(before, data)),
+        bytes: encodeJson(data, '/data', documentLimits).length,
+        expectedRevision,
+        ifMatch,
+        idempotency: idempotencyFor(idempotencyKey, 'documents.merge', nameOf(key), body)
+      }))
     },
 
     async mutate (
-      scope: Scope, key: DocumentKey, body: DocumentMutate,
-      { ifMatch, idempotencyKey }: WriteOptions & RetryOptions = {}
+      scope: Scope, key: DocumentKey, body: DocumentMutate, { ifMatch, idempotencyKey }: WriteOptions = {}
     ): Promise<DocumentAnswer> {
       const mutations = checkMutations(body.mutations)
       return writer.submit(updateIntent(scope, key, {
@@ -103,8 +107,12 @@ export function createDocuments (
     },
 
     /** Deletes a document and returns its tombstone. */
-    async remove (scope: Scope, key: DocumentKey, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
-      return writer.submit(removeIntent(scope, key, { ifMatch }))
+    async remove (
+      scope: Scope, key: DocumentKey, { ifMatch, idempotencyKey }: WriteOptions = {}
+    ): Promise<DocumentAnswer> {
+      // A retry must not delete a document that was created again under this id.
+      const idempotency = idempotencyFor(idempotencyKey, 'documents.delete', nameOf(key), { ifMatch })
+      return writer.submit(removeIntent(scope, key, { ifMatch, idempotency }))
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Database, WebhookAttemptsTable, WebhookDeliveriesTable } from '../
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import {
   attemptList, deliveryList, type DeliveriesQuery, type DeliveryState, type LogsQuery, type Redrive,
-  type RedriveAnswer, type WebhookDelivery, type WebhookLog
+  type RedriveAnswer, type StatusClass, type WebhookDelivery, type WebhookDeliveryDetails, type WebhookLog
 } from '../../schemas/webhooks.ts'
 import { permissionsAt } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
@@ -13,6 +13,8 @@ import { isBetween, isValue } from '../foundation/lists/filters.ts'
 import { List, nullableText, number, text } from '../foundation/lists/list.ts'
 import { readPage } from '../foundation/lists/read-page.ts'
 import type { PageOf } from '../foundation/paging.ts'
+import type { Encryption } from '../foundation/encryption/encryption.ts'
+import { readRequest } from './delivery-request.ts'
 import { webhookNotFound, withinOf, type Within } from './endpoint-rows.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
 import type { Outbox } from './dispatch/outbox.ts'
@@ -20,10 +22,13 @@ import type { Outbox } from './dispatch/outbox.ts'
 /** Rows per statement of a redrive, and the limit of one request. */
 const redriveRows = 2000
 const redriveMax = 100_000
+/** Attempts that the details of a delivery contain. */
+const attemptsShown = 100
 
 export interface DeliveriesOptions {
   db: Kysely<Database>
   outbox: Outbox
+  encryption: Encryption
   /** Wakes the dispatcher, because deliveries became due. */
   wake (): void
   now: () => number
@@ -35,7 +40,7 @@ export interface DeliveriesOptions {
  * payload, and an endpoint's response may repeat it. A pinned token sees the webhooks of its environment only. Calls
  * without a principal come from the platform itself and see everything.
  */
-export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOptions) {
+export function createDeliveries ({ db, outbox, encryption, wake, now: clock }: DeliveriesOptions) {
   async function find (scope: Scope, id: string, principal: Principal | undefined) {
     const { within, covered } = viewOf(scope, principal, 'd')
     let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll(
@@ -65,7 +70,8 @@ export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOp
     requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
 
     async list (
-      scope: Scope, { webhookId, event, eventId, topic, state, from, to, ...query }: DeliveriesQuery,
+      scope: Scope,
+      { webhookId, event, eventId, topic, environment, statusClass, state, from, to, ...query }: DeliveriesQuery,
       principal?: Principal
     ): Promise<PageOf<WebhookDelivery>> {
       const { within, covered } = viewOf(scope, principal, 'webhook_deliveries')
@@ -82,11 +88,21 @@ export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOp
         ],
         filters: [
           isValue('state', state), isValue('webhook_id', webhookId), isValue('event_type', event),
-          isValue('topic', topic), covered, isValue('environment', within),
+          isValue('topic', topic), isValue('environment', environment), hasStatus(statusClass), covered,
+          isValue('environment', within),
           within === undefined ? undefined : sql<boolean>`webhook_id in ${visible(scope, within)}`
         ],
         toItem: toDelivery
       })
+    },
+
+    /** Returns a delivery with its request and attempts. Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`. */
+    async get (scope: Scope, id: string, principal?: Principal): Promise<WebhookDeliveryDetails> {
+      await outbox.catchUp()
+      const row = await find(scope, id, principal)
+      const attempts = await db.selectFrom('webhook_attempts').selectAll().where('delivery_id', '=', row.id)
+        .orderBy('seq', 'desc').limit(attemptsShown).execute()
+      return { ...toDelivery(row), request: await readRequest(db, encryption, row, attempts), log: attempts.map(toLog) }
     },
 
     async logs (
@@ -139,11 +155,20 @@ export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOp
      * `WEBHOOK_INACTIVE` for a given `webhookId`.
      */
     async redrive (
-      scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive,
+      scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false, ...filters }: Redrive,
       principal?: Principal
     ): Promise<RedriveAnswer> {
       const { within, covered } = viewOf(scope, principal, 'd')
       if (webhookId !== undefined) await requireActive(db, scope, webhookId, within)
+      const { event = null, eventId = null, topic = null, environment = null, statusClass } = filters
+      const isUntried = statusClass === 'none'
+      const first = statusClass === undefined || isUntried ? null : Number(statusClass[0]) * 100
+      const chosen = sql`and (${event}::text is null or d.event_type = ${event})
+        and (${eventId}::text is null or d.event_id::text = ${eventId}::text)
+        and (${topic}::text is null or d.topic = ${topic})
+        and (${environment}::text is null or d.environment = ${environment})
+        and (not ${isUntried}::boolean or d.status_code is null and d.attempts > 0)
+        and (${first}::integer is null or d.status_code between ${first} and ${first}::integer + 99)`
       const dead = sql`from webhook_deliveries d where d.application_id = ${scope.applicationId} and d.state = 'dead'
         and d.event_at >= ${from} and d.event_at < ${to} ${
         within === undefined ? sql`` : sql`and d.environment = ${within}`
@@ -152,7 +177,7 @@ export function createDeliveries ({ db, outbox, wake, now: clock }: DeliveriesOp
           ${within === undefined ? sql`` : sql`and environments = array[${within}]`} ${
         webhookId === undefined ? sql`` : sql`and id = ${webhookId}`
       })
-        ${covered === undefined ? sql`` : sql`and ${covered}`}`
+        ${covered === undefined ? sql`` : sql`and ${covered}`} ${chosen}`
       const { rows: [counted] } = await sql<{ count: number }>`select count(*) as count ${dead}`.execute(db)
       const matched = counted?.count ?? 0
       if (dryRun) return { matched, redriven: 0, remaining: matched }
@@ -192,6 +217,14 @@ const listedAttempts = new List(attemptList, {
   },
   identity: [number('seq')]
 })
+
+/** Returns the condition of a class of status, which no attempt has before the first. */
+function hasStatus (statusClass: StatusClass | undefined) {
+  if (statusClass === undefined) return undefined
+  if (statusClass === 'none') return sql<boolean>`status_code is null and attempts > 0`
+  const first = Number(statusClass[0]) * 100
+  return sql<boolean>`status_code between ${first} and ${first + 99}`
+}
 
 /** Returns the conditions that limit a query on deliveries (under the name `table`) to those the principal may see. */
 function viewOf ({ applicationId }: Scope, principal: Principal | undefined, table: string) {
@@ -250,6 +283,10 @@ export function toLog (row: Selectable<WebhookAttemptsTable>): WebhookLog {
     success: row.success,
     durationMs: row.duration_ms,
     error: row.error,
-    responseBody: row.response_body
+    responseBody: row.response_body,
+    responseHeaders: row.response_headers === null
+      ? null
+      : JSON.parse(row.response_headers) as Record<string, string>,
+    sentAt: row.sent_at
   }
 }

@@ -2,11 +2,16 @@ import { createHmac } from 'node:crypto'
 import { LoggedEvent } from '../events/envelope.ts'
 import type { Claimed } from './dispatch/claim.ts'
 
+/** The parts of a delivery and its event that the body contains. */
+export type BodyParts = Pick<Claimed,
+  'application_id' | 'environment' | 'topic' | 'event_type' | 'source' | 'key' | 'payload' | 'meta' | 'replay_of' |
+  'schema_version' | 'event_id' | 'offset' | 'epoch' | 'event_at'>
+
 /**
  * Returns the request body of Standard Webhooks, byte for byte the same in each attempt; undefined when the event is no
  * longer stored.
  */
-export function bodyOf (claimed: Claimed): string | undefined {
+export function bodyOf (claimed: BodyParts): string | undefined {
   const { epoch, source, payload } = claimed
   if (epoch === null || source === null || payload === null) return undefined
   const event = new LoggedEvent({ applicationId: claimed.application_id, environment: claimed.environment }, {
@@ -24,7 +29,7 @@ export function bodyOf (claimed: Claimed): string | undefined {
 export const messageOf = (event: LoggedEvent): string =>
   `{"type":"${event.type}","timestamp":"${new Date(event.timestamp).toISOString()}","data":${event.json()}}`
 
-function metaOf ({ meta, replay_of: replayOf }: Claimed): string | undefined {
+function metaOf ({ meta, replay_of: replayOf }: BodyParts): string | undefined {
   if (replayOf === null) return meta ?? undefined
   return JSON.stringify({ ...(meta === null ? {} : JSON.parse(meta) as object), replayOf })
 }

@@ -69,6 +69,16 @@ export function rotated (secrets: readonly SealedSecret[], sealed: string, now: 
   return [{ sealed, until: null }, ...earlier]
 }
 
+/**
+ * Returns the secrets that signed a request at a time, as far as they are still stored. A secret begins to sign when it
+ * replaces the next one, which signs for `overlapMs` longer.
+ */
+export const signedAt = (secrets: readonly SealedSecret[], at: number): SealedSecret[] =>
+  secrets.filter(({ until }, i) => {
+    const replaced = secrets[i + 1]?.until
+    return (until === null || until > at) && (replaced === undefined || replaced === null || replaced - overlapMs <= at)
+  })
+
 /** Returns the keys that sign now, the current one first. Throws when an encryption key of a secret is missing. */
 export const openKeys = (
   encryption: Encryption, webhookId: string, secrets: readonly SealedSecret[], now: number

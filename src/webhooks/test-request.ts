@@ -53,7 +53,7 @@ export function createTestRequest ({ db, endpoints, guard, encryption, settings 
       const body = messageOf(event)
       const keys = openKeys(encryption, webhook.id, webhook.secrets, Date.now())
       const headers = signatureHeaders(deliveryId(uuid), Math.floor(Date.now() / 1000), body, keys)
-      const { retryAfterMs: _, ...attempt } = await sender.send(body, headers)
+      const { retryAfterMs: _, responseHeaders = null, ...attempt } = await sender.send(body, headers)
       await db.insertInto('webhook_attempts').values({
         application_id: scope.applicationId,
         environment,
@@ -65,10 +65,11 @@ export function createTestRequest ({ db, endpoints, guard, encryption, settings 
         status_code: attempt.statusCode,
         error: attempt.error,
         response_body: attempt.responseBody,
+        response_headers: responseHeaders && JSON.stringify(responseHeaders),
         duration_ms: attempt.durationMs,
         attempted_at: Date.now()
       }).execute()
-      return { deliveryId: deliveryId(uuid), ...attempt }
+      return { deliveryId: deliveryId(uuid), ...attempt, responseHeaders }
     } finally {
       underWay--
       await sender.close()

@@ -11,7 +11,10 @@ import { root as repository } from '../support/repository.ts'
 
 t.setTimeout(300_000)
 
-const projectFiles = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/compile.js']
+const projectFiles = [
+  'package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/compile.js', 'scripts/files.js',
+  'sdk/tsconfig.json', 'sdk/tsconfig.cli.json'
+]
 
 function createProject () {
   const folder = mkdtempSync(join(tmpdir(), 'realtime-compile-'))
@@ -22,9 +25,11 @@ function createProject () {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     writeFileSync(join(folder, file), text)
   }
-  for (const source of ['schemas/a', 'db/a', 'src/a', 'src/old/b', 'plugins/p', 'routes/api/old/index']) {
-    write(`${source}.ts`)
-  }
+  const sources = [
+    'schemas/a', 'db/a', 'src/a', 'src/old/b', 'plugins/p', 'routes/api/old/index', 'sdk/src/index', 'sdk/src/old',
+    'sdk/src/cli/main'
+  ]
+  for (const source of sources) write(`${source}.ts`)
   return {
     write,
     has: (...files: string[]) => files.filter(file => existsSync(join(folder, file))),
@@ -64,10 +69,12 @@ t.test('a restored source is compiled again, even after other compilations', asy
   t.same(has('dist/plugins/p.js'), [])
   write('plugins/p.ts')
   compile('--all')
-  t.same(has('dist/plugins/p.js'), ['dist/plugins/p.js'])
+  t.same(has('dist/plugins/p.js', 'sdk/dist/old.js'), ['dist/plugins/p.js', 'sdk/dist/old.js'])
   remove('plugins/p.ts')
+  remove('sdk/src/old.ts')
   compile('--all')
-  t.same(has('dist/plugins/p.js'), [])
+  t.same(has('dist/plugins/p.js', 'sdk/dist/old.js', 'sdk/dist/old.d.ts'), [])
+  t.same(has('sdk/dist/cli/main.js'), ['sdk/dist/cli/main.js'])
   write('plugins/p.ts')
   compile()
   t.same(has('dist/plugins/p.js'), ['dist/plugins/p.js'])
@@ -87,7 +94,7 @@ t.test('every command that runs compiled code compiles first', async t => {
   }
   const running = Object.entries(scripts).filter(([, command]) => command.includes('dist/'))
   t.ok(running.length > 5, `${running.length} commands`)
-  const compiles = /^node scripts\/compile\.js( --all)?$/
+  const compiles = /^node scripts\/compile\.js( --all)?( && node scripts\/build-console\.js( --optional)?)?$/
   t.same(running.map(([name]) => name).filter(name => !compiles.test(scripts[`pre${name}`] ?? '')), [])
   t.same(
     Object.entries(scripts).filter(([, command]) => /\btsc\b/.test(command) && !command.includes('--noEmit')), [],

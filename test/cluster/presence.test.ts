@@ -1,11 +1,14 @@
 import t from 'tap'
 import type { ChannelMember } from '../../schemas/channels.ts'
+import { scopeKey } from '../../schemas/scope.ts'
+import { Channel, type Member } from '../../src/channels/channel.ts'
+import { createMemberRecords, memberPrefix } from '../../src/channels/member-records.ts'
 import type { Config } from '../../src/config.ts'
 import { testKey } from '../support/build.ts'
 import { transports, type Client } from '../support/clients.ts'
 import { createDatabase } from '../support/database.ts'
 import { startRedis } from '../support/redis.ts'
-import { ask, join, messagesOf, presenceOf } from '../support/room.ts'
+import { ask, idOf, join, messagesOf, presenceOf, type SeenMember } from '../support/room.ts'
 import { dataFolder, start } from '../support/server-process.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
 import { elapse, pace, until } from '../support/waiting.ts'
@@ -15,6 +18,8 @@ import { acquainted, startNodes, type Node } from '../support/nodes.ts'
 
 t.setTimeout(600_000)
 
+type Room = Awaited<ReturnType<typeof join>>
+
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const redis = await startRedis(t)
 /** Waits for answers longer than this machine stalls, but not as long as a node is suspended. */
@@ -22,6 +27,21 @@ const patient = (config: Config) => { config.cluster.answerMs = 4000 }
 
 const bySocket = (members: { socketId: string }[]) =>
   JSON.stringify([...members].sort((a, b) => a.socketId < b.socketId ? -1 : 1))
+/** Describes, for a failure, how the views differ from the members. */
+function differences (members: SeenMember[], rooms: Room[]): string {
+  const truth = new Map(members.map(member => [member.socketId, JSON.stringify(member)]))
+  return rooms.flatMap(room => {
+    const view = new Map(room.view().map(member => [member.socketId, JSON.stringify(member)]))
+    const missing = [...truth.keys()].filter(id => !view.has(id))
+    const extra = [...view.keys()].filter(id => !truth.has(id))
+    const other = [...view.keys()].filter(id => truth.has(id) && truth.get(id) !== view.get(id))
+    if (missing.length + extra.length + other.length === 0) return []
+    const lists = Object.entries({ missing, extra, other }).map(([name, ids]) =>
+      `${ids.length} ${name}${ids.includes(idOf(room.client)) ? ' (its own)' : ''}`)
+    return `${idOf(room.client)}: ${lists.join(', ')}`
+  }).join('; ')
+}
+
 const membersAt = ({ app }: Pick<Node, 'app'>, shop: Tenant, channel: string) =>
   app.channels.directory.members(shop.scope, channel, { limit: 1000 }).items as ChannelMember[]
 
@@ -37,6 +57,42 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
   const nodes = await startNodes(t, redis, 2, { databaseUrl, adapt: patient })
   const [one, two] = nodes
   await acquainted(nodes)
+
+  await t.test('a copy of the records that reveals a new connection, but not which one it replaces', async t => {
+    const shop = await tenant(one.app)
+    const watcher = await connect(two.url, shop, 'watcher')
+    const room = await join(watcher, 'room')
+    const records = createMemberRecords(one.app.cluster.records)
+    const channel = new Channel(shop.scope, 'room')
+    const member = (socketId: string): Member => ({
+      socketId, userId: 'u', principalId: 'user:u', joinedAt: 1, state: { value: null, text: 'null' }, node: undefined,
+      connection: undefined, absence: undefined
+    })
+    const ids = () => room.view().map(({ socketId }) => socketId).filter(id => id !== idOf(watcher)).sort()
+    const sees = async (expected: string[], what: string) => {
+      await until(() => JSON.stringify(ids()) === JSON.stringify(expected), () => `${what}: ${ids().join()}`)
+      t.same(ids(), membersAt(two, shop, 'room').map(({ socketId }) => socketId)
+        .filter(id => id !== idOf(watcher)).sort(), what)
+    }
+    records.put(channel, member('old'), 'join')
+    await sees(['old'], 'a member of the other node')
+    // As a copy reports the records that it adds: without a note.
+    one.app.cluster.records.set(`${memberPrefix}${scopeKey(shop.scope)}\nroom\nnew`, '["u","user:u",1,0,"null"]')
+    await sees(['new', 'old'], 'its new connection')
+    records.remove(channel, 'old')
+    await sees(['new'], 'the end of the old one')
+    records.put(channel, member('newest'), 'update', 'new')
+    await sees(['newest'], 'a new connection that names the one that it replaces')
+    t.same(
+      presenceOf(watcher).map(({ action, member: { socketId } }) => `${action} ${socketId}`),
+      ['join old', 'join new', 'leave old', 'update newest'],
+      'a replaced connection does not leave'
+    )
+    records.remove(channel, 'newest')
+    await sees([], 'the end')
+    watcher.close()
+    await watcher.closed
+  })
 
   await t.test('changes while Redis is unavailable reach every node afterwards, without false leaves', async t => {
     const shop = await tenant(one.app)
@@ -178,7 +234,7 @@ t.test(
     const rooms = await Promise.all(
       upTo(120).map(async n => {
         let client: Client | undefined
-        let room: Awaited<ReturnType<typeof join>> | undefined
+        let room: Room | undefined
         while (Date.now() < end || room === undefined) {
           client ??= await connect((nodes[Math.floor(Math.random() * 3)] as Node).url, shop, `u${n % 90}`, n)
           const dice = Math.random()
@@ -217,7 +273,7 @@ t.test(
       () => rooms.every(room => bySocket(room.view()) === truth()), "everybody's view to be the members"
     )
       .catch((error: Error) =>
-        t.fail(`${error.message}: ${rooms.filter(room => bySocket(room.view()) !== truth()).length} differ`)
+        t.fail(`${error.message}: ${differences(membersAt(nodes[0], shop, 'crowd'), rooms)}`)
       )
     t.pass(JSON.stringify(moves))
     for (const { client } of rooms) client.close()

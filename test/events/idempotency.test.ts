@@ -68,7 +68,7 @@ await t.test('a retry with its members in another order is the same request', as
     path.split('/').at(-1)
   )
   t.same(
-    [...new Set(offered)].sort(), ['broadcast', 'documents', 'events', 'mutate'],
+    [...new Set(offered)].sort(), ['broadcast', 'documents', 'events', 'merge', 'mutate', '{id}'],
     'no route takes a key that is not tried here'
   )
   for (const [i, [path, first, retry, other]] of routes.entries()) {
@@ -102,4 +102,31 @@ await t.test('a retry of a whole batch in another order has no second effect', a
   t.equal(first.status, 201)
   t.equal((await send(turned)).text, first.text)
   t.equal((await shop.request('GET', '/api/topics/order.many/events?limit=1000&after=999')).body.length, 1)
+})
+
+await t.test('a retried replacement, merge or deletion has no second effect, even after other writes', async t => {
+  const documents = '/api/sync/retried/documents'
+  const at = `${documents}/one`
+  const create = (data: object) => shop.request('POST', documents, { id: 'one', data })
+  await create({ a: 1 })
+  const writes: ['PUT' | 'PATCH' | 'DELETE', string, string, string, string | undefined][] = [
+    ['PUT', at, '{"data":{"a":2,"b":{"c":1,"d":2}}}', '{"data":{"b":{"d":2,"c":1},"a":2}}', '{"data":{}}'],
+    ['PATCH', `${at}/merge`, '{"data":{"a":3,"b":null}}', '{"data":{"b":null,"a":3}}', '{"data":{"a":4}}'],
+    ['DELETE', at, '', '', undefined]
+  ]
+  for (const [method, path, first, retry, other] of writes) {
+    const headers = { 'idempotency-key': `${method}-1` }
+    const send = (body: string) => shop.request(method, path, body === '' ? undefined : body, headers)
+    const answer = await send(first)
+    t.equal(answer.status, 200, answer.text)
+    if (method === 'DELETE') await create({ a: 'again' })
+    else await shop.request('PATCH', `${at}/merge`, { data: { a: 'another' } })
+    const between = (await shop.request('GET', at)).text
+    t.match(await send(retry), { status: 200, text: answer.text }, method)
+    t.equal((await shop.request('GET', at)).text, between)
+    if (other === undefined) continue
+    t.match(await send(other), { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+  }
+  const headers = { 'idempotency-key': 'DELETE-1', 'if-match': '*' }
+  t.match(await shop.request('DELETE', at, undefined, headers), { status: 409 }, 'with another condition')
 })

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
@@ -40,6 +41,8 @@ export async function build (
     RATE_LIMIT_UNAUTHORIZED_MAX: '0',
     CONNECTIONS_PER_ADDRESS_MAX: '0',
     LOG_LEVEL: 'silent',
+    // Without the console, even where it is built. Tests of it set the folder.
+    CONSOLE_DIR: join(import.meta.dirname, 'no-console'),
     ...variables
   })
   // Tests send faster than the limits allow; tests of the limits set their own.

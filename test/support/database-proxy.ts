@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { steadyPort } from './steady-port.ts'
 
 /** A proxy between a server and its database that can cut, refuse and block connections, and withhold responses. */
 export class DatabaseProxy {
@@ -15,10 +16,11 @@ export class DatabaseProxy {
   }
 
   async open (): Promise<number> {
+    // Reopened at the same port, which no outgoing connection may take meanwhile.
+    if (this.#port === 0) this.#port = await steadyPort()
     this.#server = this.#newServer()
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
-    this.#port = (this.#server.address() as AddressInfo).port
     return this.#port
   }
 

@@ -13,8 +13,8 @@ type Json = Record<string, unknown>
 
 interface ProviderSession { accountId: string, grantIdFor (client: string): string | undefined }
 
-/** A real OpenID Connect provider on loopback, whose users log in without a form. */
-export async function identityProvider (t: Teardown) {
+/** A real OpenID Connect provider on loopback, whose users log in without a form. `platform` is the platform's URL. */
+export async function identityProvider (t: Teardown, platform = publicUrl) {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const jwk = { ...privateKey.export({ format: 'jwk' }), kid: 'test', use: 'sig', alg: 'RS256' }
   const users = new Map<string, Json>()
@@ -39,7 +39,7 @@ export async function identityProvider (t: Teardown) {
   const scope = 'openid email profile'
   const provider: Provider = new Provider(issuer, {
     clients: [{
-      client_id: clientId, client_secret: clientSecret, redirect_uris: [`${publicUrl}/api/auth/oidc/callback`],
+      client_id: clientId, client_secret: clientSecret, redirect_uris: [`${platform}/api/auth/oidc/callback`],
       grant_types: ['authorization_code'], response_types: ['code']
     }],
     jwks: { keys: [jwk] },
@@ -97,7 +97,7 @@ export async function identityProvider (t: Teardown) {
         path === '/token' ? { ...body, id_token: sign(change(claimsIn(String(body['id_token']))), options) } : body
     },
     variables: {
-      PUBLIC_URL: publicUrl,
+      PUBLIC_URL: platform,
       OIDC_ISSUER: issuer,
       OIDC_CLIENT_ID: clientId,
       OIDC_CLIENT_SECRET: clientSecret,

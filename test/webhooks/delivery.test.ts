@@ -14,7 +14,7 @@ import { connectWs } from '../support/clients.ts'
 import { until } from '../support/waiting.ts'
 import { person } from '../support/people.ts'
 import { tenant, type Tenant } from '../support/tenant.ts'
-import { certificate, privateKey } from './certificate.ts'
+import { certificate, privateKey } from '../support/certificate.ts'
 import { deliveriesOf, hook as hookOf, logsOf, node, variables } from '../support/webhooks.ts'
 import { allSettled, answer, receiver, type ReceivedWebhook, type Receiver } from '../support/webhook-receiver.ts'
 

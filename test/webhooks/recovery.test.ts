@@ -38,7 +38,8 @@ await t.test('an expired lease is logged and another node delivers; the late wor
   const late = {
     seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id,
     event: { scope: shop.scope, id: claimed?.event_id ?? '', timestamp: now }, state: 'dead' as const, nextAt: now,
-    failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url
+    failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null,
+    responseHeaders: null, sentAt: null, durationMs: 1, url: sink.url
   }
   t.equal((await queue.settle([late], Date.now())).size, 0, 'the worker that lost the lease records nothing')
   t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])

@@ -23,6 +23,7 @@ const IfMatch = {
     })
   )
 }
+const WriteHeaders = Type.Object({ ...IfMatch, ...IdempotencyHeaders.properties })
 const IfNoneMatch = Type.Object({
   'if-none-match': Type.Optional(
     Type.String({
@@ -138,7 +139,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
           'Replaces the data of a document and keeps its `expiresAt`. Publishes an event on ' +
             '`sync.<service>.updated`, as merges and mutations do.',
         params: DocumentPath,
-        headers: Type.Object(IfMatch),
+        headers: WriteHeaders,
         body: ref(DocumentReplace),
         response: {
           200: documentAnswer('The document as stored.'),
@@ -151,7 +152,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         request,
         reply,
         await app.documents.replace(request.scope, request.params, request.body, {
-          ifMatch: request.headers['if-match']
+          ifMatch: request.headers['if-match'], idempotencyKey: request.idempotencyKey
         })
       )
   )
@@ -169,7 +170,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
             'replaced. Without `expectedRevision`, concurrent merges all take effect. A merge that changes nothing ' +
             'also raises the revision.',
         params: DocumentPath,
-        headers: Type.Object(IfMatch),
+        headers: WriteHeaders,
         body: ref(DocumentMerge),
         response: {
           200: documentAnswer('The document as stored.'),
@@ -180,7 +181,9 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) =>
       sendWritten(
         request, reply,
-        await app.documents.merge(request.scope, request.params, request.body, { ifMatch: request.headers['if-match'] })
+        await app.documents.merge(request.scope, request.params, request.body, {
+          ifMatch: request.headers['if-match'], idempotencyKey: request.idempotencyKey
+        })
       )
   )
 
@@ -205,7 +208,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         'Without `expectedRevision`, concurrent mutations all take effect.'
       ].join('\n'),
       params: DocumentPath,
-      headers: Type.Object({ ...IfMatch, ...IdempotencyHeaders.properties }),
+      headers: WriteHeaders,
       body: ref(DocumentMutate),
       response: { 200: documentAnswer('The document as stored.'), ...refusals(400, 401, 403, 404, 409, 412, 413, 415) }
     }
@@ -230,14 +233,16 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
           'Deletes a document and returns its tombstone, with the last data and the next revision. Later reads are ' +
             '404. Publishes an event on `sync.<service>.deleted`.',
         params: DocumentPath,
-        headers: Type.Object(IfMatch),
-        response: { 200: documentAnswer('The tombstone.'), ...refusals(400, 401, 403, 404, 412) }
+        headers: WriteHeaders,
+        response: { 200: documentAnswer('The tombstone.'), ...refusals(400, 401, 403, 404, 409, 412) }
       }
     },
     async (request, reply) =>
       sendWritten(
         request, reply,
-        await app.documents.remove(request.scope, request.params, { ifMatch: request.headers['if-match'] })
+        await app.documents.remove(request.scope, request.params, {
+          ifMatch: request.headers['if-match'], idempotencyKey: request.idempotencyKey
+        })
       )
   )
 }

@@ -18,7 +18,11 @@ import {
 } from '../../../schemas/webhooks.ts'
 
 const webhooks: FastifyPluginAsyncTypebox = async (app) => {
-  const { endpoints, deliveries, test, withinOf } = app.webhooks
+  const { endpoints, deliveries, test, withinOf, dispatcher } = app.webhooks
+  const withPause = (webhook: Webhook): Webhook => {
+    const pausedUntil = dispatcher.pausedUntil(webhook.id)
+    return pausedUntil === undefined ? webhook : { ...webhook, pausedUntil: Math.ceil(pausedUntil) }
+  }
 
   app.get('/', {
     config: { permission: 'webhooks:read' },
@@ -41,7 +45,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { items, nextCursor } = await endpoints.list(request.scope, request.query, withinOf(request.principal))
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return items
+    return items.map(withPause)
   })
 
   app.get('/:id', {
@@ -54,7 +58,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       params: WebhookPath,
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => endpoints.get(request.scope, request.params.id, withinOf(request.principal)))
+  }, async (request) => withPause(await endpoints.get(request.scope, request.params.id, withinOf(request.principal))))
 
   app.post('/', {
     config: { permission: 'webhooks:create' },

@@ -32,7 +32,7 @@ export interface ConnectionsOptions {
   onChanged: () => void
 }
 
-type Row = Selectable<CdcConnectionsTable> & { is_read: boolean }
+type Row = Selectable<CdcConnectionsTable> & { is_read: boolean, lease_owner: string | null }
 
 /** Manages the database connection of a scope, at most one. Its password is never returned. */
 export function createDatabaseConnections (
@@ -43,7 +43,7 @@ export function createDatabaseConnections (
       'cdc_positions', 'cdc_positions.connection_id', 'cdc_connections.id'
     )
       .selectAll('cdc_connections')
-      .select(sql<boolean>`not ${sql.raw(isFreeSql)}`.as('is_read'))
+      .select([sql<boolean>`not ${sql.raw(isFreeSql)}`.as('is_read'), 'lease_owner'])
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
     if (row === undefined) throw noConnection(scope)
     return {
@@ -240,6 +240,7 @@ function toConnection (row: Row, connectionString: string): Omit<DatabaseConnect
     environment: row.environment,
     state,
     since: status?.since ?? row.updated_at,
+    readerNode: row.is_read ? row.lease_owner : null,
     error: status?.error ?? null,
     lsn: {
       server: status?.serverLsn ?? null,

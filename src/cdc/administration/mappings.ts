@@ -1,7 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type {
-  Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingQuery, MappingUpdate, MappingWithProblems
+  Mapping, MappingCheck, MappingCreate, MappingDefinition, MappingProblem, MappingQuery, MappingUpdate,
+  MappingWithProblems
 } from '../../../schemas/database.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
 import type { Origin } from '../../identity/audit/origin.ts'
@@ -50,13 +51,15 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
     return compiled
   }
 
-  /** Adds the problems, except the one that enabling the mapping solves. */
-  async function withProblems (
-    scope: Scope, mapping: Mapping, definition: MappingDefinition
-  ): Promise<MappingWithProblems> {
+  /** Returns the problems, except the one that enabling the mapping solves. */
+  async function problemsOf (scope: Scope, definition: MappingDefinition): Promise<MappingProblem[]> {
     const found: MappingProblem[] = (await readProblems(scope, [definition])).get(definition) ?? []
-    return { ...mapping, problems: found.filter(({ code }) => code !== 'NOT_PUBLISHED') }
+    return found.filter(({ code }) => code !== 'NOT_PUBLISHED')
   }
+
+  const withProblems = async (
+    scope: Scope, mapping: Mapping, definition: MappingDefinition
+  ): Promise<MappingWithProblems> => ({ ...mapping, problems: await problemsOf(scope, definition) })
 
   return {
     async list (scope: Scope, query: MappingQuery): Promise<PageOf<Mapping>> {
@@ -65,6 +68,12 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
     },
 
     get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),
+
+    /** Checks a definition as `create` does, and stores nothing. */
+    async check (scope: Scope, definition: MappingDefinition): Promise<MappingCheck> {
+      await check(scope, definition)
+      return { problems: await problemsOf(scope, definition) }
+    },
 
     /**
      * Creates a mapping. Its home is the environment of the request, or the one in the body. Throws ValidationError

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { jsonArray, textArray } from '../../../db/arrays.ts'
 import { permissionsAt } from '../../identity/access/permissions.ts'
 import type { DeliveryObserver } from '../../delivery/delivery-observer.ts'
+import { conditionsOf } from '../../delivery/matching/filter.ts'
 import type { ClientSubscription, EndReason, Subscriber } from '../../delivery/subscriber.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
@@ -138,7 +139,11 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
         of(({ subscriber }) => subscriber.id),
         of(({ subscriber }) => subscriber.principal.id),
         of(({ topic }) => topic),
-        jsonArray(notes.map(({ subscription: { filter } }) => filter === undefined ? null : filterText(filter))),
+        jsonArray(
+          notes.map(({ subscription: { filter } }) =>
+            filter === undefined ? null : JSON.stringify(conditionsOf(filter))
+          )
+        ),
         of(({ returnMode }) => returnMode),
         jsonArray(
           notes.map(({ subscription: { subscriber: { principal, scope } } }) =>
@@ -157,7 +162,3 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 function spansOf (subscription: ClientSubscription): string {
   return JSON.stringify(Object.fromEntries(Object.entries(subscription.spans()).slice(0, spansMax)))
 }
-
-/** Returns the filter as the client gave it: its fingerprint contains each key with its condition. */
-const filterText = ({ fingerprint }: { fingerprint: string }): string =>
-  JSON.stringify(Object.fromEntries(JSON.parse(fingerprint) as [string, unknown][]))

@@ -97,6 +97,10 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
   return { equalities, conditions, fingerprint: JSON.stringify(keys.map(key => [key, filter[key]])) }
 }
 
+/** Returns a filter as the client gave it. */
+export const conditionsOf = ({ fingerprint }: Pick<Filter, 'fingerprint'>): Record<string, unknown> =>
+  Object.fromEntries(JSON.parse(fingerprint) as [string, unknown][])
+
 /** Parses a filter from a request. Also throws ValidationError if it is larger than `filterBytesMax`. */
 export function acceptFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
   const parsed = parseFilter(filter)

@@ -40,8 +40,12 @@ export interface ConnectionParts {
   held: HeldBytes
 }
 
+/** The client at the other end, as its handshake described it. */
+export interface ConnectionClient { readonly address: string, readonly userAgent: string | null }
+
 export interface ConnectionOptions {
   transport: Transport
+  client: ConnectionClient
   principal: Principal
   scope: Scope
   stats: ScopeStats
@@ -58,6 +62,9 @@ interface Queued extends Delivery { recipients: Recipient[] }
 export class Connection implements Subscriber {
   readonly transport: Transport
   readonly scope: Scope
+  readonly client: ConnectionClient
+  /** Epoch milliseconds. */
+  readonly connectedAt = Date.now()
   principal: Principal
   /** An array, because most connections have one subscription. A map would add half to a silent connection's memory. */
   subscriptions: readonly ClientSubscription[] = []
@@ -78,8 +85,9 @@ export class Connection implements Subscriber {
   #pastPages: PastPages | undefined
   #onTaken: (() => void) | undefined
 
-  constructor ({ transport, principal, scope, stats, parts }: ConnectionOptions) {
+  constructor ({ transport, client, principal, scope, stats, parts }: ConnectionOptions) {
     this.transport = transport
+    this.client = client
     this.principal = principal
     this.scope = scope
     this.#parts = parts

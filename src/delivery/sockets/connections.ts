@@ -158,7 +158,7 @@ export function createConnections (
       held.requireRoom(scope.applicationId, subscriptionCost(filter?.fingerprint))
     },
     /** Opens a connection. The caller must call `closed` on it when its link is gone. */
-    open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
+    open (link: Pick<ConnectionOptions, 'transport' | 'client' | 'principal' | 'scope'>): Connection {
       const stats = liveStats.scope(link.scope)
       // Shares one scope object among all connections of the scope.
       const connection = new Connection({ ...link, scope: stats.scope, stats, parts })

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { LRUCache } from 'lru-cache'
 import type { HandshakeAuth } from '../../../schemas/socket-messages.ts'
 import { credentialFromHeaders, type Authenticator } from '../../identity/auth/authenticator.ts'
 import type { Principal } from '../../identity/access/principal.ts'
@@ -7,6 +8,7 @@ import type { ScopeResolver } from '../../identity/access/scope.ts'
 import type { DeliveryLimits } from '../../config/delivery-limits.ts'
 import { toPublicError, UnauthorizedError } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
+import { plainText } from '../../foundation/plain-text.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 import { Pace, type PacedClient } from '../../foundation/limits/pace.ts'
@@ -14,6 +16,10 @@ import type { Transport } from './transport.ts'
 
 /** Fields that a client may send when it connects, of any type. They take precedence over its headers. */
 export type Greeting = { readonly [Field in keyof HandshakeAuth]?: unknown }
+
+const userAgentLengthMax = 200
+/** Sockets of the same program share one text, because it would be a notable part of a silent socket's memory. */
+const userAgentsShared = 1000
 
 export interface HandshakeOptions {
   authenticator: Authenticator
@@ -34,6 +40,16 @@ export function createHandshake (
   { authenticator, resolveScope, connections, refusals, limits, metrics, forgive }: HandshakeOptions
 ) {
   const pacing = { limits, metrics }
+  const userAgents = new LRUCache<string, string>({ max: userAgentsShared })
+
+  function userAgentOf (headers: IncomingHttpHeaders): string | null {
+    const { 'user-agent': given } = headers
+    if (given === undefined) return null
+    const text = plainText(given, userAgentLengthMax)
+    const shared = userAgents.get(text)
+    if (shared === undefined) userAgents.set(text, text)
+    return shared ?? text
+  }
 
   async function authenticate (greeting: Greeting, headers: IncomingHttpHeaders, address: string): Promise<Principal> {
     try {
@@ -75,11 +91,11 @@ export function createHandshake (
         environment: text(greeting.environment) ?? text(headers['x-environment'])
       })
       connections.requireRoom(scope)
-      return { principal, scope }
+      return { principal, scope, client: { address, userAgent: userAgentOf(headers) } }
     },
 
     /** Opens a connection. The caller must call `closed` on it when its link is gone. */
-    open: (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection =>
+    open: (transport: Transport, identity: Pick<Connection, 'client' | 'principal' | 'scope'>): Connection =>
       connections.open({ transport, ...identity })
   }
 }

@@ -95,7 +95,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
     client.connection = connection
     opened?.(socket.conn, connection)
     limitLink(socket.conn, limits.frameBytesMax)
-    letGo(socket)
+    letGo(socket, connection)
     socket.on('disconnect', reason => {
       if (reason === 'ping timeout') connection.vanished()
       connection.closed()
@@ -138,14 +138,15 @@ function refuseHandshake (
  * Releases the request that the link began with, a large part of the memory of a silent socket. Keeps its credential
  * headers: a client may leave the namespace and enter it again over the same link.
  */
-function letGo (socket: Socket): void {
+function letGo (socket: Socket, { client: { userAgent } }: Connection): void {
   const { handshake } = socket
   const conn: Link = socket.conn
-  const headers = Object.fromEntries(
-    identifyingHeaders.flatMap(name =>
+  const headers = Object.fromEntries([
+    ...identifyingHeaders.flatMap(name =>
       conn.request.headers[name] === undefined ? [] : [[name, conn.request.headers[name]]]
-    )
-  )
+    ),
+    ...userAgent === null ? [] : [['user-agent', userAgent]]
+  ])
   Object.assign(conn, { request: { headers, connection: {}, _query: {}, url: '' } })
   Object.assign(handshake, { headers, auth: {}, query: {} })
   // Engine.IO's error listener for the time of the upgrade. Its closure holds the request.

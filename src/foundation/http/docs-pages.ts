@@ -21,11 +21,13 @@ const guideTitles: Record<string, string> = {
 
 /**
  * Returns the pages below `/docs` by path. Each is rendered at its first request: the reference, which Scalar's bundle
- * renders from `/openapi.json`, and the guides of the folder `docs`. The pages load nothing from other hosts.
+ * renders from `/openapi.json`, and the guides of the folder `docs` with their images. The pages load nothing from
+ * other hosts.
  */
 export function createDocsPages (): Map<string, () => Asset> {
   const folder = guidesFolder()
   const names = folder === undefined ? [] : readdirSync(folder).filter(name => name.endsWith('.md')).sort()
+  const images = folder === undefined ? [] : imagesIn(join(folder, 'images'))
   const nav = navigation(names)
   const guide = (name: string) => {
     const html = markdown(new Set(names)).parse(readFileSync(join(folder ?? '', name), 'utf8'), { async: false })
@@ -37,9 +39,15 @@ export function createDocsPages (): Map<string, () => Asset> {
     ['/reference.js', once(() => new Asset(readFileSync(bundlePath()), 'text/javascript; charset=utf-8'))],
     ['/start.js', once(() => new Asset(startScript, 'text/javascript; charset=utf-8'))],
     ['/docs.css', once(() => new Asset(styles, 'text/css; charset=utf-8'))],
-    ...names.map(name => [`/${name}`, once(() => guide(name))] as const)
+    ...names.map(name => [`/${name}`, once(() => guide(name))] as const),
+    ...images.map(path => {
+      return [`/images/${basename(path)}`, once(() => new Asset(readFileSync(path), 'image/png'))] as const
+    })
   ])
 }
+
+const imagesIn = (folder: string): string[] =>
+  existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.png')).map(name => join(folder, name)) : []
 
 function once (make: () => Asset): () => Asset {
   let asset: Asset | undefined
@@ -125,6 +133,7 @@ body.light-mode { color-scheme: light } body.dark-mode { color-scheme: dark }
   background: light-dark(#f6f6f6, #1a1a1a); border-radius: 4px }
 .guide code { padding: 1px 4px } .guide pre { padding: 12px 14px; overflow-x: auto }
 .guide pre code { padding: 0; background: none }
+.guide img { max-width: 100%; border: 1px solid var(--line); border-radius: 6px }
 .guide table { border-collapse: collapse; display: block; overflow-x: auto }
 .guide th, .guide td { border: 1px solid var(--line); padding: 5px 10px; text-align: left; vertical-align: top }
 /* An operation fits on a screen: its responses are beside it, as tabs, and need no second list. */

@@ -44,7 +44,7 @@ export const labelValues = {
   realtime_sockets_closed_total: {
     code: [
       'SHUTTING_DOWN', 'TRY_AGAIN_LATER', 'UNAUTHENTICATED', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_REVOKED',
-      'SLOW_CONSUMER', 'APPLICATION_DELETED', 'RATE_LIMITED', 'PEER_VANISHED'
+      'SLOW_CONSUMER', 'APPLICATION_DELETED', 'CLOSED_BY_OPERATOR', 'RATE_LIMITED', 'PEER_VANISHED'
     ]
   },
   realtime_bus_messages_total: { outcome: ['sent', 'received', 'dropped'] },

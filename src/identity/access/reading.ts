@@ -35,6 +35,15 @@ export const mayReadEvent = (principal: Principal, place: Place, event: EventFac
 export const mayReadTopic = (principal: Principal, place: Place, topic: string): boolean =>
   mayReadEvent(principal, place, { topic, key: documentPrefix })
 
+/** Returns whether the principal may read every event of every topic that the pattern matches. */
+export const mayReadPattern = (principal: Principal, place: Place, pattern: string): boolean =>
+  mayReadTopic(principal, place, pattern) && (!includesChannels(pattern) || mayReadDocuments(principal, place))
+
+const includesChannels = (pattern: string): boolean => {
+  const matching = new TopicPatterns([pattern])
+  return [...channelTopics].some(topic => matching.covers(topic))
+}
+
 /** Returns whether the principal may see the channel and its members, as far as its name decides. */
 export const mayReadChannel = (principal: Principal, place: Place, channel: string): boolean =>
   !isDocumentChannel(channel) || mayReadDocuments(principal, place)
@@ -83,9 +92,7 @@ function narrower (a: string, b: string): string | undefined {
  */
 export function authorizeListeningTo (principal: Principal, applicationId: string, webhook: ListensTo): void {
   const topics = topicsListenedTo(webhook)
-  const hasChannels = topics.some(pattern =>
-    [...channelTopics].some(topic => new TopicPatterns([pattern]).covers(topic))
-  )
+  const hasChannels = topics.some(includesChannels)
   for (const environment of webhook.environments ?? allEnvironments) {
     const place = { applicationId, environment }
     for (const topic of topics) authorizeTopic(principal, place, 'subscribe', topic)

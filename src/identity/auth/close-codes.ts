@@ -17,6 +17,7 @@ export const closeCodes = {
   CREDENTIAL_REVOKED: { code: 4403, reason: 'CREDENTIAL_REVOKED', reconnect: false },
   SLOW_CONSUMER: { code: 4408, reason: 'SLOW_CONSUMER', reconnect: true },
   APPLICATION_DELETED: { code: 4410, reason: 'APPLICATION_DELETED', reconnect: false },
+  CLOSED_BY_OPERATOR: { code: 4411, reason: 'CLOSED_BY_OPERATOR', reconnect: false },
   RATE_LIMITED: { code: 4429, reason: 'RATE_LIMITED', reconnect: true }
 } as const satisfies Record<string, Closing>
 
@@ -39,6 +40,8 @@ export const closeDescriptions: Record<Closing['reason'], string> = {
     'The client reads more slowly than its messages arrive, and did not catch up in time. Subscribe again with ' +
       '`after`.',
   APPLICATION_DELETED: 'The application was deleted.',
+  CLOSED_BY_OPERATOR:
+    'A person or a program closed the connection with `DELETE /api/socket/sockets/:id`. The credential is still valid.',
   RATE_LIMITED:
     'The client kept sending too fast after a refusal, or there are too many connections or refused credentials, or ' +
       'the application has used up its quota of sockets.'

@@ -54,6 +54,8 @@ export function createAttemptResult (schedule: RetrySchedule, settings: WebhookS
       statusCode: attempt.statusCode,
       error: errorOf(ended, outcome.state),
       responseBody: attempt.responseBody,
+      responseHeaders: attempt.responseHeaders ?? null,
+      sentAt: attempt.sentAt ?? null,
       durationMs: attempt.durationMs,
       url
     }

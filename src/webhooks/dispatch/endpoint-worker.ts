@@ -239,7 +239,8 @@ export class EndpointWorker {
       )
     }
     this.#sender ??= new Sender({ url: this.#endpoint.url, guard, settings, onResent })
-    return await this.#sender.send(body, signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys))
+    const headers = signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys)
+    return { ...await this.#sender.send(body, headers), sentAt: now }
   }
 
   /** Decrypts the secrets once per reload of the endpoint, and again when one of them expires. */

@@ -16,8 +16,9 @@ import { claim, type Claim, type Claimed, type Lease, type Wanted } from './clai
 const settleSql = `
   with results as (
     select * from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::int[],
-      $8::text[], $9::text[], $10::int[], $11::text[])
-      as r(seq, fence, state, next_at, failures, success, status_code, error, response_body, duration_ms, url)),
+      $8::text[], $9::text[], $10::int[], $11::text[], $13::text[], $14::bigint[])
+      as r(seq, fence, state, next_at, failures, success, status_code, error, response_body, duration_ms, url,
+        response_headers, sent_at)),
   held as (
     select d.ctid as place, d.seq from unnest($1::bigint[], $2::int[]) as r(seq, fence)
     cross join lateral (select ctid, seq from webhook_deliveries where seq = r.seq and fence = r.fence
@@ -30,9 +31,9 @@ const settleSql = `
     returning d.seq, d.id, d.application_id, d.environment, d.webhook_id, d.event_type, d.attempts),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
-      success, status_code, error, response_body, duration_ms, attempted_at)
+      success, status_code, error, response_body, duration_ms, attempted_at, response_headers, sent_at)
     select s.application_id, s.environment, s.webhook_id, s.id, s.event_type, r.url, s.attempts, r.success,
-      r.status_code, r.error, r.response_body, r.duration_ms, $12
+      r.status_code, r.error, r.response_body, r.duration_ms, $12, r.response_headers, r.sent_at
     from settled s join results r using (seq))
   select seq from settled`
 
@@ -57,6 +58,9 @@ export interface Result {
   statusCode: number | null
   error: string | null
   responseBody: string | null
+  responseHeaders: Record<string, string> | null
+  /** When the request was signed; null if none was sent. */
+  sentAt: number | null
   durationMs: number
   url: string
 }
@@ -87,7 +91,9 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
           textArray(results.map(r => r.responseBody)),
           results.map(r => r.durationMs),
           textArray(results.map(r => r.url)),
-          now
+          now,
+          textArray(results.map(({ responseHeaders }) => responseHeaders && JSON.stringify(responseHeaders))),
+          results.map(r => r.sentAt)
         ]
       })
       return new Set(rows.map(row => row.seq))

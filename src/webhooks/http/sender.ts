@@ -14,6 +14,10 @@ export interface Attempt {
   error: string | null
   /** The beginning of the response body. */
   responseBody: string | null
+  /** The headers of the response, without cookies. */
+  responseHeaders?: Record<string, string>
+  /** The time in the signature of the request. */
+  sentAt?: number
   /** The wait that `Retry-After` requires. */
   retryAfterMs: number | undefined
   durationMs: number
@@ -34,7 +38,11 @@ export interface SenderOptions {
 
 /** How long an idle connection is kept. */
 const keepAliveMs = 30_000
-const userAgent = 'Realtime-Platform-Webhooks/1.0 (+https://www.standardwebhooks.com)'
+/** The headers that every request has. */
+export const fixedHeaders = {
+  'content-type': 'application/json',
+  'user-agent': 'Realtime-Platform-Webhooks/1.0 (+https://www.standardwebhooks.com)'
+}
 
 /**
  * Sends requests to one endpoint over keep-alive connections. It connects only to checked addresses and checks the
@@ -87,7 +95,7 @@ export class Sender {
             method: 'POST',
             path: this.#path,
             body,
-            headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers }
+            headers: { ...fixedHeaders, ...headers }
           }, attempt)
         } catch (error) {
           attempt.onResponseError(undefined, error as Error)
@@ -177,6 +185,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   #isOver = false
   #statusCode: number | null = null
   #retryAfter: string | undefined
+  #headers: Record<string, string> | undefined
   #chunks: Buffer[] = []
   #bytes = 0
 
@@ -199,6 +208,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   ): void {
     this.#statusCode = statusCode
     this.#retryAfter = [headers['retry-after']].flat()[0]
+    this.#headers = loggedHeaders(headers)
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -238,10 +248,27 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
       responseBody: this.#chunks.length === 0
         ? null
         : textOf(Buffer.concat(this.#chunks), this.#settings.responseBytesLogged),
+      ...(this.#headers !== undefined && { responseHeaders: this.#headers }),
       retryAfterMs: parseRetryAfter(this.#retryAfter, Date.now(), this.#settings.retryAfterMaxMs),
       durationMs: Math.round(performance.now() - this.#startedAt)
     })
   }
+}
+
+/** Characters of the headers that are logged. */
+const headersMax = 4096
+
+/** Returns the first headers of a response. Cookies may be credentials, so they are left out. */
+function loggedHeaders (headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  let length = 0
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => {
+      if (value === undefined || name === 'set-cookie') return []
+      const text = [value].flat().join(', ')
+      length += name.length + text.length
+      return length > headersMax ? [] : [[name, text]]
+    })
+  )
 }
 
 const errorOf = (status: number | null) =>

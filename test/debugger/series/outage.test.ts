@@ -5,7 +5,7 @@ import { DatabaseProxy } from '../../support/database-proxy.ts'
 import { createDatabase } from '../../support/database.ts'
 import { tenant } from '../../support/tenant.ts'
 import { until } from '../../support/waiting.ts'
-import { rowOf, seriesOf, storeAsPast, sumOf } from './series.ts'
+import { rowOf, seriesOf, storeAsPast, sumOf } from '../../support/series.ts'
 
 /* The database is unavailable when a minute ends. */
 

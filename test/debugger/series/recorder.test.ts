@@ -7,7 +7,7 @@ import { SeriesStore } from '../../../src/debugger/series/series-store.ts'
 import { LiveStats } from '../../../src/foundation/observability/live-stats.ts'
 import { createMetrics } from '../../../src/foundation/observability/metrics.ts'
 import { createDatabase } from '../../support/database.ts'
-import { minuteMs } from './series.ts'
+import { minuteMs } from '../../support/series.ts'
 
 /* Counts belong to the minute of the shared clock in which they happened. */
 

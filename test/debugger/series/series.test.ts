@@ -5,7 +5,7 @@ import { tenant } from '../../support/tenant.ts'
 import { answer, receiver } from '../../support/webhook-receiver.ts'
 import { hook, node, upTo } from '../../support/webhooks.ts'
 import { eventually, until } from '../../support/waiting.ts'
-import { largestOf, seriesOf, storeAsPast, sumOf, valuesOf } from './series.ts'
+import { largestOf, seriesOf, storeAsPast, sumOf, valuesOf } from '../../support/series.ts'
 
 /* The history of what really happened, on one node and on two. */
 

@@ -6,7 +6,7 @@ import { build } from '../../support/build.ts'
 import { watched } from '../../support/database.ts'
 import { person } from '../../support/people.ts'
 import { tenant } from '../../support/tenant.ts'
-import { floorTo, hourMs, minuteMs, quarterMs, rowOf, seriesOf, sumOf, valuesOf } from './series.ts'
+import { floorTo, hourMs, minuteMs, quarterMs, rowOf, seriesOf, sumOf, valuesOf } from '../../support/series.ts'
 
 /* The series from stored rows: of past minutes, of nodes that are gone, of quarter-hours. */
 

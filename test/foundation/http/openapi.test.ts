@@ -122,10 +122,10 @@ await t.test('the document is OpenAPI 3.1 and has every route', async t => {
   t.same(operations.map(({ name }) => name).sort(), [...listed].sort())
   t.same(
     [...unlisted].filter(path =>
-      !/^\/docs(\/|$)/.test(path) &&
+      !/^\/(docs|assets)(\/|$)/.test(path) &&
       ![
-        '/', '*', '/accept-invite', '/reset-password', '/login', '/openapi.json', '/ws', '/.well-known/jwks.json',
-        '/api/database/mappings/topic/{topic}'
+        '/', '*', '/favicon.svg', '/accept-invite', '/reset-password', '/login', '/openapi.json', '/ws',
+        '/.well-known/jwks.json', '/api/database/mappings/topic/{topic}'
       ].includes(path)
     ),
     [],
@@ -478,6 +478,17 @@ t.test('the OpenAPI and AsyncAPI documents are serialised once and have entity t
       t.match([again.statusCode, again.body, again.headers.etag], [304, '', etag], tag)
     }
     t.equal((await app.inject({ url, headers: { 'if-none-match': '"other"' } })).statusCode, 200)
+  }
+})
+
+t.test('the images of the guides are served', async t => {
+  const { app } = await build(t)
+  const { body } = await app.inject('/docs/CONSOLE.md')
+  const images = [...body.matchAll(/<img src="([^"]+)" alt="[^"]+">/g)].map(([, src]) => `/docs/${src}`)
+  t.ok(images.length > 0)
+  for (const url of images) {
+    const { statusCode, headers } = await app.inject(url)
+    t.match([statusCode, headers['content-type']], [200, 'image/png'], url)
   }
 })
 

@@ -360,9 +360,10 @@ await t.test('a preview evaluates like the reader', async t => {
 
 await t.test('requests that need a connection return 404 without one', async t => {
   for (
-    const [method, path, body] of [['GET', 'connection'], ['DELETE', 'connection'], ['GET', 'tables'], [
-      'POST', 'connection/test', {}
-    ]] as const
+    const [method, path, body] of [
+      ['GET', 'connection'], ['DELETE', 'connection'], ['GET', 'tables'], ['GET', 'tables/sample?table=a'],
+      ['POST', 'connection/test', {}]
+    ] as const
   ) {
     t.match(await request(method, `/api/database/${path}`, body), {
       status: 404,
@@ -436,6 +437,45 @@ await t.test('connections can be tested, created, read and deleted', async t => 
       name: 'ended_at', type: 'timestamp with time zone', nullable: true
     }]
   }])
+
+  const [server] = await source.sql("select current_setting('server_version_num')::int as version")
+  // From PostgreSQL 18 on, the stream has stored generated columns.
+  const isPublishable = Number(server?.['version']) >= 180_000
+  await source.sql(`
+    create table kinds (
+      a int, b int, flag boolean, padded char(4), amount numeric, doc jsonb, tags text[], at timestamptz, raw bytea,
+      note text, twice int generated always as (a * 2) stored, primary key (b, a))`)
+  await source.sql(`
+    insert into kinds values (1, 1, null, null, null, null, null, null, null, null),
+      (2, 1, true, 'ab', 12.50, '{"n": 1}', '{x,y}', '2024-01-15 10:00+02', 'abc', repeat('n', 3000))`)
+  t.match(await request('GET', '/api/database/tables/sample?table=kinds'), {
+    status: 200,
+    body: {
+      rows: [{
+        a: 2, b: 1, flag: true, padded: 'ab  ', amount: 12.5, doc: { n: 1 }, tags: ['x', 'y'],
+        at: '2024-01-15T08:00:00Z', raw: 'YWJj', note: `${'n'.repeat(2000)}…`
+      }, { a: 1, flag: null, doc: null, note: null }],
+      omitted: isPublishable ? [] : ['twice']
+    }
+  }, 'sample rows have the values of events, the latest ones first')
+  t.same((await request('GET', '/api/database/tables/sample?table=kinds&limit=1')).body.rows.length, 1)
+  t.match(await request('GET', '/api/database/tables/sample?table=nothing'), {
+    status: 404, body: { code: 'TABLE_NOT_FOUND' }
+  })
+  t.match(await request('GET', '/api/database/tables/sample?table=a"b'), {
+    status: 400, body: { details: [{ path: '/table' }] }
+  })
+  await source.sql('drop table kinds')
+
+  const before = (await request('GET', base)).body.length
+  const { environment: _, ...definition } = example
+  t.match(await request('POST', `${base}/check`, definition), {
+    status: 200, body: { problems: [{ code: 'TOPIC_NOT_FOUND' }, { code: 'REPLICA_IDENTITY', sql: /FULL/ }] }
+  })
+  t.match(await request('POST', `${base}/check`, { ...definition, triggerColumns: ['stauts'] }), {
+    status: 400, body: { details: [{ path: '/triggerColumns/0' }] }
+  })
+  t.same((await request('GET', base)).body.length, before, 'a check stores nothing')
 
   t.match(await request('POST', base, { ...example, triggerColumns: ['stauts'] }), {
     status: 400, body: { message: /sessions does not have: stauts/, details: [{ path: '/triggerColumns/0' }] }

@@ -74,7 +74,12 @@ await t.test('If-Match and If-None-Match apply to documents', async t => {
   ] as const
   for (const [method, path, body] of writes) {
     t.match(await request(method, path, body, { 'if-match': '"9"' }), {
-      status: 412, body: { error: 'PreconditionFailedError', code: 'ETAG_MISMATCH' }
+      status: 412,
+      body: {
+        error: 'PreconditionFailedError',
+        code: 'ETAG_MISMATCH',
+        details: [{ path: '/if-match', revision: Number }]
+      }
     })
     t.match(await request(method, path, body, { 'if-match': '9' }), {
       status: 400, body: { details: [{ path: '/if-match' }] }
@@ -88,7 +93,12 @@ await t.test('a conflicting write is refused with the reason', async t => {
   const id = url.split('/').at(-1)
   t.match(await request('POST', documents, { id, data: {} }), {
     status: 409,
-    body: { error: 'ConflictError', code: 'DOCUMENT_EXISTS', message: new RegExp(`session/${id}`) }
+    body: {
+      error: 'ConflictError',
+      code: 'DOCUMENT_EXISTS',
+      message: new RegExp(`session/${id}`),
+      details: [{ path: '/id', revision: Number }]
+    }
   })
   for (
     const [method, path, body] of [['PUT', url, { data: {} }], ['PATCH', `${url}/merge`, { data: {} }], [
@@ -98,7 +108,12 @@ await t.test('a conflicting write is refused with the reason', async t => {
     ]] as const
   ) {
     t.match(await request(method, path, { ...body, expectedRevision: 4 }), {
-      status: 409, body: { code: 'REVISION_MISMATCH', message: /expected 4, .* revision 1/ }
+      status: 409,
+      body: {
+        code: 'REVISION_MISMATCH',
+        message: /expected 4, .* revision 1/,
+        details: [{ path: '/expectedRevision', revision: 1 }]
+      }
     })
   }
   t.match(await request('POST', `${url}/mutate`, { mutations: [{ op: 'test', path: '/n', value: 2 }] }), {

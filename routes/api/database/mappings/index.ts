@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
 import {
-  Mapping, MappingCreate, MappingPageQuery, MappingPath, MappingQuery, MappingStatus, MappingTopicPath, MappingUpdate,
-  MappingWithProblems, Preview, PreviewBody
+  Mapping, MappingCheck, MappingCreate, MappingDefinition, MappingPageQuery, MappingPath, MappingQuery, MappingStatus,
+  MappingTopicPath, MappingUpdate, MappingWithProblems, Preview, PreviewBody
 } from '../../../../schemas/database.ts'
 
 const mappings: FastifyPluginAsyncTypebox = async (app) => {
@@ -96,6 +96,22 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request) => preview(request.scope, request.body))
+
+  app.post('/check', {
+    config: { permission: 'mappings:read' },
+    schema: {
+      operationId: 'checkMapping',
+      tags: ['Database'],
+      summary: 'Check a mapping',
+      description:
+        'Checks a mapping as `POST /api/database/mappings` does, with the same refusals and `problems`, and stores ' +
+          'nothing.',
+      body: ref(MappingDefinition),
+      response: {
+        200: ref(MappingCheck, 'The problems that the mapping would have.'), ...refusals(400, 401, 403, 413, 415)
+      }
+    }
+  }, async (request) => mappings.check(request.scope, request.body))
 
   app.get('/:id', {
     config: { permission: 'mappings:read' },

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
-import { DeliveriesQuery, DeliveryPath, WebhookDelivery } from '../../../../schemas/webhooks.ts'
+import { DeliveriesQuery, DeliveryPath, WebhookDelivery, WebhookDeliveryDetails } from '../../../../schemas/webhooks.ts'
 
 const deliveries: FastifyPluginAsyncTypebox = async (app) => {
   const { deliveries } = app.webhooks
@@ -25,6 +25,20 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
+
+  app.get('/:id/details', {
+    config: { permission: 'webhooks:read' },
+    schema: {
+      operationId: 'getWebhookDelivery',
+      tags: ['Webhooks'],
+      summary: 'Get the details of a delivery',
+      description:
+        'Returns a delivery with its request (headers and signed body) and its attempts, each with the response. The ' +
+          'event must be one that you may read.',
+      params: DeliveryPath,
+      response: { 200: ref(WebhookDeliveryDetails, 'The delivery.'), ...refusals(400, 401, 403, 404) }
+    }
+  }, async (request) => deliveries.get(request.scope, request.params.id, request.principal))
 
   app.post('/:id/retry', {
     config: { permission: 'webhooks:update' },

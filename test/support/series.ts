@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { Series } from '../../../schemas/metric-series.ts'
-import { Counts } from '../../../src/debugger/series/counts.ts'
-import { toRow, type Kind, type Row, type Subject } from '../../../src/debugger/series/row.ts'
-import { bucketOf, LatencyCounts } from '../../../src/foundation/observability/latency-buckets.ts'
-import type { Tenant } from '../../support/tenant.ts'
+import type { Series } from '../../schemas/metric-series.ts'
+import { Counts } from '../../src/debugger/series/counts.ts'
+import { toRow, type Kind, type Row, type Subject } from '../../src/debugger/series/row.ts'
+import { bucketOf, LatencyCounts } from '../../src/foundation/observability/latency-buckets.ts'
+import type { Tenant } from './tenant.ts'
 
 /* Helpers for tests of the metric series. */
 
