@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Locator } from 'playwright-core'
 import { installFolder } from '../../src/foundation/version.ts'
 import { build, type BuildOptions } from './build.ts'
 import { startChromium, type Tab, type TabOptions } from './chromium.ts'
@@ -90,6 +91,17 @@ export async function startConsole (t: Verdict, { port = 0, ...options }: Consol
     /** The path of a page of the application: `at('/topics')`. */
     at: (path: string, environment: Environment = 'development') => `/a/${shop.applicationId}/${environment}${path}`
   }
+}
+
+/**
+ * Replaces the text of an editor with its own commands. `fill` has the browser replace it, which then copies styles of
+ * the old text into style attributes; the policy of the page blocks them and logs an error.
+ */
+export async function fillEditor (editor: Locator, text: string): Promise<void> {
+  await editor.focus()
+  await editor.press('ControlOrMeta+a')
+  await editor.press('Delete')
+  await editor.page().keyboard.insertText(text)
 }
 
 interface Window { top: unknown, self: unknown, sessionStorage: Store, localStorage: Store }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { noChromium } from '../../support/chromium.ts'
-import { accessibilityProblems, screenshot, startConsole } from '../../support/console.ts'
+import { accessibilityProblems, fillEditor, screenshot, startConsole } from '../../support/console.ts'
 
 const script = '<img src=x onerror="globalThis.ran = true">'
 const editor = '.cm-content[aria-label="Data"]'
@@ -34,7 +34,7 @@ t.test('documents', { skip: noChromium, timeout: 600_000 }, async t => {
     await page.getByRole('button', { name: 'Create document' }).first().click()
     const dialog = page.getByRole('dialog')
     await dialog.getByLabel('Id').fill('c1')
-    await dialog.locator(editor).fill('{"total":1,"note":"first"}')
+    await fillEditor(dialog.locator(editor), '{"total":1,"note":"first"}')
     await dialog.getByRole('button', { name: 'Create document' }).click()
     await page.getByRole('status').getByText('Live', { exact: true }).waitFor()
     await request('PATCH', `${cart}/c1/merge`, { data: { note: script } })
@@ -66,7 +66,7 @@ t.test('documents', { skip: noChromium, timeout: 600_000 }, async t => {
     const tab = await open(at('/documents/cart/c1'))
     const { page } = tab
     await page.getByRole('link', { name: 'Edit' }).click()
-    await page.locator(editor).fill('{"total":5,"note":"mine"}')
+    await fillEditor(page.locator(editor), '{"total":5,"note":"mine"}')
     await request('PATCH', `${cart}/c1/merge`, { data: { note: 'theirs', coupon: 'A' } })
     await page.getByText('Revision 3 was written while you edit').waitFor()
     await page.getByRole('button', { name: 'Save' }).click()
@@ -87,7 +87,7 @@ t.test('documents', { skip: noChromium, timeout: 600_000 }, async t => {
 
   await t.test('taking theirs replaces the text of the editor', async t => {
     const { page } = await open(at('/documents/cart/c1?edit=true'))
-    await page.locator(editor).fill('{"total":6}')
+    await fillEditor(page.locator(editor), '{"total":6}')
     await request('PATCH', `${cart}/c1/merge`, { data: { total: 7 } })
     await page.getByRole('button', { name: 'Compare' }).click()
     await page.getByRole('button', { name: 'Take theirs' }).click()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { noChromium } from '../../support/chromium.ts'
-import { accessibilityProblems, screenshot, startConsole } from '../../support/console.ts'
+import { accessibilityProblems, fillEditor, screenshot, startConsole } from '../../support/console.ts'
 
 const script = '<img src=x onerror="globalThis.ran = true">'
 const first = { type: 'object', properties: { total: { type: 'number', description: script } } }
@@ -20,7 +20,7 @@ t.test('schemas', { skip: noChromium, timeout: 600_000 }, async t => {
     await topic('order.placed')
     const { page } = await open(at('/schemas'))
     await page.getByRole('link', { name: 'Add a schema for order.placed' }).click()
-    await page.locator(editor('JSON Schema')).fill(JSON.stringify(first))
+    await fillEditor(page.locator(editor('JSON Schema')), JSON.stringify(first))
     await page.getByText('There is no earlier version to compare with').waitFor()
     await page.getByRole('button', { name: 'Register version 1' }).click()
     await page.getByRole('region', { name: 'Version 1', exact: true }).getByText('Active', { exact: true }).waitFor()
@@ -34,7 +34,7 @@ t.test('schemas', { skip: noChromium, timeout: 600_000 }, async t => {
     const tab = await open(at('/schemas/order.placed/editor'))
     const { page } = tab
     const next = { ...first, required: ['total'] }
-    await page.locator(editor('JSON Schema')).fill(JSON.stringify(next))
+    await fillEditor(page.locator(editor('JSON Schema')), JSON.stringify(next))
     const change = page.getByRole('article')
     await change.getByText('Version 1 accepts it').waitFor()
     await change.getByText('The new schema rejects it').waitFor()
@@ -63,9 +63,9 @@ t.test('schemas', { skip: noChromium, timeout: 600_000 }, async t => {
       await route.continue().catch(() => {})
     })
     const held = page.waitForRequest('**/compatibility')
-    await page.locator(editor('JSON Schema')).fill(JSON.stringify({ ...first, required: ['total', 'id'] }))
+    await fillEditor(page.locator(editor('JSON Schema')), JSON.stringify({ ...first, required: ['total', 'id'] }))
     await held
-    await page.locator(editor('JSON Schema')).fill(JSON.stringify({ ...first, required: [] }))
+    await fillEditor(page.locator(editor('JSON Schema')), JSON.stringify({ ...first, required: [] }))
     await page.getByRole('status').getByText('Compatible', { exact: true }).waitFor()
     for (const release of late) release()
     await page.unroute('**/compatibility')
@@ -74,7 +74,7 @@ t.test('schemas', { skip: noChromium, timeout: 600_000 }, async t => {
 
   await t.test('a schema that cannot be used is marked in the editor', async t => {
     const { page } = await open(at('/schemas/order.placed/editor'))
-    await page.locator(editor('JSON Schema')).fill('{"type":"object","properties":{"total":{"type":"numbr"}}}')
+    await fillEditor(page.locator(editor('JSON Schema')), '{"type":"object","properties":{"total":{"type":"numbr"}}}')
     await page.getByText('Not a valid schema').waitFor()
     t.equal(await page.locator('.cm-lintRange-error').first().innerText(), '"type"')
   })
@@ -83,7 +83,7 @@ t.test('schemas', { skip: noChromium, timeout: 600_000 }, async t => {
     const tab = await open(at('/schemas/order.placed/validate'))
     const { page } = tab
     await page.getByText('The payload is valid under version 2').waitFor()
-    await page.locator(editor('Payload')).fill('{"total":"much"}')
+    await fillEditor(page.locator(editor('Payload')), '{"total":"much"}')
     await page.getByText('Not valid').waitFor()
     t.match(await page.getByRole('list').filter({ hasText: 'must be number' }).innerText(), '/total')
     t.equal(await page.locator('.cm-lintRange-error').first().innerText(), '"total"')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { noChromium } from '../../support/chromium.ts'
-import { accessibilityProblems, screenshot, startConsole } from '../../support/console.ts'
+import { accessibilityProblems, fillEditor, screenshot, startConsole } from '../../support/console.ts'
 
 const schema = {
   type: 'object',
@@ -87,10 +87,7 @@ t.test('publishing, the schema and the settings of a topic', { skip: noChromium,
   await t.test('a topic without a schema takes JSON, and mistakes in it are named', async t => {
     await page.goto(page.url().replace('order.placed', 'order.free'))
     await page.getByText('New event, not checked').waitFor()
-    const editor = page.locator('.cm-content')
-    await editor.click()
-    await page.keyboard.press('Control+a')
-    await page.keyboard.type('{"total": 1')
+    await fillEditor(page.locator('.cm-content'), '{"total": 1')
     await page.getByText('This is not JSON').waitFor()
     t.pass()
   })
