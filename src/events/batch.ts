@@ -1,23 +1,21 @@
-import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
-import { toPublicError } from '../errors.ts'
-import type { EventRouting } from './event-routing.ts'
-import { LoggedEvent } from './envelope.ts'
+import { append, isAppend } from './append.ts'
+import { answerIntents, applyIntents } from './apply-intents.ts'
+import { batchTextMax } from './batch-errors.ts'
+import type { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
-import type { DocumentState, Intent } from './intent.ts'
-import type { Outcome } from './outcome.ts'
-import { takeSteps } from './positions.ts'
-import * as statements from './statements.ts'
-import { batchTextMax, BatchTooLargeError, StaleBatchError } from './batch-errors.ts'
+import type { EventRouting } from './event-routing.ts'
 import { recallAnswers, rememberAnswers } from './idempotency-keys.ts'
-import { IntentBatch } from './intent-batch.ts'
-import { lockDocuments, type LockedDocuments } from './locked-documents.ts'
+import type { Intent } from './intent.ts'
+import type { KnownTopics } from './known-topics.ts'
+import { lockDocuments } from './locked-documents.ts'
+import type { Outcome } from './outcome.ts'
 import type { PayloadCheck } from './payload-check.ts'
-import { readTopics, type RegisteredTopics } from './registered-topics.ts'
-import { WritePlan, type PlannedEffects } from './write-plan.ts'
-
-/** The batch yields to the event loop between two intents after it has applied intents for this long. */
-const breathMs = 8
+import { takeSteps } from './positions.ts'
+import { readTopics } from './registered-topics.ts'
+import * as statements from './statements.ts'
+import { WritePlan } from './write-plan.ts'
+import { writeSet } from './write-set.ts'
 
 export interface BatchResult {
   /** The time of the batch in epoch milliseconds. */
@@ -40,6 +38,7 @@ export interface BatchParts {
   routing: EventRouting
   epochOf: EpochOf
   now: number
+  knownTopics: KnownTopics
   isServiceKnown (applicationId: string, name: string): boolean
 }
 
@@ -49,9 +48,9 @@ export interface BatchParts {
  */
 export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
   const { client, now, check } = parts
-  const isTransaction = intents.some(intent =>
-    intent.document !== undefined || intent.idempotency !== undefined || intent.position !== undefined
-  )
+  const isTransaction = !intents.every(isAppend)
+  const appended = isTransaction ? undefined : await append(intents, parts)
+  if (appended !== undefined) return appended
   const hasKeys = intents.some(intent => intent.idempotency !== undefined)
   const outcomes = new Array<Outcome | undefined>(intents.length)
   // The connection pipelines statements: a statement that needs no earlier result is sent without waiting.
@@ -62,7 +61,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   }
   const [documents, topics, recipients] = await Promise.all([
     lockDocuments(intents, outcomes, client),
-    readTopics(intents, outcomes, client, check),
+    readTopics(intents, outcomes, parts),
     findRecipients(intents, outcomes, parts),
     begun
   ])
@@ -78,8 +77,8 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   // The result of the write can invalidate the batch only if the batch creates documents or takes keys. Otherwise the
   // commit is sent at once; PostgreSQL turns it into a rollback if the write fails.
   const mayBeStale = set.inserts.length > 0 || hasKeys
-  const [events] = await Promise.all([
-    plan.isEmpty ? [] : write(set, client),
+  const [events = []] = await Promise.all([
+    plan.isEmpty ? undefined : writeSet(set, client),
     ...plan.also.map(statement => client.query(statement)),
     mayBeStale ? undefined : commit()
   ])
@@ -98,63 +97,6 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   }
 }
 
-interface Workspace {
-  plan: WritePlan
-  documents: LockedDocuments
-  topics: RegisteredTopics
-  check: PayloadCheck
-}
-
-/** Applies the intents without an outcome in order. Returns the effects of each, or undefined if it has none. */
-async function applyIntents (
-  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], workspace: Workspace
-): Promise<(PlannedEffects | undefined)[]> {
-  const effects: (PlannedEffects | undefined)[] = []
-  let since = performance.now()
-  for (const [i, intent] of intents.entries()) {
-    effects.push(outcomes[i] === undefined ? applyIntent(intent, i, outcomes, workspace) : undefined)
-    if (performance.now() - since < breathMs) continue
-    await setImmediate()
-    since = performance.now()
-  }
-  return effects
-}
-
-/** Applies one intent, or sets its outcome to a refusal. Throws if the whole batch has to be rolled back. */
-function applyIntent (
-  intent: Intent<unknown>, i: number, outcomes: (Outcome | undefined)[],
-  { plan, documents, topics, check }: Workspace
-): PlannedEffects | undefined {
-  const batch = new IntentBatch(intent, topics, plan.now, check)
-  try {
-    return plan.apply(intent, batch, documents)
-  } catch (error) {
-    if (intent.position !== undefined || error instanceof BatchTooLargeError) throw error
-    outcomes[i] = { refusal: toPublicError(error), checked: batch.checking }
-    return undefined
-  }
-}
-
-function answerIntents (
-  intents: readonly Intent<unknown>[], effects: readonly (PlannedEffects | undefined)[], events: LoggedEvent[],
-  outcomes: (Outcome | undefined)[]
-): void {
-  for (const [i, effect] of effects.entries()) {
-    if (effect === undefined) continue
-    const own = events.slice(effect.firstEvent, effect.firstEvent + effect.eventCount)
-    outcomes[i] = answerOf(intents[i] as Intent<unknown>, own, effect.document)
-  }
-}
-
-/** Returns the answer of an intent. Never throws: a failed batch is tried again, but its effects may be committed. */
-function answerOf (intent: Intent<unknown>, events: LoggedEvent[], document: DocumentState | undefined): Outcome {
-  try {
-    return { answer: intent.answer(events, document) }
-  } catch (error) {
-    return { refusal: toPublicError(error) }
-  }
-}
-
 function findRecipients (
   intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, routing }: BatchParts
 ) {
@@ -163,18 +105,4 @@ function findRecipients (
     if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId)
   }
   return applicationIds.size === 0 ? undefined : routing.prepare(applicationIds, client)
-}
-
-async function write (set: statements.WriteSet, client: pg.PoolClient): Promise<LoggedEvent[]> {
-  const { rows } = await client.query<statements.WrittenLog>(statements.write(set))
-  if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) {
-    throw new StaleBatchError('a document was created meanwhile')
-  }
-  const heads = new Array<statements.WrittenLog>(set.logs.length)
-  for (const row of rows) heads[row.ordinal - 1] = row
-  return set.events.map(({ draft, id, log, back }) => {
-    const { head_offset: head, epoch, head_at: timestamp } = heads[log] as statements.WrittenLog
-    const { scope } = set.logs[log] as statements.LogGrowth
-    return new LoggedEvent(scope, draft, { id, offset: head - back, epoch, timestamp })
-  })
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft } from './envelope.ts'
+import type { RoutingFact } from './statements.ts'
 
 /**
  * Finds the webhooks that the events of a batch are owed to. The statement that stores the events also stores the
@@ -12,6 +13,8 @@ export interface EventRouting {
    * Called once a batch. Sends its query synchronously, so that it shares the round trip of the batch's other reads.
    */
   prepare (applicationIds: ReadonlySet<string>, client: pg.PoolClient): Promise<Recipients | undefined>
+  /** Returns the recipients as this node last read them, or undefined if it does not know those of an application. */
+  recall (applicationIds: ReadonlySet<string>): RecalledRecipients | undefined
   /** Called after a commit that stored at least one row of the outbox. */
   committed (): void
 }
@@ -21,5 +24,12 @@ export interface Recipients {
   of (scope: Scope, draft: EventDraft, visit: (webhookId: string) => void): void
 }
 
+/** Recipients, and what they were read from. They are right only while it is unchanged. */
+export interface RecalledRecipients { recipients: Recipients | undefined, facts: RoutingFact[] }
+
 /** Routes no event to any webhook. */
-export const noEventRouting: EventRouting = { prepare: async () => undefined, committed: () => {} }
+export const noEventRouting: EventRouting = {
+  prepare: async () => undefined,
+  recall: () => ({ recipients: undefined, facts: [] }),
+  committed: () => {}
+}

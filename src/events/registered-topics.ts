@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Intent } from './intent.ts'
+import type { KnownTopics } from './known-topics.ts'
 import type { Outcome } from './outcome.ts'
 import * as statements from './statements.ts'
 import type { PayloadCheck, TopicCheck } from './payload-check.ts'
@@ -10,28 +11,40 @@ export type RegisteredTopics = Map<string, ActiveSchema | null>
 export interface ActiveSchema { version: number, check: TopicCheck }
 export const topicKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`
 
+export interface TopicsParts { client: pg.PoolClient, check: PayloadCheck, knownTopics: KnownTopics }
+
 /** Reads the registered ones of the intents' topics, and prepares the checks of their active schemas. */
 export async function readTopics (
-  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[],
-  client: pg.PoolClient, check: PayloadCheck
+  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, check, knownTopics }: TopicsParts
 ): Promise<RegisteredTopics> {
   const wanted = new Map<string, statements.TopicKey>()
   for (const [i, intent] of intents.entries()) {
     if (outcomes[i] !== undefined) continue
     for (const topic of intent.topics) wanted.set(topicKey(intent.scope, topic), { scope: intent.scope, topic })
   }
-  const topics: RegisteredTopics = new Map()
-  if (wanted.size === 0) return topics
+  if (wanted.size === 0) return new Map()
   const keys = [...wanted.values()]
   const { rows } = await client.query<{ ordinal: number, active_schema_version: number | null }>(
     statements.readTopics(keys)
   )
+  const facts = new Map<string, statements.TopicFact>()
+  for (const [key, topic] of wanted) facts.set(key, { ...topic, isRegistered: false, version: null })
   for (const row of rows) {
-    const { scope, topic } = keys[row.ordinal - 1] as statements.TopicKey
-    const version = row.active_schema_version
-    topics.set(
-      topicKey(scope, topic), version === null ? null : { version, check: await check.prepare(scope, topic, version) }
-    )
+    const topic = keys[row.ordinal - 1] as statements.TopicKey
+    facts.set(topicKey(topic.scope, topic.topic), { ...topic, isRegistered: true, version: row.active_schema_version })
+  }
+  knownTopics.remember(facts)
+  return await prepareTopics(facts, check)
+}
+
+/** Returns the registered ones of the topics, with the prepared checks of their active schemas. */
+export async function prepareTopics (
+  facts: ReadonlyMap<string, statements.TopicFact>, check: PayloadCheck
+): Promise<RegisteredTopics> {
+  const topics: RegisteredTopics = new Map()
+  for (const [key, { scope, topic, isRegistered, version }] of facts) {
+    if (!isRegistered) continue
+    topics.set(key, version === null ? null : { version, check: await check.prepare(scope, topic, version) })
   }
   return topics
 }

@@ -130,6 +130,15 @@ export interface PlacedDraft { draft: EventDraft, id: string, log: number, back:
 /** The events of one log that are owed to one webhook. */
 export interface Owed { webhookId: string, log: number, backs: number[] }
 
+/** Whether a topic is registered, and the version of its active schema, if any, as a node last read them. */
+export interface TopicFact extends TopicKey { isRegistered: boolean, version: number | null }
+
+/** The version of an application's webhooks, as a node last read it; null if it never had any. */
+export interface RoutingFact { applicationId: string, version: number | null }
+
+/** What a batch was prepared with instead of reading it. */
+export interface Facts { topics: TopicFact[], routing: RoutingFact[] }
+
 export interface WriteSet {
   now: number
   /** Documents whose rows exist and are locked by this transaction. */
@@ -139,6 +148,8 @@ export interface WriteSet {
   logs: LogGrowth[]
   events: PlacedDraft[]
   owed: Owed[]
+  /** The write compares these with the database, and writes nothing if one differs. */
+  facts?: Facts | undefined
 }
 
 /** One row of the write's result, for one log. */
@@ -153,7 +164,8 @@ export interface WrittenLog {
 
 /**
  * Writes documents, offset counters, events and outbox rows in one statement. Returns each log's new head and the
- * number of inserted documents: if it is too low, another node has created one of them meanwhile.
+ * number of inserted documents: if it is too low, another node has created one of them meanwhile. Returns no row if one
+ * of the facts has changed.
  *
  * The time of an event is that of the batch or, if later, that of the log's last event: the clocks of nodes differ, and
  * a batch may wait for the lock of its log. So the times of a log never decrease, and a search by time can be one by
@@ -162,11 +174,12 @@ export interface WrittenLog {
 export function write (set: WriteSet): Statement {
   const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${
     set.owed.length > 0 ? 'o' : ''
-  }`
-  const values: unknown[] = [...logArrays(set.logs), ...eventArrays(set.events), set.now]
+  }${set.facts === undefined ? '' : 'f'}`
+  const values: unknown[] = [...logArrays(set.logs), ...eventColumns(set.events), set.now]
   if (set.updates.length > 0) values.push(...documentArrays(set.updates))
   if (set.inserts.length > 0) values.push(...documentArrays(set.inserts))
   if (set.owed.length > 0) values.push(...owedArrays(set.owed))
+  if (set.facts !== undefined) values.push(...factArrays(set.facts))
   return { name: `writer_write_${shape}`, text: writeText(shape), values }
 }
 
@@ -175,7 +188,7 @@ const writeTexts = new Map<string, string>()
 function writeText (shape: string): string {
   let text = writeTexts.get(shape)
   if (text === undefined) {
-    let parameter = 17
+    let parameter = 22
     const documents = () => {
       const types = ['text', 'text', 'text', 'text', 'bigint', 'json', 'boolean', 'bigint', 'bigint', 'bigint']
       return `unnest(${types.map(type => `$${parameter++}::${type}[]`).join(', ')})
@@ -205,9 +218,10 @@ function writeText (shape: string): string {
         from unnest($${parameter++}::text[], $${parameter++}::int[], $${parameter++}::text[])
           as o(webhook_id, log, backs)
         join logs l on l.ordinal = o.log)`
+    const areCurrent = shape.includes('f') ? ` where ${factsSql(parameter)}` : ''
     text += `heads as (
         insert into topic_logs as l (application_id, environment, topic, epoch, head_offset, head_at)
-        select *, $16::bigint from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+        select *, $21::bigint from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])${areCurrent}
         on conflict (application_id, environment, topic) do update set
           head_offset = l.head_offset + excluded.head_offset, head_at = greatest(l.head_at, excluded.head_at)
         returning l.id, l.application_id, l.environment, l.topic, l.epoch, l.head_offset, l.head_at),
@@ -220,8 +234,9 @@ function writeText (shape: string): string {
         insert into events (
           log_id, "offset", application_id, environment, topic, id, type, source, key, payload, diff, meta,
           schema_version, created_at)
-        select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, e.type, e.source, e.key,
-          e.payload, e.diff, e.meta, e.schema_version, l.head_at
+        select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, coalesce(e.type, $16),
+          coalesce(e.source, $17), coalesce(e.key, $18), e.payload, e.diff, coalesce(e.meta, $19::json),
+          coalesce(e.schema_version, $20::int), l.head_at
         from unnest(
           $6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[],
           $14::json[], $15::int[])
@@ -235,23 +250,71 @@ function writeText (shape: string): string {
   return text
 }
 
+/** Stands for a topic that is not registered. 0 stands for one without an active schema; versions begin with 1. */
+const unregistered = -1
+
+/** A condition: the facts of `factArrays`, whose parameters begin at a number, are those of the database. */
+const factsSql = (parameter: number) => `
+  not exists (
+    select from unnest(
+      $${parameter}::text[], $${parameter + 1}::text[], $${parameter + 2}::text[], $${parameter + 3}::int[])
+      as k(application_id, environment, name, version)
+    left join topics t using (application_id, environment, name)
+    where case when t.name is null then ${unregistered} else coalesce(t.active_schema_version, 0) end <> k.version)
+  and not exists (
+    select from unnest($${parameter + 4}::text[], $${parameter + 5}::bigint[]) as k(application_id, version)
+    left join webhook_versions v using (application_id) where v.version is distinct from k.version)`
+
+/** Returns one row, if the facts are those of the database. */
+export function compareFacts (facts: Facts): Statement {
+  return { name: 'writer_compare_facts', text: `select where ${factsSql(1)}`, values: factArrays(facts) }
+}
+
+const factArrays = ({ topics, routing }: Facts) => [
+  textArray(topics.map(({ scope }) => scope.applicationId)),
+  textArray(topics.map(({ scope }) => scope.environment)),
+  textArray(topics.map(({ topic }) => topic)),
+  topics.map(({ isRegistered, version }) => isRegistered ? version ?? 0 : unregistered),
+  textArray(routing.map(({ applicationId }) => applicationId)),
+  routing.map(({ version }) => version)
+]
+
 const logArrays = (logs: LogGrowth[]) => [
   textArray(logs.map(log => log.scope.applicationId)), textArray(logs.map(log => log.scope.environment)),
   textArray(logs.map(log => log.topic)), textArray(logs.map(log => log.epoch)), logs.map(log => log.count)
 ]
 
-const eventArrays = (events: PlacedDraft[]) => [
-  events.map(event => event.log + 1),
-  events.map(event => event.back),
-  textArray(events.map(event => event.id)),
-  textArray(events.map(event => event.draft.type)),
-  textArray(events.map(event => event.draft.source)),
-  textArray(events.map(event => event.draft.key)),
-  jsonArray(events.map(event => event.draft.payload)),
-  jsonArray(events.map(event => event.draft.diff)),
-  jsonArray(events.map(event => event.draft.meta)),
-  events.map(event => event.draft.schemaVersion)
-]
+/**
+ * The columns of events as arrays, and then one value for each column that is often the same for all of them. Such a
+ * column's array is empty: `unnest` fills it with nulls, which the value replaces.
+ */
+function eventColumns (events: PlacedDraft[]): unknown[] {
+  const type = columnOf(events.map(({ draft }) => draft.type))
+  const source = columnOf(events.map(({ draft }) => draft.source))
+  const key = columnOf(events.map(({ draft }) => draft.key))
+  const meta = columnOf(events.map(({ draft }) => draft.meta ?? null))
+  const schemaVersion = columnOf(events.map(({ draft }) => draft.schemaVersion))
+  const diffs = events.some(({ draft }) => draft.diff !== undefined) ? events.map(({ draft }) => draft.diff) : []
+  return [
+    events.map(event => event.log + 1),
+    events.map(event => event.back),
+    textArray(events.map(event => event.id)),
+    textArray(type.values),
+    textArray(source.values),
+    textArray(key.values),
+    jsonArray(events.map(event => event.draft.payload)),
+    jsonArray(diffs),
+    jsonArray(meta.values),
+    schemaVersion.values,
+    ...[type, source, key, meta, schemaVersion].map(column => column.all)
+  ]
+}
+
+/** Returns the values of a column, or the value that all of them have. */
+function columnOf<Value> (values: Value[]): { values: Value[], all: Value | null } {
+  const [first = null] = values
+  return values.every(value => value === first) ? { values: [], all: first } : { values, all: null }
+}
 
 const documentArrays = (documents: ScopedDocument[]) => [
   ...documentKeyArrays(documents),

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { PublicError } from '../errors.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Intent } from './intent.ts'
@@ -14,24 +15,30 @@ export interface PendingIntent {
   reject: (error: PublicError) => void
 }
 
-/** A queue of intents with at most one transaction in flight. */
+/** Commits a batch, and resolves to the function that settles its intents. Never rejects. */
+export type Commit = (batch: PendingIntent[]) => Promise<() => void>
+
+/**
+ * A queue of intents with at most one transaction in flight. Before a batch is settled, the next one is sent: the
+ * database works on it while this process answers the requests of the first.
+ */
 export class WriteLane {
   #queue: PendingIntent[] = []
   #inFlight: Promise<void> | undefined
-  #batch: readonly PendingIntent[] = []
-  readonly #commit: (batch: PendingIntent[]) => Promise<void>
+  #unsettled: (readonly PendingIntent[])[] = []
+  readonly #commit: Commit
 
-  constructor (commit: (batch: PendingIntent[]) => Promise<void>) {
+  constructor (commit: Commit) {
     this.#commit = commit
   }
 
   get oldest (): number | undefined {
-    return this.#batch[0]?.since ?? this.#queue[0]?.since
+    return (this.#unsettled[0] ?? this.#queue)[0]?.since
   }
 
   /** The scopes of the intents that are not settled, one for each intent. */
   * waiting (): Generator<Scope> {
-    for (const { intent } of this.#batch) yield intent.scope
+    for (const batch of this.#unsettled) for (const { intent } of batch) yield intent.scope
     for (const { intent } of this.#queue) yield intent.scope
   }
 
@@ -46,13 +53,22 @@ export class WriteLane {
 
   async #run (): Promise<void> {
     // Intents that arrive in this turn of the event loop share the first batch.
-    await new Promise(resolve => setImmediate(resolve))
+    await setImmediate()
+    let settle: () => void = () => {}
     while (this.#queue.length > 0) {
       const batch = this.#take()
-      this.#batch = batch
-      await this.#commit(batch)
+      this.#unsettled.push(batch)
+      const committed = this.#commit(batch)
+      // In this turn of the event loop, the batch is sent, unless a read or a long computation holds it up.
+      await setImmediate()
+      settle()
+      const settleBatch = await committed
+      settle = () => {
+        settleBatch()
+        this.#unsettled.shift()
+      }
     }
-    this.#batch = []
+    settle()
     this.#inFlight = undefined
   }
 

@@ -14,6 +14,7 @@ import { ensurePartitions } from './partitions.ts'
 import { noWriteObserver, type WriteObserver } from './write-observer.ts'
 import type { PayloadCheck } from './payload-check.ts'
 import { KnownServices } from './known-services.ts'
+import { KnownTopics } from './known-topics.ts'
 import { QueueQuota } from './queue-quota.ts'
 import { isMissingReference, retryReason } from './transaction-failure.ts'
 import { noWriteQuota, type WriteQuota } from './write-quota.ts'
@@ -62,6 +63,7 @@ export class EventWriter implements Writer {
   readonly #quota: WriteQuota
   readonly #lanes: WriteLane[]
   readonly #knownServices = new KnownServices()
+  readonly #knownTopics = new KnownTopics()
   readonly #waiting = new QueueQuota()
   #isClosed = false
 
@@ -135,17 +137,16 @@ export class EventWriter implements Writer {
     return this.#lanes[index] as WriteLane
   }
 
-  /** Settles every intent of the batch. Never throws. */
-  async #commit (batch: PendingIntent[], attempt = 1): Promise<void> {
-    let result: BatchResult
+  /** Commits the batch, and returns the function that settles every intent of it. Never rejects. */
+  async #commit (batch: PendingIntent[], attempt = 1): Promise<() => void> {
     const stop = this.#options.metrics.transactionDuration.startTimer()
     try {
-      result = await this.#transact(batch)
+      const result = await this.#transact(batch)
+      stop()
+      return () => this.#settle(batch, result)
     } catch (error) {
       return await this.#recover(batch, error, attempt)
     }
-    stop()
-    this.#settle(batch, result)
   }
 
   async #transact (batch: PendingIntent[]): Promise<BatchResult> {
@@ -157,6 +158,7 @@ export class EventWriter implements Writer {
         epochOf: this.#options.epochOf,
         routing: this.#options.routing ?? noEventRouting,
         now: (this.#options.now ?? Date.now)(),
+        knownTopics: this.#knownTopics,
         isServiceKnown: (applicationId, name) => this.#knownServices.has(applicationId, name)
       })
       client.release()
@@ -167,9 +169,9 @@ export class EventWriter implements Writer {
     }
   }
 
-  async #recover (batch: PendingIntent[], error: unknown, attempt: number): Promise<void> {
+  async #recover (batch: PendingIntent[], error: unknown, attempt: number): Promise<() => void> {
     const { metrics, pool } = this.#options
-    if (isDatabaseUnavailable(error)) return this.#reject(batch, toPublicError(error))
+    if (isDatabaseUnavailable(error)) return () => this.#reject(batch, toPublicError(error))
     const reason = retryReason(error)
     if (reason !== undefined && attempt < attemptsMax) {
       metrics.transactionRetries.inc({ reason })
@@ -182,17 +184,17 @@ export class EventWriter implements Writer {
     if (batch.length > 1) {
       metrics.transactionRetries.inc({ reason: 'halved' })
       const middle = batch.length >> 1
-      await this.#commit(batch.slice(0, middle))
+      const settleFirst = await this.#commit(batch.slice(0, middle))
+      settleFirst()
       return await this.#commit(batch.slice(middle))
     }
     if (isMissingReference(error)) {
-      return this.#reject(
-        batch,
-        new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${batch[0]?.intent.scope.applicationId}`)
-      )
+      const applicationId = batch[0]?.intent.scope.applicationId
+      return () =>
+        this.#reject(batch, new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`))
     }
     this.#options.log.error({ err: error }, 'writer.intent_failed')
-    this.#reject(batch, toPublicError(error))
+    return () => this.#reject(batch, toPublicError(error))
   }
 
   #settle (batch: PendingIntent[], result: BatchResult): void {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type pg from 'pg'
-import type { EventRouting, Recipients } from '../events/event-routing.ts'
+import type { EventRouting, RecalledRecipients, Recipients } from '../events/event-routing.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EndpointIndex, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
@@ -16,12 +16,13 @@ const loadSql = `
   from webhook_versions v left join webhooks w on w.application_id = v.application_id and w.active
   where v.application_id = any($1::text[])`
 
-interface Known { version: number, match: EndpointIndex }
+/** The webhooks of an application. Without a version, it never had any. */
+interface Known { version: number | null, match?: EndpointIndex | undefined }
 
 /**
  * Finds the webhooks that match the events of a batch, as a stage of the writer. It caches webhooks by application.
- * Each batch reads the applications' versions, which every change to a webhook increments. A webhook acknowledged
- * before an event was submitted is therefore never missed, whichever node created it.
+ * Each batch reads the applications' versions, which every change to a webhook increments, or has its write compare
+ * them. A webhook acknowledged before an event was submitted is therefore never missed, whichever node created it.
  */
 export class WebhookRouting implements EventRouting {
   readonly #known = new LRUCache<string, Known>({ max: applicationsMax })
@@ -40,21 +41,37 @@ export class WebhookRouting implements EventRouting {
     const { rows } = await client.query<{ application_id: string, version: number }>({
       name: 'webhooks_versions', text: versionsSql, values: [[...applicationIds]]
     })
-    if (rows.length === 0) return undefined
-    const stale = rows.filter(({ application_id: id, version }) => this.#known.get(id)?.version !== version).map(row =>
-      row.application_id
-    )
-    const fresh = stale.length === 0 ? undefined : await load(client, stale)
-    for (const [id, known] of fresh ?? []) this.#known.set(id, known)
-    // Keeps its own references: the cache may evict an application meanwhile, or store a newer version from another
-    // batch.
-    const matches = new Map<string, EndpointIndex>()
-    for (const { application_id: id } of rows) {
-      const match = (fresh?.get(id) ?? this.#known.get(id))?.match
-      if (match !== undefined && !match.isEmpty) matches.set(id, match)
+    // Keeps its own references, because the cache may evict an application while others are loaded.
+    const read = new Map<string, Known>([...applicationIds].map(id => [id, { version: null }]))
+    const stale: string[] = []
+    for (const { application_id: id, version } of rows) {
+      const known = this.#known.get(id)
+      if (known?.version === version) read.set(id, known)
+      else stale.push(id)
     }
-    return matches.size === 0 ? undefined : new Matches(matches)
+    if (stale.length > 0) for (const [id, known] of await load(client, stale)) read.set(id, known)
+    for (const [id, known] of read) this.#known.set(id, known)
+    return matchesOf(read)
   }
+
+  recall (applicationIds: ReadonlySet<string>): RecalledRecipients | undefined {
+    const recalled = new Map<string, Known>()
+    for (const id of applicationIds) {
+      const known = this.#known.get(id)
+      if (known === undefined) return undefined
+      recalled.set(id, known)
+    }
+    return {
+      recipients: matchesOf(recalled),
+      facts: [...recalled].map(([applicationId, { version }]) => ({ applicationId, version }))
+    }
+  }
+}
+
+function matchesOf (known: ReadonlyMap<string, Known>): Matches | undefined {
+  const matches = new Map<string, EndpointIndex>()
+  for (const [id, { match }] of known) if (match !== undefined && !match.isEmpty) matches.set(id, match)
+  return matches.size === 0 ? undefined : new Matches(matches)
 }
 
 class Matches implements Recipients {
