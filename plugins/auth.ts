@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { UnauthorizedError } from '../src/errors.ts'
 import { isPermissionName } from '../src/identity/access/permissions.ts'
 import {
-  createAdmission, type Admission, type Admit, type Admittance, type ScopeDemand
+  createAdmission, type Admission, type AdmissionCheck, type Admittance, type ScopeDemand
 } from '../src/identity/auth/admission.ts'
 import type { RefusalLimit } from '../src/identity/auth/refusal-limit.ts'
 
@@ -33,8 +33,8 @@ export default fp(async (app) => {
 
 const guards = new WeakSet<onRequestHookHandler>()
 
-/** Uses callbacks, because a cached token needs no waiting. This is the hot path of every request. */
-function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
+/** Uses callbacks, because a known token needs no waiting. This is the hot path of every request. */
+function guard (check: AdmissionCheck, refusals: RefusalLimit): onRequestHookHandler {
   const hook: onRequestHookHandler = (request, _reply, done) => {
     const refuse = (error: Error) =>
       done(error instanceof UnauthorizedError ? refusals.weigh(request.ip, error) : error)
@@ -42,14 +42,14 @@ function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
       request.admission = admission
       done()
     }
-    let admission
+    let known
     try {
-      admission = admit(request.headers)
+      known = check.peek(request.headers)
     } catch (error) {
       return refuse(error as Error)
     }
-    if (admission instanceof Promise) admission.then(enter, refuse)
-    else enter(admission)
+    if (known === undefined) check.admit(request.headers).then(enter, refuse)
+    else enter(known)
   }
   guards.add(hook)
   return hook

@@ -3,7 +3,7 @@ import type { Scope } from '../../../schemas/scope.ts'
 import { credentialFromHeaders, type Authenticator } from './authenticator.ts'
 import { authorize, isEntityOwning, type PermissionName } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
-import type { ScopeResolver } from '../access/scope.ts'
+import { scopeOfToken, type ScopeResolver, type WantedScope } from '../access/scope.ts'
 
 /** The requirement of a route: a permission, any principal, or nothing. */
 export type Admittance = PermissionName | 'authenticated' | 'public'
@@ -21,56 +21,45 @@ export interface Admission {
  */
 export type ScopeDemand = 'required' | 'optional'
 
-export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admission>
+/** The check of a route. Both functions throw, or reject with, the errors of `resolveScope` and `authorize`. */
+export interface AdmissionCheck {
+  /** Admits a request whose token or API key this node knows already; undefined if it has to be looked up. */
+  peek (headers: IncomingHttpHeaders): Admission | undefined
+  /** Admits a request. Rejects with the errors of `authenticate` as well. */
+  admit (headers: IncomingHttpHeaders): Promise<Admission>
+}
 
-/**
- * Builds the check of each route once. The check throws, or rejects with, the errors of `authenticate`, `resolveScope`
- * and `authorize`, in this order. It returns synchronously for a cached token.
- */
+/** Builds the check of each route once. */
 export function createAdmission (
   { authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }
 ) {
-  return function admissionTo (admittance: Exclude<Admittance, 'public'>, scope?: ScopeDemand): Admit {
-    const pass = admittance === 'authenticated'
-      ? unchecked
-      : scope === undefined && !isEntityOwning(admittance)
-        ? unscoped(admittance)
-        : scope === 'optional'
-          ? optionallyScoped(admittance)
-          : scoped(admittance)
-    return headers => {
-      const principal = authenticator.authenticate(credentialFromHeaders(headers))
-      return principal instanceof Promise ? principal.then(found => pass(found, headers)) : pass(principal, headers)
-    }
-  }
+  return function admissionTo (admittance: Exclude<Admittance, 'public'>, demand?: ScopeDemand): AdmissionCheck {
+    const permission = admittance === 'authenticated' ? undefined : admittance
+    const isScoped = permission !== undefined && (demand !== undefined || isEntityOwning(permission))
 
-  function scoped (permission: PermissionName) {
-    const enter = (principal: Principal, scope: Scope): Admission => {
-      authorize(principal, scope, permission)
+    function enter (principal: Principal, scope: Scope | undefined): Admission {
+      if (permission !== undefined) authorize(principal, scope ?? null, permission)
       return { principal, scope }
     }
-    return (principal: Principal, headers: IncomingHttpHeaders): Admission | Promise<Admission> => {
-      const scope = resolveScope(principal, {
-        applicationId: headers['x-application-id'], environment: headers['x-environment']
-      })
-      return scope instanceof Promise ? scope.then(found => enter(principal, found)) : enter(principal, scope)
-    }
-  }
 
-  function optionallyScoped (permission: PermissionName) {
-    const [there, anywhere] = [scoped(permission), unscoped(permission)]
-    return (principal: Principal, headers: IncomingHttpHeaders): Admission | Promise<Admission> => {
-      const namesOne = (headers['x-application-id'] ?? '') !== '' || headers['x-environment'] !== undefined
-      return principal.kind === 'token' || namesOne ? there(principal, headers) : anywhere(principal)
+    return {
+      peek (headers) {
+        const principal = authenticator.peek(credentialFromHeaders(headers))
+        if (principal === undefined) return undefined
+        return enter(principal, isScoped ? scopeOfToken(principal, wantedScope(headers)) : undefined)
+      },
+      async admit (headers) {
+        const principal = await authenticator.authenticate(credentialFromHeaders(headers))
+        const needsScope = isScoped && (demand !== 'optional' || principal.kind === 'token' || namesScope(headers))
+        return enter(principal, needsScope ? await resolveScope(principal, wantedScope(headers)) : undefined)
+      }
     }
   }
 }
 
-const unchecked = (principal: Principal): Admission => ({ principal, scope: undefined })
+const wantedScope = (headers: IncomingHttpHeaders): WantedScope => ({
+  applicationId: headers['x-application-id'], environment: headers['x-environment']
+})
 
-function unscoped (permission: PermissionName) {
-  return (principal: Principal): Admission => {
-    authorize(principal, null, permission)
-    return { principal, scope: undefined }
-  }
-}
+const namesScope = (headers: IncomingHttpHeaders): boolean =>
+  (headers['x-application-id'] ?? '') !== '' || headers['x-environment'] !== undefined

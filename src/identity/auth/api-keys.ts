@@ -48,32 +48,37 @@ export class ApiKeys {
     this.#db = db
     this.#log = log
     this.#load = createBatchLoader<Buffer, ApiKeyPrincipal | undefined>({
-      nameOf: keyHash => keyHash.toString('base64url'),
+      nameOf,
       load: async hashes => {
         const found = await findPrincipals(db, sql<boolean>`k.key_hash = any(${hashes}::bytea[])`)
-        const byHash = new Map(found.map(({ keyHash, principal }) => [keyHash.toString('base64url'), principal]))
-        return hashes.map(keyHash => byHash.get(keyHash.toString('base64url')))
+        const byHash = new Map(found.map(({ keyHash, principal }) => [nameOf(keyHash), principal]))
+        return hashes.map(keyHash => byHash.get(nameOf(keyHash)))
       }
     })
   }
 
-  /**
-   * Returns the principal of a key, synchronously if it is cached. Throws, or rejects with, UnauthorizedError
-   * `CREDENTIAL_INVALID`.
-   */
-  authenticate (text: string): ApiKeyPrincipal | Promise<ApiKeyPrincipal> {
+  /** Returns the principal of a valid key, if it is cached. */
+  peek (text: string): ApiKeyPrincipal | undefined {
+    const known = this.#known.get(nameOf(hashOfApiKey(text)))
+    return known !== undefined && isUnexpired(known) ? known : undefined
+  }
+
+  /** Returns the principal of a key. Rejects with UnauthorizedError `CREDENTIAL_INVALID`. */
+  async authenticate (text: string): Promise<ApiKeyPrincipal> {
     const keyHash = hashOfApiKey(text)
-    const name = keyHash.toString('base64url')
-    const known = this.#known.get(name)
-    if (known !== undefined) return unexpired(known)
+    const principal = this.#known.get(nameOf(keyHash)) ?? await this.#find(text, keyHash)
+    if (!isUnexpired(principal)) throw invalidCredential('the API key has expired')
+    return principal
+  }
+
+  async #find (text: string, keyHash: Buffer): Promise<ApiKeyPrincipal> {
     if (!isApiKey(text)) throw invalidCredential('the API key is malformed or mistyped')
     const generation = this.#generation
-    return this.#load(keyHash).then(principal => {
-      if (principal === undefined) throw invalidCredential('the API key is unknown, or has ended')
-      if (generation === this.#generation) this.#known.set(name, principal)
-      this.#use(principal.apiKeyId)
-      return unexpired(principal)
-    })
+    const principal = await this.#load(keyHash)
+    if (principal === undefined) throw invalidCredential('the API key is unknown, or has ended')
+    if (generation === this.#generation) this.#known.set(nameOf(keyHash), principal)
+    this.#use(principal.apiKeyId)
+    return principal
   }
 
   /** Returns the principals of the given keys that have not ended, by id. Sockets compare their own with these. */
@@ -191,10 +196,10 @@ async function storeUses (db: Kysely<Database>, uses: [id: string, at: number][]
     where k.id = used.id and (k.last_used_at is null or k.last_used_at < used.at)`.execute(db)
 }
 
-function unexpired (principal: ApiKeyPrincipal): ApiKeyPrincipal {
-  if (principal.expiresAt > Date.now()) return principal
-  throw invalidCredential('the API key has expired')
-}
+const isUnexpired = (principal: ApiKeyPrincipal): boolean => principal.expiresAt > Date.now()
+
+/** The name of a key in the caches. */
+const nameOf = (keyHash: Buffer): string => keyHash.toString('base64url')
 
 function * parts<T> (items: T[], size: number): Iterable<T[]> {
   for (let i = 0; i < items.length; i += size) yield items.slice(i, i + size)

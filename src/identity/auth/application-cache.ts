@@ -19,9 +19,14 @@ export class ApplicationCache {
     this.#db = db
   }
 
+  /** Returns whether an application exists, if that is in memory. */
+  peek (id: string): boolean | undefined {
+    return this.#known.get(id)
+  }
+
   /** Returns whether an application exists, from memory if possible. Otherwise concurrent callers share one query. */
-  has (id: string): boolean | Promise<boolean> {
-    return this.#known.get(id) ?? (idForm.test(id) && (this.#asked.get(id) ?? this.#ask(id)))
+  async has (id: string): Promise<boolean> {
+    return this.#known.get(id) ?? (idForm.test(id) && await (this.#asked.get(id) ?? this.#ask(id)))
   }
 
   set (id: string, exists: boolean): void {

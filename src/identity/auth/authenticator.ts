@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { UnauthorizedError } from '../../errors.ts'
-import type { Principal } from '../access/principal.ts'
+import type { Principal, TokenPrincipal } from '../access/principal.ts'
 import { apiKeyPrefix } from './api-key-text.ts'
 import type { ApiKeys } from './api-keys.ts'
 import { sessionPrefix, type Sessions } from './sessions.ts'
@@ -11,18 +11,24 @@ export type Authenticator = ReturnType<typeof createAuthenticator>
 /** Authenticates a credential. REST and all sockets use the same function. */
 export function createAuthenticator (
   { tokens, sessions, apiKeys }: {
-    tokens: Pick<Tokens, 'verify'>
+    tokens: Pick<Tokens, 'peek' | 'verify'>
     sessions: Pick<Sessions, 'authenticate'>
-    apiKeys: Pick<ApiKeys, 'authenticate'>
+    apiKeys: Pick<ApiKeys, 'peek' | 'authenticate'>
   }
 ) {
   return {
+    /** Returns the principal of a valid token or API key, if this node knows it already. */
+    peek (credential: string | undefined): TokenPrincipal | undefined {
+      const bare = withoutScheme(credential ?? '')
+      if (bare === undefined || bare.startsWith(sessionPrefix)) return undefined
+      return bare.startsWith(apiKeyPrefix) ? apiKeys.peek(bare) : tokens.peek(bare)?.principal
+    },
+
     /**
      * Returns the principal of a credential in the form of a header: `Bearer <jwt>`, `Bearer <API key>`, or a bare
-     * session token. Returns it synchronously for a cached token or key. Throws, or rejects with, UnauthorizedError
-     * `CREDENTIAL_MISSING` or `CREDENTIAL_INVALID`.
+     * session token. Rejects with UnauthorizedError `CREDENTIAL_MISSING` or `CREDENTIAL_INVALID`.
      */
-    authenticate (credential: string | undefined): Principal | Promise<Principal> {
+    async authenticate (credential: string | undefined): Promise<Principal> {
       if (credential === undefined || credential === '') {
         throw new UnauthorizedError('CREDENTIAL_MISSING', 'No credential was sent. Send it in the Authorization header')
       }
@@ -33,10 +39,9 @@ export function createAuthenticator (
           'The credential is neither `Bearer <token>` nor a session token'
         )
       }
-      if (bare.startsWith(sessionPrefix)) return sessions.authenticate(bare)
-      if (bare.startsWith(apiKeyPrefix)) return apiKeys.authenticate(bare)
-      const verified = tokens.verify(bare)
-      return verified instanceof Promise ? verified.then(({ principal }) => principal) : verified.principal
+      if (bare.startsWith(sessionPrefix)) return await sessions.authenticate(bare)
+      if (bare.startsWith(apiKeyPrefix)) return await apiKeys.authenticate(bare)
+      return (await tokens.verify(bare)).principal
     }
   }
 }

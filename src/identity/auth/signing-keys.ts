@@ -96,15 +96,10 @@ export class SigningKeys {
     return { keys: open.map(({ id, algorithm, publicJwk }) => ({ ...publicJwk, kid: id, alg: algorithm, use: 'sig' })) }
   }
 
-  /**
-   * Returns the key of a `kid`, or undefined if it is unknown or revoked. Returns a promise only if it must query the
-   * database.
-   */
-  find (kid: string): SigningKey | undefined | Promise<SigningKey | undefined> {
-    const key = this.#keys.get(kid)
-    if (key !== undefined || !keyIdForm.test(kid)) return key
-    this.#lookingUp ??= this.#lookUp()
-    return this.#lookingUp.then(() => this.#keys.get(kid))
+  /** Returns the key of a `kid`, or undefined if it is unknown or revoked. Queries the database for an unknown one. */
+  async find (kid: string): Promise<SigningKey | undefined> {
+    if (!this.#keys.has(kid) && keyIdForm.test(kid)) await (this.#lookingUp ??= this.#lookUp())
+    return this.#keys.get(kid)
   }
 
   /** Returns whether the key is valid, from memory. */

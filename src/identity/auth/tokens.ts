@@ -60,23 +60,28 @@ export function createTokens ({ jwt, keys, applications, issuer, defaultTtlS }: 
   const verified = new LRUCache<string, VerifiedToken>({ max: cachedTokensMax })
   keys.onRevoked(() => verified.clear())
 
-  /**
-   * Returns the claims and the principal, synchronously for a cached token. Throws, or rejects with, UnauthorizedError
-   * `CREDENTIAL_INVALID`.
-   */
-  function verify (token: string): VerifiedToken | Promise<VerifiedToken> {
+  /** Returns the claims and the principal of a valid token, if this node has verified it before. */
+  function peek (token: string): VerifiedToken | undefined {
+    if (token.length > tokenBytesMax) return undefined
+    const known = verified.get(keyOfToken(token))
+    return known !== undefined && known.principal.expiresAt > Date.now() && applications.peek(known.claims.aud) === true
+      ? known
+      : undefined
+  }
+
+  /** Returns the claims and the principal. Rejects with UnauthorizedError `CREDENTIAL_INVALID`. */
+  async function verify (token: string): Promise<VerifiedToken> {
     if (token.length > tokenBytesMax) throw invalidCredential('the token is too long')
-    const tokenKey = hash('sha256', token, 'base64url')
-    const known = verified.get(tokenKey)
-    if (known !== undefined) {
-      if (known.principal.expiresAt > Date.now()) return ofLiveApplication(known)
+    const tokenKey = keyOfToken(token)
+    const known = verified.get(tokenKey) ?? verifyWith(await keys.find(keyIdOf(token)), token, tokenKey)
+    if (known.principal.expiresAt <= Date.now()) {
       verified.delete(tokenKey)
       throw expiredToken()
     }
-    const key = keys.find(keyIdOf(token))
-    return key instanceof Promise
-      ? key.then(found => verifyWith(found, token, tokenKey))
-      : verifyWith(key, token, tokenKey)
+    if (!await applications.has(known.claims.aud)) {
+      throw invalidCredential('the application that its claim aud names does not exist')
+    }
+    return known
   }
 
   function keyIdOf (token: string): string {
@@ -89,29 +94,17 @@ export function createTokens ({ jwt, keys, applications, issuer, defaultTtlS }: 
     return kid
   }
 
-  function verifyWith (
-    key: SigningKey | undefined, token: string, tokenKey: string
-  ): VerifiedToken | Promise<VerifiedToken> {
-    if (key === undefined) throw invalidCredential("the token's key is unknown")
+  function verifyWith (key: SigningKey | undefined, token: string, tokenKey: string): VerifiedToken {
+    // A revocation while the key was looked up has cleared the cache before this token enters it.
+    if (key === undefined || !keys.isGood(key.id)) throw invalidCredential("the token's key is unknown")
     // `readClaims` checks the times, so that a refusal names the claim.
     const checked = {
       key: key.verifying, algorithms: [key.algorithm] as [Algorithm], ignoreExpiration: true, ignoreNotBefore: true
     } as const
     const claims = readClaims(attempt(() => jwt.verify(token, checked)), issuer, Date.now())
-    const principal = toPrincipal(claims, key.id, tokenKey)
-    const entry = { claims, principal }
+    const entry = { claims, principal: toPrincipal(claims, key.id, tokenKey) }
     verified.set(tokenKey, entry)
-    return ofLiveApplication(entry)
-  }
-
-  function ofLiveApplication (entry: VerifiedToken): VerifiedToken | Promise<VerifiedToken> {
-    const exists = applications.has(entry.claims.aud)
-    if (exists === true) return entry
-    if (exists === false) throw invalidCredential('the application that its claim aud names does not exist')
-    return exists.then(found => {
-      if (!found) throw invalidCredential('the application that its claim aud names does not exist')
-      return entry
-    })
+    return entry
   }
 
   /**
@@ -146,8 +139,10 @@ export function createTokens ({ jwt, keys, applications, issuer, defaultTtlS }: 
     return { token, expiresAt: exp * 1000, id: claims.jti, keyId: key.id }
   }
 
-  return { verify, mint }
+  return { peek, verify, mint }
 }
+
+const keyOfToken = (token: string): string => hash('sha256', token, 'base64url')
 
 /** Hides fast-jwt's reason from the client. */
 function attempt<T> (work: () => T): T {

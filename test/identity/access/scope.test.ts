@@ -9,8 +9,8 @@ const resolve = createScopeResolver({ applications })
 
 t.test('a token has access to its own application', async t => {
   const token = tokenPrincipal(['admin'])
-  t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'development' })
-  t.same(resolve(token, { applicationId: 'app_a', environment: 'production' }), {
+  t.same(await resolve(token, {}), { applicationId: 'app_a', environment: 'development' })
+  t.same(await resolve(token, { applicationId: 'app_a', environment: 'production' }), {
     applicationId: 'app_a', environment: 'production'
   })
   t.equal(await codeOf(() => resolve(token, { applicationId: 'app_b' })), 'APPLICATION_FORBIDDEN')
@@ -21,8 +21,8 @@ t.test('a token has access to its own application', async t => {
 
 t.test('a pinned token uses its environment by default, and no other', async t => {
   const token = tokenPrincipal(['admin'], { environment: 'staging' })
-  t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'staging' })
-  t.same(resolve(token, { environment: 'staging' }), { applicationId: 'app_a', environment: 'staging' })
+  t.same(await resolve(token, {}), { applicationId: 'app_a', environment: 'staging' })
+  t.same(await resolve(token, { environment: 'staging' }), { applicationId: 'app_a', environment: 'staging' })
   t.equal(await codeOf(() => resolve(token, { environment: 'development' })), 'ENVIRONMENT_FORBIDDEN')
 })
 

@@ -67,12 +67,14 @@ const assign = (db: Kysely<Database>, userId: string, roleId: string, applicatio
 t.test('a key identifies its bearer, from memory after the first time', async t => {
   const { keys, create } = await setUp(t)
   const { key, id } = await create()
+  t.equal(keys.peek(key), undefined)
   const principal = await keys.authenticate(key)
   t.match(principal, {
     kind: 'token', credential: 'api-key', id, subject: id, apiKeyId: id, applicationId, environment: undefined,
     expiresAt: Infinity
   })
-  t.equal(keys.authenticate(key), principal, 'synchronously')
+  t.equal(keys.peek(key), principal)
+  t.equal(await keys.authenticate(key), principal)
   t.ok(isAllowed(principal, place, 'topics:read'))
   t.ok(isAllowed(principal, place, 'events:read'))
   t.notOk(isAllowed(principal, place, 'topics:create'))

@@ -224,13 +224,13 @@ t.test('a cached token is verified synchronously, until it expires or its key is
     keyId: activeKey(app).id
   })
   t.equal(principal.expiresAt, claims.exp * 1000)
-  const again = tokens.verify(token)
-  t.notOk(again instanceof Promise)
-  t.equal((await again).principal, principal)
+  t.equal(tokens.peek(token)?.principal, principal)
+  t.equal((await tokens.verify(token)).principal, principal)
 
   const short = mint(3)
   const { claims: soon } = await tokens.verify(short)
   await until(() => Date.now() > soon.exp * 1000 + 100, 'its expiry')
+  t.equal(tokens.peek(short), undefined)
   t.equal(await codeOf(() => tokens.verify(short)), 'CREDENTIAL_INVALID', 'expired while cached')
 
   const revoked: string[] = []
@@ -238,6 +238,7 @@ t.test('a cached token is verified synchronously, until it expires or its key is
   await app.db.updateTable('signing_keys').set({ revoked_at: Date.now(), active: false }).execute()
   await keys.refresh()
   t.equal(revoked.length, 1)
+  t.equal(tokens.peek(token), undefined)
   t.equal(await codeOf(() => tokens.verify(token)), 'CREDENTIAL_INVALID')
 })
 
