@@ -52,6 +52,7 @@ export default fp(async (app) => {
       slotCleanup,
       threads,
       namePrefix,
+      now: app.clock.now,
       onChanged: () => {
         supervisor.look()
         invalidations.announce('sources')

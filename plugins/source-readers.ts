@@ -23,7 +23,9 @@ export default fp(async (app) => {
   const threads = createSourceThreads({
     limits: cdc.limits, ...cdc.threads, conversationMaxMs: cdc.conversationMaxMs
   })
-  const slotCleanup = createSlotCleanup({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
+  const slotCleanup = createSlotCleanup({
+    db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs, now: app.clock.now
+  })
   const supervisor = new Supervisor({
     db,
     pool,

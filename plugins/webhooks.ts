@@ -90,7 +90,7 @@ export default fp(async (app) => {
     endpoints,
     deliveries: createDeliveries({ db, outbox, encryption, wake, now: app.clock.now }),
     test: createTestRequest({ db, endpoints, guard, encryption, settings }),
-    replay: createReplay({ pool, wake }),
+    replay: createReplay({ pool, wake, now: app.clock.now }),
     dispatcher,
     withinOf
   })

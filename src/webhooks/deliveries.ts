@@ -183,12 +183,12 @@ export function createDeliveries ({ db, outbox, encryption, wake, now: clock }: 
       if (dryRun) return { matched, redriven: 0, remaining: matched }
       // `newest` and `startedAt` exclude deliveries that die during the redrive, so that none is taken twice.
       const { rows: [newest] } = await sql<{ seq: number | null }>`select max(seq) as seq ${dead}`.execute(db)
-      const startedAt = Date.now()
+      const startedAt = clock()
       let redriven = 0
       for (let moved = redriveRows; moved === redriveRows && redriven < redriveMax;) {
         const { numAffectedRows } = await sql`
           update webhook_deliveries u
-          set state = 'pending', next_at = ${Date.now()}::bigint, settled_at = null, failures = 0, position = p.position
+          set state = 'pending', next_at = ${clock()}::bigint, settled_at = null, failures = 0, position = p.position
           from (select seq, place, nextval('webhook_positions') as position from (
             select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt}
             order by d.seq limit ${redriveRows} for update skip locked) one) p

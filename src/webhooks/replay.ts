@@ -29,12 +29,14 @@ const enqueueSql = `
 
 export interface ReplayOptions {
   pool: pg.Pool
+  /** The clock that all nodes share. */
+  now: () => number
   /** Wakes the dispatcher, because deliveries became due. */
   wake (): void
 }
 
 /** Creates deliveries for stored events again. */
-export function createReplay ({ pool, wake }: ReplayOptions) {
+export function createReplay ({ pool, now, wake }: ReplayOptions) {
   async function activeRows ({ applicationId }: Scope): Promise<ListeningRow[]> {
     const { rows } = await pool.query<ListeningRow>(
       'select id, events, topics, filter, environments from webhooks where application_id = $1 and active',
@@ -70,7 +72,7 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
           scope.applicationId,
           scope.environment,
           replayId,
-          Date.now(),
+          now(),
           textArray(owed.map(one => one.webhookId)),
           texts(event => event.id),
           texts(event => event.topic),

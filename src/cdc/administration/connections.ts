@@ -30,13 +30,15 @@ export interface ConnectionsOptions {
   namePrefix: string
   /** Called when the readers of this node must check the connections again. */
   onChanged: () => void
+  /** The clock that all nodes share. */
+  now: () => number
 }
 
 type Row = Selectable<CdcConnectionsTable> & { is_read: boolean, lease_owner: string | null }
 
 /** Manages the database connection of a scope, at most one. Its password is never returned. */
 export function createDatabaseConnections (
-  { db, encryption, slotCleanup, threads, namePrefix, onChanged }: ConnectionsOptions
+  { db, encryption, slotCleanup, threads, namePrefix, onChanged, now: clock }: ConnectionsOptions
 ) {
   async function get (scope: Scope): Promise<DatabaseConnection> {
     const row = await db.selectFrom('cdc_connections').innerJoin(
@@ -186,7 +188,7 @@ export function createDatabaseConnections (
         const connectionString = withoutPassword(
           encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))
         )
-        const left = await recordDueLeftovers(trx, row, Date.now())
+        const left = await recordDueLeftovers(trx, row, clock())
         await trx.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
         await record(trx, by, {
           action: 'database.disconnected',

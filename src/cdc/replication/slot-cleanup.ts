@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Transaction } from 'kysely'
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type pg from 'pg'
 import type { CdcConnectionsTable, CdcLeftoversTable, Database } from '../../../db/tables.ts'
 import type { Leftover } from '../../../schemas/database.ts'
@@ -27,6 +27,8 @@ export interface SlotCleanupOptions {
   threads: SourceThreads
   /** The time between two attempts. */
   retryMs: number
+  /** The clock that all nodes share. */
+  now: () => number
   log: { warn (fields: object, message: string): void, error (fields: object, message: string): void }
 }
 
@@ -58,7 +60,7 @@ export async function recordLeftovers (
     is_due: false,
     error: null,
     tried_at: 0,
-    created_at: Date.now()
+    created_at: sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`
   }).execute()
 }
 
@@ -72,7 +74,7 @@ function furthest (
 
 /**
  * Records everything that a connection created as due for cleanup, in the transaction that deletes the connection. Pass
- * the current time as `triedAt` to drop it in the same request.
+ * the current time of the shared clock as `triedAt` to drop it in the same request.
  */
 export async function recordDueLeftovers (
   trx: Transaction<Database>, connection: Connection, triedAt = 0
@@ -94,16 +96,16 @@ export async function recordLeftoversOf (trx: Transaction<Database>, application
  * Drops what connections left in databases. A leftover slot keeps its database from removing WAL, so attempts continue,
  * and the connection reports them.
  */
-export function createSlotCleanup ({ db, pool, encryption, threads, retryMs, log }: SlotCleanupOptions) {
+export function createSlotCleanup ({ db, pool, encryption, threads, retryMs, now, log }: SlotCleanupOptions) {
   /** Claims the next due leftover for the duration of an attempt. */
   async function take (): Promise<LeftoverRow | undefined> {
-    const now = Date.now()
-    return await db.updateTable('cdc_leftovers').set({ tried_at: now })
+    const time = now()
+    return await db.updateTable('cdc_leftovers').set({ tried_at: time })
       .where(
         'id',
         'in',
         due =>
-          due.selectFrom('cdc_leftovers').select('id').where('is_due', '=', true).where('tried_at', '<', now - retryMs)
+          due.selectFrom('cdc_leftovers').select('id').where('is_due', '=', true).where('tried_at', '<', time - retryMs)
             .orderBy('tried_at').limit(1).forUpdate().skipLocked()
       )
       .returningAll().executeTakeFirst()
@@ -174,7 +176,7 @@ export function createSlotCleanup ({ db, pool, encryption, threads, retryMs, log
         if (kept.length > 0 && left.length === 0) {
           log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept')
         }
-        const isGivenUp = left.length > 0 && row.created_at < Date.now() - giveUpAfterMs
+        const isGivenUp = left.length > 0 && row.created_at < now() - giveUpAfterMs
         if (isGivenUp) log.error({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_for_good')
         if (isGivenUp || left.length === 0) await db.deleteFrom('cdc_leftovers').where('id', '=', row.id).execute()
       }
