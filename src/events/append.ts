@@ -1,6 +1,6 @@
 import { answerIntents, applyIntents } from './apply-intents.ts'
 import { batchTextMax } from './batch-errors.ts'
-import type { BatchParts, BatchResult } from './batch.ts'
+import type { BatchParts, BatchResult } from './batch-parts.ts'
 import type { Intent } from './intent.ts'
 import type { Outcome } from './outcome.ts'
 import { prepareTopics } from './registered-topics.ts'

@@ -1,46 +1,16 @@
-import type pg from 'pg'
 import { append, isAppend } from './append.ts'
 import { answerIntents, applyIntents } from './apply-intents.ts'
 import { batchTextMax } from './batch-errors.ts'
-import type { LoggedEvent } from './envelope.ts'
-import type { EpochOf } from './epochs.ts'
-import type { EventRouting } from './event-routing.ts'
+import type { BatchParts, BatchResult } from './batch-parts.ts'
 import { recallAnswers, rememberAnswers } from './idempotency-keys.ts'
 import type { Intent } from './intent.ts'
-import type { KnownTopics } from './known-topics.ts'
 import { lockDocuments } from './locked-documents.ts'
 import type { Outcome } from './outcome.ts'
-import type { PayloadCheck } from './payload-check.ts'
 import { takeSteps } from './positions.ts'
 import { readTopics } from './registered-topics.ts'
 import * as statements from './statements.ts'
 import { WritePlan } from './write-plan.ts'
 import { writeSet } from './write-set.ts'
-
-export interface BatchResult {
-  /** The time of the batch in epoch milliseconds. */
-  startedAt: number
-  outcomes: Outcome[]
-  /** The committed events, ascending in each topic. Events of an intent are adjacent, in the order of the intents. */
-  events: LoggedEvent[]
-  /** The number of events of each intent. */
-  counts: number[]
-  /** The time at which all payloads were checked, in milliseconds since `startedAt`. */
-  checkedMs: number
-  services: { applicationId: string, name: string }[]
-  /** Whether some of the events are owed to webhooks. */
-  isOwed: boolean
-}
-
-export interface BatchParts {
-  client: pg.PoolClient
-  check: PayloadCheck
-  routing: EventRouting
-  epochOf: EpochOf
-  now: number
-  knownTopics: KnownTopics
-  isServiceKnown (applicationId: string, name: string): boolean
-}
 
 /**
  * Commits a batch of intents in one transaction. Either commits every intent that is not refused, or throws and commits

@@ -1,7 +1,8 @@
 import type { Batch, Intent } from './intent.ts'
 import type { CheckedPayload } from './outcome.ts'
 import type { CheckBudget, PayloadCheck } from './payload-check.ts'
-import { topicKey, type ActiveSchema, type RegisteredTopics } from './registered-topics.ts'
+import type { ActiveSchema, RegisteredTopics } from './registered-topics.ts'
+import { topicKey } from './topic-key.ts'
 
 /** The view of the batch that is passed to one intent. */
 export class IntentBatch implements Batch {

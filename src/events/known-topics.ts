@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Intent } from './intent.ts'
-import { topicKey } from './registered-topics.ts'
+import { topicKey } from './topic-key.ts'
 import type { TopicFact } from './statements.ts'
 
 const topicsMax = 20_000

@@ -1,15 +1,14 @@
 import type pg from 'pg'
-import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Intent } from './intent.ts'
 import type { KnownTopics } from './known-topics.ts'
 import type { Outcome } from './outcome.ts'
 import * as statements from './statements.ts'
+import { topicKey } from './topic-key.ts'
 import type { PayloadCheck, TopicCheck } from './payload-check.ts'
 
 /** The registered topics of the batch by scope and name, with their active schema if they have one. */
 export type RegisteredTopics = Map<string, ActiveSchema | null>
 export interface ActiveSchema { version: number, check: TopicCheck }
-export const topicKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`
 
 export interface TopicsParts { client: pg.PoolClient, check: PayloadCheck, knownTopics: KnownTopics }
 

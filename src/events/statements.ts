@@ -178,8 +178,8 @@ export function write (set: WriteSet): Statement {
   const values: unknown[] = [...logArrays(set.logs), ...eventColumns(set.events), set.now]
   if (set.updates.length > 0) values.push(...documentArrays(set.updates))
   if (set.inserts.length > 0) values.push(...documentArrays(set.inserts))
-  if (set.owed.length > 0) values.push(...owedArrays(set.owed))
   if (set.facts !== undefined) values.push(...factArrays(set.facts))
+  if (set.owed.length > 0) values.push(...owedArrays(set.owed))
   return { name: `writer_write_${shape}`, text: writeText(shape), values }
 }
 
@@ -209,6 +209,11 @@ function writeText (shape: string): string {
           application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)
         select * from ${documents()} on conflict do nothing returning 1), `
     }
+    let areCurrent = ''
+    if (shape.includes('f')) {
+      const types = ['text', 'text', 'text', 'int', 'text', 'bigint'].map(type => `$${parameter++}::${type}[]`)
+      areCurrent = ` where ${factsSql(types.slice(0, 4).join(', '), types.slice(4).join(', '))}`
+    }
     // The row's id is assigned while its log is locked, so that within a log ids follow the order of commits.
     const owed = !shape.includes('o')
       ? ''
@@ -218,7 +223,6 @@ function writeText (shape: string): string {
         from unnest($${parameter++}::text[], $${parameter++}::int[], $${parameter++}::text[])
           as o(webhook_id, log, backs)
         join logs l on l.ordinal = o.log)`
-    const areCurrent = shape.includes('f') ? ` where ${factsSql(parameter)}` : ''
     text += `heads as (
         insert into topic_logs as l (application_id, environment, topic, epoch, head_offset, head_at)
         select *, $21::bigint from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])${areCurrent}
@@ -253,22 +257,24 @@ function writeText (shape: string): string {
 /** Stands for a topic that is not registered. 0 stands for one without an active schema; versions begin with 1. */
 const unregistered = -1
 
-/** A condition: the facts of `factArrays`, whose parameters begin at a number, are those of the database. */
-const factsSql = (parameter: number) => `
+/** A condition: the facts in the parameters, those of topics and those of webhooks, are the ones of the database. */
+const factsSql = (topics: string, routing: string) => `
   not exists (
-    select from unnest(
-      $${parameter}::text[], $${parameter + 1}::text[], $${parameter + 2}::text[], $${parameter + 3}::int[])
-      as k(application_id, environment, name, version)
+    select from unnest(${topics}) as k(application_id, environment, name, version)
     left join topics t using (application_id, environment, name)
     where case when t.name is null then ${unregistered} else coalesce(t.active_schema_version, 0) end <> k.version)
   and not exists (
-    select from unnest($${parameter + 4}::text[], $${parameter + 5}::bigint[]) as k(application_id, version)
+    select from unnest(${routing}) as k(application_id, version)
     left join webhook_versions v using (application_id) where v.version is distinct from k.version)`
 
+const compareSql = `select where ${factsSql(
+  '$1::text[], $2::text[], $3::text[], $4::int[]', '$5::text[], $6::bigint[]'
+)}`
+
 /** Returns one row, if the facts are those of the database. */
-export function compareFacts (facts: Facts): Statement {
-  return { name: 'writer_compare_facts', text: `select where ${factsSql(1)}`, values: factArrays(facts) }
-}
+export const compareFacts = (facts: Facts): Statement => ({
+  name: 'writer_compare_facts', text: compareSql, values: factArrays(facts)
+})
 
 const factArrays = ({ topics, routing }: Facts) => [
   textArray(topics.map(({ scope }) => scope.applicationId)),

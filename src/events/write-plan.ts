@@ -7,7 +7,7 @@ import type { Batch, DocumentState, Intent, Statement } from './intent.ts'
 import type * as statements from './statements.ts'
 import { BatchTooLargeError } from './batch-errors.ts'
 import { documentKey, type LockedDocuments } from './locked-documents.ts'
-import { topicKey } from './registered-topics.ts'
+import { topicKey } from './topic-key.ts'
 
 /** The effects of an applied intent: its range of the planned events, and its document. */
 export type PlannedEffects = { firstEvent: number, eventCount: number, document: DocumentState | undefined }

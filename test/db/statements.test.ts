@@ -26,9 +26,11 @@ const document: ScopedDocument = {
 /** The write has one text for each combination of parts that may be empty. */
 const sets: WriteSet[] = [[], [document]].flatMap(updates =>
   [[], [document]].flatMap(inserts =>
-    [[], [{ webhookId: 'w', log: 0, backs: [0] }]].map(owed => ({
-      now: 0, updates, inserts, logs: [], events: [], owed
-    }))
+    [[], [{ webhookId: 'w', log: 0, backs: [0] }]].flatMap(owed =>
+      [undefined, { topics: [], routing: [] }].map(facts => ({
+        now: 0, updates, inserts, logs: [], events: [], owed, facts
+      }))
+    )
   )
 )
 const given = {
