@@ -14,8 +14,8 @@ export const isAppend = (intent: Intent<unknown>): boolean =>
 
 /**
  * Commits intents that lock nothing in one statement, on the basis of topics and webhooks as this node last read them:
- * the statement compares them with the database and writes nothing if they have changed. Returns undefined, with nothing
- * written, if they have, or if this node does not know them.
+ * the statement compares them with the database and writes nothing if they have changed. Returns undefined, and has
+ * written nothing, if they have changed or if this node does not know them.
  */
 export async function append (
   intents: readonly Intent<unknown>[], parts: BatchParts
@@ -32,7 +32,7 @@ export async function append (
   const effects = await applyIntents(intents, outcomes, { plan, documents: new Map(), topics, check })
   const checkedMs = Date.now() - now
   if (plan.also.length > 0) return undefined
-  // What is written is compared by the write; a refusal has to be compared by itself.
+  // The write compares the facts. If an intent is refused, there may be no write, so they are compared before.
   const isRefusing = outcomes.some(outcome => outcome !== undefined)
   if (isRefusing && (await client.query(statements.compareFacts(facts))).rowCount === 0) return undefined
 

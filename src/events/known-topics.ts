@@ -6,8 +6,8 @@ import type { TopicFact } from './statements.ts'
 const topicsMax = 20_000
 
 /**
- * Remembers topics as they were last read. They may have changed since, so whoever recalls them has to compare
- * them with the database (`Facts` in statements.ts).
+ * Remembers topics as they were last read. They may have changed since, so a caller has to compare them with
+ * the database (`Facts` in statements.ts).
  */
 export class KnownTopics {
   readonly #facts = new LRUCache<string, TopicFact>({ max: topicsMax })

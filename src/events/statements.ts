@@ -136,7 +136,7 @@ export interface TopicFact extends TopicKey { isRegistered: boolean, version: nu
 /** The version of an application's webhooks, as a node last read it; null if it never had any. */
 export interface RoutingFact { applicationId: string, version: number | null }
 
-/** What a batch was prepared with instead of reading it. */
+/** The facts from memory that a batch was prepared with. */
 export interface Facts { topics: TopicFact[], routing: RoutingFact[] }
 
 export interface WriteSet {

@@ -16,7 +16,7 @@ import { createDatabase } from '../support/database.ts'
 
 /*
  * Appends go by what a node remembers of topics and webhooks. Here these change in the database, as another node would
- * change them, and no node is told.
+ * change them, without an invalidation.
  */
 
 const url = await createDatabase(t)
@@ -92,7 +92,8 @@ const activate = ({ applicationId }: Scope, topic: string, version: number | nul
 
 async function addWebhook ({ applicationId }: Scope, id: string, now: number): Promise<void> {
   await pool.query(
-    `insert into webhooks (id, application_id, url, description, events, secrets, active, ordering, created_at, updated_at)
+    `insert into webhooks (
+      id, application_id, url, description, events, secrets, active, ordering, created_at, updated_at)
     values ($1, $2, 'http://127.0.0.1:1/', '', '{topic.event}', '[]', true, 'none', $3, $3)`,
     [id, applicationId, now]
   )
@@ -198,7 +199,9 @@ await t.test('any order of changes and appends on two nodes gives what reading e
           )
           for (const [i, result] of results.entries()) {
             const isAllowed = topic !== undefined && (step.payloads[i] as number) >= (topic.version ?? 0)
-            if (isAllowed !== (result.status === 'fulfilled')) throw new Error(`${JSON.stringify(step)}: ${result.status}`)
+            if (isAllowed !== (result.status === 'fulfilled')) {
+              throw new Error(`${JSON.stringify(step)}: ${result.status}`)
+            }
             if (result.status === 'rejected') continue
             const { offset, schemaVersion } = result.value
             if (offset !== ++head || schemaVersion !== topic?.version) {

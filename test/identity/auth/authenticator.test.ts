@@ -30,13 +30,16 @@ t.test('a credential is accepted in four forms', async t => {
   t.equal(await fromHeaders({ authorization: 'sess_x' }), session)
   t.equal(await fromHeaders({ 'x-session-token': 'sess_x' }), session)
   t.equal(await fromHeaders({ authorization: 'Bearer sess_x' }), session)
-  t.equal(await fromHeaders({ authorization: 'Bearer a.b.c', 'x-session-token': 'sess_x' }), token, 'Authorization wins')
+  const both = { authorization: 'Bearer a.b.c', 'x-session-token': 'sess_x' }
+  t.equal(await fromHeaders(both), token, 'Authorization wins')
   t.equal(await fromHeaders({ authorization: 'Bearer rtk_x' }), apiKey)
   t.same(asked, ['a.b.c', 'a.b.c', 'sess_x', 'sess_x', 'sess_x', 'a.b.c', 'rtk_x'])
 })
 
 t.test('known tokens and keys are found without waiting, and nothing else is', async t => {
-  const credentials = ['Bearer a.b.c', 'bearer  a.b.c', 'Bearer rtk_x', 'sess_x', 'Bearer sess_x', 'a.b.c', '', undefined]
+  const credentials = [
+    'Bearer a.b.c', 'bearer  a.b.c', 'Bearer rtk_x', 'sess_x', 'Bearer sess_x', 'a.b.c', '', undefined
+  ]
   for (const credential of credentials) t.equal(peek(credential), undefined, credential ?? 'none')
   for (const text of ['a.b.c', 'rtk_x', 'sess_x', '']) known.add(text)
   t.same(credentials.map(credential => peek(credential)?.credential), [
