@@ -36,7 +36,7 @@ await t.test('an expired lease is logged and another node delivers; the late wor
   await settled(shop, 1, app)
   t.equal(sink.received.length, 1)
   const late = {
-    seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id,
+    seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, isLaned: false,
     event: { scope: shop.scope, id: claimed?.event_id ?? '', timestamp: now }, state: 'dead' as const, nextAt: now,
     failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null,
     responseHeaders: null, sentAt: null, durationMs: 1, url: sink.url

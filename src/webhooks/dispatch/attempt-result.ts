@@ -44,6 +44,7 @@ export function createAttemptResult (schedule: RetrySchedule, settings: WebhookS
       seq: claimed.seq,
       fence: claimed.fence,
       webhookId: claimed.webhook_id,
+      isLaned: claimed.lane !== null,
       event: {
         scope: { applicationId: claimed.application_id, environment: claimed.environment },
         id: claimed.event_id,

@@ -1,12 +1,12 @@
 import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
+import type { Alarm } from './alarm.ts'
 import type { Claim, Claimed } from './claim.ts'
 import type { EndpointWorker, Leased } from './endpoint-worker.ts'
 import type { EndpointWorkers } from './endpoint-workers.ts'
 import { fairSlots } from './fair-slots.ts'
 import type { Queue } from './queue.ts'
-import type { ResultWriter } from './result-writer.ts'
-import type { WakeUp } from './wake-up.ts'
+import type { Recorder } from './recorder.ts'
 
 /** Wait before the remaining lanes of an endpoint are scanned. */
 const nextLanesMs = 10
@@ -15,8 +15,8 @@ export interface ClaimerOptions {
   queue: Queue
   workers: EndpointWorkers
   /** Ended attempts take slots until their results are recorded. */
-  resultWriter: ResultWriter
-  wakeUp: WakeUp
+  recorder: Recorder
+  alarm: Alarm
   settings: WebhookSettings
   metrics: Metrics
   now: () => number
@@ -49,15 +49,12 @@ export class Claimer {
   }
 
   #assignSlots (workers: readonly EndpointWorker[], now: number): Map<EndpointWorker, number> {
-    const { settings, resultWriter, wakeUp, workers: all } = this.#options
+    const { settings, recorder, alarm, workers: all } = this.#options
     const demands = workers.map(of => ({ of, applicationId: of.applicationId, room: of.room(now), held: of.held }))
-    const free = settings.concurrencyMax - all.held - resultWriter.unsettled
+    const free = settings.concurrencyMax - all.held - recorder.unsettled
     const slots = fairSlots(demands, free, all.heldByApplication(), this.#rotation++)
-    for (const { of, room } of demands) {
-      if (room <= 0) wakeUp.expect(of.roomAt(now))
-      // The worker gets its turn when slots are free.
-      else if (!slots.has(of)) of.mayHaveMore = true
-    }
+    // A worker whose slots are all taken, or that got none, has its turn when a result is recorded.
+    for (const { of, room } of demands) if (room <= 0 && of.roomAt(now) > now) alarm.wakeAt(of.roomAt(now))
     return slots
   }
 
@@ -66,10 +63,10 @@ export class Claimer {
     for (const [worker, count] of slots) {
       const own = byWebhook.get(worker.id) ?? []
       const end = lanesEnd.get(worker.id)
-      worker.mayHaveMore = own.length >= count || end !== undefined
+      worker.isDue = own.length >= count || end !== undefined
       worker.afterLane = end ?? ''
       // The remaining lanes must be read before the next poll.
-      if (end !== undefined && own.length < count) this.#options.wakeUp.expect(this.#options.now() + nextLanesMs)
+      if (end !== undefined && own.length < count) this.#options.alarm.wakeAt(this.#options.now() + nextLanesMs)
       worker.take(own)
     }
   }

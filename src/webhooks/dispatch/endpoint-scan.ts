@@ -1,50 +1,39 @@
-import type { BusyEndpoint } from './busy-endpoints.ts'
 import type { SwitchedOff } from './endpoint-health.ts'
 import type { EndpointWorker } from './endpoint-worker.ts'
 import type { EndpointWorkers } from './endpoint-workers.ts'
 import type { Queue } from './queue.ts'
 
-/** The endpoints with pending deliveries, at one moment. */
+/** What a scan found of the pending deliveries. */
 export interface EndpointScan {
-  /** The workers of active endpoints with deliveries that may be due. */
-  due: EndpointWorker[]
-  /** The workers of all active endpoints. */
-  active: ReadonlySet<EndpointWorker>
   deactivated: SwitchedOff[]
-  /** The time at which the delivery that has waited longest became due, if one is due. */
-  oldestDueAt: number | undefined
-  /** The time at which the next delivery becomes due, of those that are not due yet. */
-  nextDueAt: number | undefined
+  /** The time at which the delivery that has waited longest became due; `Infinity` if none is due. */
+  oldestDueAt: number
+  /** The time at which the next delivery becomes due, of those that are not due yet; `Infinity` if there is none. */
+  nextDueAt: number
 }
 
 /**
- * Reads which endpoints have pending deliveries, and reloads the settings of their workers. Leaves out endpoints that
- * are changed meanwhile: the next scan reads them.
+ * Reads which endpoints have pending deliveries, reloads the settings of their workers, and marks those with deliveries
+ * that may be due. Leaves out endpoints that are changed meanwhile: the next scan reads them. Workers of other
+ * endpoints release their deliveries.
  */
 export async function scanEndpoints (queue: Queue, workers: EndpointWorkers, now: number): Promise<EndpointScan> {
   const active = new Set<EndpointWorker>()
-  const scan: EndpointScan = { due: [], active, deactivated: [], oldestDueAt: undefined, nextDueAt: undefined }
+  const scan: EndpointScan = { deactivated: [], oldestDueAt: Infinity, nextDueAt: Infinity }
   workers.startScan()
   for await (const page of queue.busy()) {
     for (const endpoint of page) {
-      if (endpoint.active) {
-        const worker = workers.open(endpoint)
-        if (worker === undefined) continue
-        active.add(worker)
-        addActive(scan, worker, endpoint, now)
-      } else if (endpoint.deactivated_reason !== null) {
-        scan.deactivated.push({ id: endpoint.id, deactivated_reason: endpoint.deactivated_reason })
-      }
+      const { id, active: isActive, deactivated_reason: reason, next_at: nextAt, is_laned: isLaned } = endpoint
+      if (!isActive && reason !== null) scan.deactivated.push({ id, deactivated_reason: reason })
+      const worker = isActive ? workers.open(endpoint) : undefined
+      if (worker === undefined) continue
+      active.add(worker)
+      const isDue = nextAt !== null && nextAt <= now
+      if (isLaned || isDue) worker.isDue = true
+      if (isDue) scan.oldestDueAt = Math.min(scan.oldestDueAt, nextAt)
+      else if (nextAt !== null) scan.nextDueAt = Math.min(scan.nextDueAt, nextAt)
     }
   }
+  workers.stopExcept(active)
   return scan
-}
-
-function addActive (
-  scan: EndpointScan, worker: EndpointWorker, { next_at: nextAt, is_laned: isLaned }: BusyEndpoint, now: number
-): void {
-  const isDue = nextAt !== null && nextAt <= now
-  if (isLaned || isDue) scan.due.push(worker)
-  if (isDue) scan.oldestDueAt = Math.min(scan.oldestDueAt ?? Infinity, nextAt)
-  else if (nextAt !== null) scan.nextDueAt = Math.min(scan.nextDueAt ?? Infinity, nextAt)
 }

@@ -65,8 +65,8 @@ export class EndpointWorker {
   #changes = 0
   #keys: { open: Buffer[], until: number } | undefined
   usedAt: number
-  /** Whether the last claim filled all slots, so that more may be due. */
-  mayHaveMore = false
+  /** Whether deliveries may be due that no node has leased. */
+  isDue = false
   /** The lane after which the next scan of the lanes begins. */
   afterLane = ''
   failingSince: number | null

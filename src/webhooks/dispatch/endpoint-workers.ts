@@ -76,16 +76,26 @@ export class EndpointWorkers {
     return held
   }
 
-  /** Releases the waiting deliveries of every worker but those. */
-  giveBackExcept (kept: ReadonlySet<EndpointWorker>): void {
-    for (const worker of this.#workers.values()) if (!kept.has(worker)) worker.giveBack()
+  /** Returns the workers whose endpoints may have deliveries that are due. */
+  due (): EndpointWorker[] {
+    return this.all().filter(({ isDue }) => isDue)
+  }
+
+  /** Releases the waiting deliveries of every worker but those, and claims none for them. */
+  stopExcept (kept: ReadonlySet<EndpointWorker>): void {
+    for (const worker of this.#workers.values()) {
+      if (kept.has(worker)) continue
+      worker.isDue = false
+      worker.giveBack()
+    }
   }
 
   /** Removes workers without recent deliveries. Keeps a worker until a pause requested by its endpoint ends. */
   closeIdle (now: number): void {
     const { endpointIdleMs } = this.#options.settings
     for (const worker of this.#workers.values()) {
-      if (worker.held > 0 || now - worker.usedAt <= endpointIdleMs || now < worker.circuit.pausedUntil) continue
+      const isBusy = worker.isDue || worker.held > 0 || now < worker.circuit.pausedUntil
+      if (isBusy || now - worker.usedAt <= endpointIdleMs) continue
       this.#workers.delete(worker.id)
       void worker.close()
     }

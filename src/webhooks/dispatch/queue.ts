@@ -50,6 +50,8 @@ export interface Result {
   seq: number
   fence: number
   webhookId: string
+  /** Whether the delivery has a lane, of which the next delivery follows. */
+  isLaned: boolean
   event: DeliveredEvent
   state: 'pending' | 'delivered' | 'dead'
   nextAt: number
