@@ -453,6 +453,11 @@ export interface WebhooksTable {
   failing_since: number | null
   /** The last failure, accurate to some minutes; meaningless while `failing_since` is null. */
   failed_at: Generated<number | null>
+  /**
+   * When the circuit opened, if the failures since then followed each other closely enough to show that the endpoint
+   * was down all the time; meaningless while `failing_since` is null.
+   */
+  down_since: Generated<number | null>
   /** The current secret comes first. */
   secrets: ColumnType<SealedSecret[], string, string>
   /** The reader whose permissions the webhook has; null for the platform's. */

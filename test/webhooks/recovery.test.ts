@@ -180,6 +180,29 @@ await t.test('deliveries that waited while no server ran are sent, even if the e
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 100)
 })
 
+await t.test('an outage that began before a restart is continued by the next server', async t => {
+  const databaseUrl = await createDatabase(t)
+  const before = await node(t, databaseUrl)
+  const shop = await tenant(before.app)
+  await shop.topic('a.one')
+  const sink = await receiver(t, answer(500))
+  // One request per second: few are sent before the others are given up.
+  const { id } = await hook(shop, sink.url, { rateLimit: 1 })
+  await before.app.webhooks.dispatcher.close()
+  await shop.publish('a.one', ...upTo(100))
+  await deliveriesOf(shop)
+  const begin = Date.now() - 7_200_000
+  await before.app.pool.query('update webhook_deliveries set next_at = $1', [begin])
+  await before.app.pool.query(
+    'update webhooks set failing_since = $1, down_since = $1, failed_at = $2 where id = $3',
+    [begin, Date.now() - 1000, id]
+  )
+  const { app } = await node(t, databaseUrl, {}, { WEBHOOK_RETRY_SCHEDULE: '1h' })
+  const dead = async () =>
+    (await app.pool.query("select from webhook_deliveries where error like 'Given up: every request%'")).rowCount ?? 0
+  await until(async () => await dead() > 90, 'the deliveries to be given up')
+})
+
 await t.test('while permissions cannot be checked a delivery waits and the endpoint counts as healthy', async t => {
   const { app } = await node(t, undefined, { circuitFailures: 3 })
   const shop = await tenant(app)

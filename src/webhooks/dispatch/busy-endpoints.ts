@@ -1,6 +1,5 @@
 import type pg from 'pg'
 import type { SealedSecret, WebhookReader } from '../../../db/tables.ts'
-import type { DeactivationReason } from './deactivation.ts'
 
 /** Webhooks per page. */
 const pageMax = 500
@@ -25,7 +24,9 @@ const busySql = `
       select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
         and webhook_id > l.webhook_id order by webhook_id limit 1) n)
   select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at,
-    coalesce(w.active, false) as active, w.deactivated_reason, w.reader, d.next_at, b.is_laned
+    coalesce(w.active, false) as active, w.reader, d.next_at, b.is_laned,
+    coalesce(case when w.active then w.down_since is not null else w.deactivated_reason is not null end, false)
+      as is_failing
   from (
     select webhook_id, bool_or(is_laned) as is_laned from (
       (select webhook_id, false as is_laned from due limit ${pageMax})
@@ -45,8 +46,8 @@ export interface BusyEndpoint {
   failed_at: number | null
   /** False when the webhook is inactive or deleted. */
   active: boolean
-  /** Why the platform deactivated the webhook; null when a user did. */
-  deactivated_reason: DeactivationReason | null
+  /** Whether deliveries may have to be given up: the endpoint is down, or the platform deactivated the webhook. */
+  is_failing: boolean
   /** The principal whose permissions the deliveries need. */
   reader: WebhookReader | null
   /** When the first delivery without a lane is due; null when there is none. */

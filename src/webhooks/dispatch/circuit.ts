@@ -1,3 +1,5 @@
+import type { WebhookSettings } from '../../config/webhook-settings.ts'
+
 export interface CircuitLimits {
   /** Concurrent requests to a healthy endpoint. */
   concurrencyMax: number
@@ -6,9 +8,6 @@ export interface CircuitLimits {
   pauseMs: number
   pauseMaxMs: number
 }
-
-/** Trial requests, one after each pause, that must have failed in a row before an endpoint counts as down. */
-const trialsMin = 10
 
 /** The initial window: an endpoint that hangs must not occupy many slots before it is recognized. */
 const firstWindow = 4
@@ -24,8 +23,6 @@ export class Circuit {
   #failuresInRow = 0
   #openings = 0
   #pausedUntil = 0
-  #openSince = 0
-  #failedAt = 0
 
   constructor (limits: CircuitLimits) {
     this.#limits = limits
@@ -34,11 +31,6 @@ export class Circuit {
 
   get isOpen (): boolean { return this.#failuresInRow >= this.#limits.failures }
   get window (): number { return this.isOpen ? 1 : this.#window }
-  /**
-   * How long the endpoint has been observed to be down, in milliseconds: from the failure that opened the circuit to
-   * the last one. It is 0 until enough trial requests have failed. Times without a request do not count as evidence.
-   */
-  get downMs (): number { return this.#openings > trialsMin ? this.#failedAt - this.#openSince : 0 }
   /** No request may be sent before this time. */
   get pausedUntil (): number { return this.#pausedUntil }
 
@@ -57,8 +49,6 @@ export class Circuit {
     this.#window = Math.max(1, this.#window >> 1)
     // Requests that were in flight when the circuit opened carry no new information.
     if (!this.isOpen || now < this.#pausedUntil) return
-    if (this.#openings === 0) this.#openSince = now
-    this.#failedAt = now
     const pause = Math.min(this.#limits.pauseMaxMs, this.#limits.pauseMs * 2 ** Math.min(this.#openings++, 30))
     this.#pausedUntil = now + pause * (0.5 + random() / 2)
   }
@@ -67,4 +57,19 @@ export class Circuit {
   pause (until: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, until)
   }
+}
+
+/**
+ * Returns the longest pause. Pauses are short relative to the retry schedule, so that trial requests find an endpoint
+ * that recovers within the schedule.
+ */
+export function pauseMaxMs ({ circuitPauseMaxMs, retryScheduleMs }: WebhookSettings): number {
+  const scheduleMs = retryScheduleMs.reduce((sum, wait) => sum + wait, 0)
+  return Math.min(circuitPauseMaxMs, Math.max(50, scheduleMs / 20))
+}
+
+export function circuitOf (settings: WebhookSettings): Circuit {
+  const { endpointConcurrencyMax: concurrencyMax, circuitFailures: failures, circuitPauseMs } = settings
+  const longest = pauseMaxMs(settings)
+  return new Circuit({ concurrencyMax, failures, pauseMs: Math.min(circuitPauseMs, longest), pauseMaxMs: longest })
 }

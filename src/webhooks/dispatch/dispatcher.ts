@@ -8,13 +8,13 @@ import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { AddressGuard } from '../http/address-guard.ts'
 import type { Readers } from '../readers.ts'
 import { Alarm } from './alarm.ts'
-import type { DeliveredEvent } from './burial.ts'
 import type { Claimed } from './claim.ts'
 import { Claimer } from './claimer.ts'
 import type { Deactivation } from './deactivation.ts'
 import { EndpointHealth } from './endpoint-health.ts'
 import { scanEndpoints, type EndpointScan } from './endpoint-scan.ts'
 import { EndpointWorkers } from './endpoint-workers.ts'
+import type { DeliveredEvent } from './give-up.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Outbox } from './outbox.ts'
 import type { Queue, Result } from './queue.ts'
@@ -23,6 +23,8 @@ import { createRetrySchedule } from './retry-schedule.ts'
 
 /** How long requests in flight may continue at shutdown. A process has three seconds after a signal. */
 const drainMs = 1000
+/** Shortest wait for a retry: a look at this time finds the retries that became due in the meantime. */
+const lookEveryMs = 100
 /** Parts of the outbox that are expanded before due deliveries are sent. */
 const expandRounds = 4
 /** Time without a completed cycle after which the dispatcher counts as failed. */
@@ -69,14 +71,13 @@ export class Dispatcher {
   readonly #workers: EndpointWorkers
   readonly #claimer: Claimer
   readonly #recorder: Recorder
-  readonly #endpointHealth: EndpointHealth
   readonly #housekeeping: Housekeeping
   #running: Promise<void> | undefined
   #isStopping = false
   #isFailing = false
   /** When the loop looks for due deliveries again. In between, it claims from endpoints that are known to have some. */
   #lookAt = -Infinity
-  #scan: EndpointScan = { deactivated: [], oldestDueAt: Infinity, nextDueAt: Infinity }
+  #scan: EndpointScan = { failing: [], oldestDueAt: Infinity, nextDueAt: Infinity }
   #heartbeatAt = performance.now()
 
   constructor (options: DispatcherOptions) {
@@ -84,13 +85,9 @@ export class Dispatcher {
     const { settings, metrics } = options
     const schedule = createRetrySchedule(settings.retryScheduleMs)
     this.#alarm = new Alarm(options.now)
-    this.#endpointHealth = new EndpointHealth({
-      ...options,
-      deactivateAfterMs: settings.deactivateAfterMs,
-      givenUpAfterMs: schedule.totalMs + settings.timeoutMs
-    })
+    const endpointHealth = new EndpointHealth({ ...options, schedule })
     this.#recorder = new Recorder({
-      ...options, schedule, endpointHealth: this.#endpointHealth, onRecorded: result => this.#recorded(result)
+      ...options, schedule, endpointHealth, onRecorded: result => this.#recorded(result)
     })
     this.#workers = new EndpointWorkers({
       ...options,
@@ -103,8 +100,7 @@ export class Dispatcher {
     })
     this.#claimer = new Claimer({ ...options, workers: this.#workers, recorder: this.#recorder, alarm: this.#alarm })
     this.#housekeeping = new Housekeeping({
-      ...options, workers: this.#workers, endpointHealth: this.#endpointHealth,
-      deactivated: () => this.#scan.deactivated
+      ...options, workers: this.#workers, endpointHealth, failing: () => this.#scan.failing
     })
   }
 
@@ -163,7 +159,6 @@ export class Dispatcher {
     while (this.#workers.held > 0) await this.#alarm.next()
     clearTimeout(deadline)
     await this.#recorder.close()
-    await this.#endpointHealth.close()
     await this.#workers.close()
   }
 
@@ -196,7 +191,7 @@ export class Dispatcher {
     this.#lookAt = clock() + pollMs
     await this.#expand()
     this.#scan = await scanEndpoints(queue, this.#workers, clock())
-    this.#lookBy(this.#scan.nextDueAt)
+    this.#expectDue(this.#scan.nextDueAt)
   }
 
   /** Expands a limited part of the outbox: a fast-growing outbox must not hold up due deliveries. */
@@ -210,9 +205,14 @@ export class Dispatcher {
     this.#alarm.wakeAt(this.#lookAt)
   }
 
+  #expectDue (time: number): void {
+    const { settings: { pollMs }, now } = this.#options
+    this.#lookBy(Math.max(time, now() + Math.min(lookEveryMs, pollMs)))
+  }
+
   #recorded ({ webhookId, state, nextAt, isLaned }: Result): void {
     const worker = this.#workers.find(webhookId)
-    if (state === 'pending') this.#lookBy(nextAt)
+    if (state === 'pending') this.#expectDue(nextAt)
     // The next delivery of the lane follows.
     else if (isLaned && worker !== undefined) worker.isDue = true
     // A slot is free.

@@ -1,56 +1,57 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type { Metrics } from '../../foundation/observability/metrics.ts'
-import type { Deactivation, DeactivationReason } from './deactivation.ts'
-import type { EndpointWorker } from './endpoint-worker.ts'
-import type { Burial, DeliveredEvent } from './burial.ts'
-import type { Queue } from './queue.ts'
+import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { Attempt } from '../http/sender.ts'
+import { pauseMaxMs } from './circuit.ts'
+import type { Deactivation } from './deactivation.ts'
+import type { EndpointWorker } from './endpoint-worker.ts'
+import type { RetrySchedule } from './retry-schedule.ts'
 
 /**
  * Added to the duration of the schedule. A failure that follows the previous one by more than the sum starts a new
  * series: the state of the endpoint in between is unknown.
  */
 const quietMs = 24 * 3_600_000
-/** Interval between updates of the time of the last failure. */
-const notedEveryMs = 10 * 60_000
-
-const offTexts: Record<DeactivationReason, string> = {
-  gone: 'Given up: the endpoint responded with 410 Gone',
-  failing: 'Given up: every request to the endpoint has failed for days'
-}
-
-/** A webhook that the platform deactivated and that still has pending deliveries. */
-export interface SwitchedOff { id: string, deactivated_reason: DeactivationReason }
+/** Longest interval between updates of the time of the last failure. */
+const notedEveryMaxMs = 10 * 60_000
+/**
+ * An endpoint whose circuit opened counts as down as long as the failures follow each other within this part of the
+ * schedule.
+ */
+const gapPart = 1 / 10
 
 export interface EndpointHealthOptions {
   db: Kysely<Database>
-  queue: Queue
   deactivation: Deactivation
-  metrics: Metrics
+  settings: WebhookSettings
+  schedule: RetrySchedule
   now: () => number
-  /** How long every request to an endpoint may fail before its webhook is deactivated. */
-  deactivateAfterMs: number
-  /** Longest time from the first attempt of a delivery to the last. */
-  givenUpAfterMs: number
-  /** Receives the events whose delivery was given up. Must not throw. */
-  onOver (events: readonly DeliveredEvent[]): void
   log: { warn (fields: object, message: string): void }
 }
 
 /**
- * Records since when every request to an endpoint has failed; all nodes share this time. Deactivates the webhook when
- * the endpoint has failed for days or responds with 410, and gives up deliveries of an endpoint that is down once their
- * schedule is over.
+ * Records since when every request to an endpoint has failed, and since when it is known to be down; all nodes share
+ * these times. Deactivates the webhook when the endpoint has failed for days or responds with 410.
  */
 export class EndpointHealth {
   readonly #options: EndpointHealthOptions
-  #burying: Promise<void> | undefined
-  #isClosed = false
+  /** Longest time from the first attempt of a delivery to the last. */
+  readonly #givenUpAfterMs: number
+  /** Longest time between two failures that show that the endpoint was down in between. */
+  readonly #gapMs: number
 
   constructor (options: EndpointHealthOptions) {
+    const { schedule: { totalMs }, settings } = options
     this.#options = options
+    this.#givenUpAfterMs = totalMs + settings.timeoutMs
+    this.#gapMs = Math.ceil(Math.max(this.#givenUpAfterMs * gapPart, 2 * settings.timeoutMs + pauseMaxMs(settings)))
   }
+
+  /**
+   * The deliveries of an endpoint that has been down since this time are given up if they have been due since then: as
+   * if each had been tried. Times without a request do not count, because they are no evidence.
+   */
+  get downSince (): number { return this.#options.now() - this.#givenUpAfterMs }
 
   /** Records the result of an attempt at the current URL. */
   note (worker: EndpointWorker, { success, statusCode }: Attempt, now: number): void {
@@ -63,48 +64,13 @@ export class EndpointHealth {
     }
     const lastAt = worker.failedAt ?? since ?? now
     const isFirst = since === null || now - lastAt > this.#quietMs
-    if (!isFirst && now - since > this.#options.deactivateAfterMs) {
+    if (!isFirst && now - since > this.#options.settings.deactivateAfterMs) {
       return this.#inBackground(this.#options.deactivation.deactivate(worker, 'failing'))
     }
-    if (!isFirst && now - lastAt < notedEveryMs) return
+    if (!isFirst && now - lastAt < Math.min(notedEveryMaxMs, this.#gapMs / 4)) return
     if (isFirst) worker.failingSince = now
     worker.failedAt = now
     this.#inBackground(this.#fails(worker, now))
-  }
-
-  /**
-   * Gives up all pending deliveries of webhooks that the platform deactivated. For an endpoint that is down, gives up
-   * the deliveries that have been due for longer than the schedule lasts, as if each had been tried. This node must
-   * have observed the outage for that long, because times without a request are no evidence. Runs in the background, a
-   * part of each endpoint at a time, so that other deliveries do not wait.
-   */
-  giveUp (workers: readonly EndpointWorker[], off: readonly SwitchedOff[]): void {
-    this.#burying ??= this.#buryAll(workers, off).catch(this.#notNoted).finally(() => { this.#burying = undefined })
-  }
-
-  /** Waits for the part in progress. */
-  async close (): Promise<void> {
-    this.#isClosed = true
-    await this.#burying
-  }
-
-  async #buryAll (workers: readonly EndpointWorker[], off: readonly SwitchedOff[]): Promise<void> {
-    const { givenUpAfterMs, now } = this.#options
-    for (let isMore = true; isMore;) {
-      isMore = false
-      for (const { id, deactivated_reason: reason } of off) {
-        isMore = await this.#bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: null, reason: offTexts[reason] }) || isMore
-      }
-      for (const { id, url, circuit, failingSince } of workers) {
-        const dueBy = now() - givenUpAfterMs
-        if (circuit.downMs <= givenUpAfterMs || failingSince === null || failingSince >= dueBy) continue
-        isMore =
-          await this.#bury(id, {
-            dueBy, url,
-            reason: 'Given up: every request to the endpoint has failed for as long as the retry schedule lasts'
-          }) || isMore
-      }
-    }
   }
 
   async #succeeds ({ id, url }: EndpointWorker): Promise<void> {
@@ -113,32 +79,23 @@ export class EndpointHealth {
     ).where('failing_since', 'is not', null).execute()
   }
 
-  async #fails ({ id, url }: EndpointWorker, now: number): Promise<void> {
-    const isFirst = sql`failing_since is null or coalesce(failed_at, failing_since) < ${now - this.#quietMs}`
+  async #fails ({ id, url, circuit }: EndpointWorker, now: number): Promise<void> {
+    const isFirstAfter = (ms: number) =>
+      sql`failing_since is null or coalesce(failed_at, failing_since) < ${now - ms}::bigint`
+    const downSince = circuit.isOpen ? now : null
     await this.#options.db.updateTable('webhooks').set({
-      failing_since: sql`case when ${isFirst} then ${now} else failing_since end`,
+      failing_since: sql`case when ${isFirstAfter(this.#quietMs)} then ${now} else failing_since end`,
+      down_since: sql`case when ${
+        isFirstAfter(this.#gapMs)
+      } or down_since is null then ${downSince}::bigint else down_since end`,
       failed_at: now
     })
       .where('id', '=', id).where('url', '=', url).execute()
   }
 
-  get #quietMs (): number { return this.#options.givenUpAfterMs + quietMs }
-
-  /** Gives up one part. Returns whether there was any. */
-  async #bury (webhookId: string, burial: Burial): Promise<boolean> {
-    const { queue, log, metrics, onOver, now } = this.#options
-    if (this.#isClosed) return false
-    const events = await queue.bury(webhookId, burial, now())
-    if (events.length === 0) return false
-    onOver(events)
-    metrics.webhookDeliveries.inc({ status: 'dead' }, events.length)
-    log.warn({ webhookId, deliveries: events.length, reason: burial.reason }, 'deliveries.dead')
-    return true
-  }
+  get #quietMs (): number { return this.#givenUpAfterMs + quietMs }
 
   #inBackground (work: Promise<void>): void {
-    work.catch(this.#notNoted)
+    work.catch((err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted'))
   }
-
-  readonly #notNoted = (err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted')
 }

@@ -1,11 +1,11 @@
-import type { SwitchedOff } from './endpoint-health.ts'
 import type { EndpointWorker } from './endpoint-worker.ts'
 import type { EndpointWorkers } from './endpoint-workers.ts'
 import type { Queue } from './queue.ts'
 
-/** What a scan found of the pending deliveries. */
+/** The result of a scan of the pending deliveries. */
 export interface EndpointScan {
-  deactivated: SwitchedOff[]
+  /** The webhooks of which deliveries may have to be given up. */
+  failing: string[]
   /** The time at which the delivery that has waited longest became due; `Infinity` if none is due. */
   oldestDueAt: number
   /** The time at which the next delivery becomes due, of those that are not due yet; `Infinity` if there is none. */
@@ -19,13 +19,13 @@ export interface EndpointScan {
  */
 export async function scanEndpoints (queue: Queue, workers: EndpointWorkers, now: number): Promise<EndpointScan> {
   const active = new Set<EndpointWorker>()
-  const scan: EndpointScan = { deactivated: [], oldestDueAt: Infinity, nextDueAt: Infinity }
+  const scan: EndpointScan = { failing: [], oldestDueAt: Infinity, nextDueAt: Infinity }
   workers.startScan()
   for await (const page of queue.busy()) {
     for (const endpoint of page) {
-      const { id, active: isActive, deactivated_reason: reason, next_at: nextAt, is_laned: isLaned } = endpoint
-      if (!isActive && reason !== null) scan.deactivated.push({ id, deactivated_reason: reason })
-      const worker = isActive ? workers.open(endpoint) : undefined
+      const { id, next_at: nextAt, is_laned: isLaned, is_failing: isFailing } = endpoint
+      if (isFailing) scan.failing.push(id)
+      const worker = endpoint.active ? workers.open(endpoint) : undefined
       if (worker === undefined) continue
       active.add(worker)
       const isDue = nextAt !== null && nextAt <= now

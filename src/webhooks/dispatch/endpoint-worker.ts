@@ -1,7 +1,7 @@
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { AddressGuard } from '../http/address-guard.ts'
-import { Circuit } from './circuit.ts'
+import { circuitOf, type Circuit } from './circuit.ts'
 import type { BusyEndpoint } from './busy-endpoints.ts'
 import type { Claimed } from './claim.ts'
 import type { Readers } from '../readers.ts'
@@ -260,21 +260,6 @@ export class EndpointWorker {
     this.#sender?.retire()
     this.#sender = undefined
   }
-}
-
-/**
- * Keeps pauses short relative to the retry schedule, so that trial requests find an endpoint that recovers within the
- * schedule.
- */
-function circuitOf (
-  {
-    endpointConcurrencyMax: concurrencyMax, circuitFailures: failures, circuitPauseMs, circuitPauseMaxMs,
-    retryScheduleMs
-  }: WebhookSettings
-): Circuit {
-  const scheduleMs = retryScheduleMs.reduce((sum, wait) => sum + wait, 0)
-  const pauseMaxMs = Math.min(circuitPauseMaxMs, Math.max(50, scheduleMs / 20))
-  return new Circuit({ concurrencyMax, failures, pauseMs: Math.min(circuitPauseMs, pauseMaxMs), pauseMaxMs })
 }
 
 const reasons = {

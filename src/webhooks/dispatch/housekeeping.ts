@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { WebhookSettings } from '../../config/webhook-settings.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Deactivation } from './deactivation.ts'
-import type { EndpointHealth, SwitchedOff } from './endpoint-health.ts'
+import type { EndpointHealth } from './endpoint-health.ts'
 import type { EndpointWorkers } from './endpoint-workers.ts'
+import type { DeliveredEvent } from './give-up.ts'
 import type { Queue } from './queue.ts'
 
 /** Longest interval between two rounds. */
@@ -16,11 +17,13 @@ export interface HousekeepingOptions {
   workers: EndpointWorkers
   endpointHealth: EndpointHealth
   deactivation: Deactivation
-  /** Returns deactivated webhooks that have pending deliveries. */
-  deactivated (): readonly SwitchedOff[]
+  /** Returns the webhooks of which deliveries may have to be given up. */
+  failing (): readonly string[]
   settings: WebhookSettings
   metrics: Metrics
   now: () => number
+  /** Receives the events whose delivery was given up. Must not throw. */
+  onOver (events: readonly DeliveredEvent[]): void
   log: { warn (fields: object, message: string): void }
 }
 
@@ -54,6 +57,7 @@ export class Housekeeping {
     while (!signal.aborted) {
       try {
         await this.#round()
+        while (!signal.aborted && await this.#giveUp());
         this.#isFailing = false
       } catch (err) {
         if (!this.#isFailing) this.#options.log.warn({ err }, 'webhooks.housekeeping_failed')
@@ -64,12 +68,23 @@ export class Housekeeping {
   }
 
   async #round (): Promise<void> {
-    const { workers, endpointHealth, deactivation, deactivated, now } = this.#options
+    const { workers, deactivation, now } = this.#options
     workers.measure()
-    endpointHealth.giveUp(workers.all(), deactivated())
     workers.closeIdle(now())
     await deactivation.tellRest()
     if (performance.now() - this.#countedAt >= totalsEveryMs) await this.#count()
+  }
+
+  /** Gives up a part of the deliveries of endpoints that are down. Returns whether there was any. */
+  async #giveUp (): Promise<boolean> {
+    const { queue, failing, endpointHealth: { downSince }, metrics, onOver, log, now } = this.#options
+    const givenUp = await queue.giveUp(failing(), { downSince, now: now() })
+    for (const { webhookId, reason, events } of givenUp) {
+      onOver(events)
+      metrics.webhookDeliveries.inc({ status: 'dead' }, events.length)
+      log.warn({ webhookId, deliveries: events.length, reason }, 'deliveries.dead')
+    }
+    return givenUp.length > 0
   }
 
   async #count (): Promise<void> {

@@ -1,8 +1,8 @@
 import type pg from 'pg'
 import { textArray } from '../../../db/arrays.ts'
-import { bury, type Burial, type DeliveredEvent } from './burial.ts'
 import { readBusyEndpoints, type BusyEndpoint } from './busy-endpoints.ts'
 import { claim, type Claim, type Claimed, type Lease, type Wanted } from './claim.ts'
+import { giveUp, type DeliveredEvent, type GivenUp } from './give-up.ts'
 
 /*
  * The statements of this folder work across tenants on purpose. They update rows by ctid and look rows up one by one
@@ -107,9 +107,9 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       })
     },
 
-    /** Gives up some deliveries of a webhook, and returns their events; none when no such delivery is left. */
-    bury: (webhookId: string, burial: Burial, now: number): Promise<DeliveredEvent[]> =>
-      bury(pool, webhookId, burial, now),
+    /** Gives up some deliveries of deactivated webhooks and of endpoints that are down; none if none is left. */
+    giveUp: (webhookIds: readonly string[], times: { downSince: number, now: number }): Promise<GivenUp[]> =>
+      giveUp(pool, webhookIds, times),
 
     /** Counts pending and dead deliveries. Each count stops at 100,000. */
     async totals (): Promise<{ pending: number, dead: number }> {

@@ -4,9 +4,9 @@ import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Attempt } from '../http/sender.ts'
 import { createAttemptReport, type AttemptReportOptions } from './attempt-report.ts'
 import { createAttemptResult, isCounted, type EndedAttempt } from './attempt-result.ts'
-import type { DeliveredEvent } from './burial.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
 import type { Ended, EndpointWorker } from './endpoint-worker.ts'
+import type { DeliveredEvent } from './give-up.ts'
 import type { Queue, Result } from './queue.ts'
 import { ResultWriter } from './result-writer.ts'
 import type { RetrySchedule } from './retry-schedule.ts'
@@ -40,7 +40,9 @@ export class Recorder {
     this.#options = options
     this.#resultOf = createAttemptResult(options.schedule, options.settings)
     this.#report = createAttemptReport(options)
-    this.#writer = new ResultWriter({ ...options, onSettled: (result, isRecorded) => this.#settled(result, isRecorded) })
+    this.#writer = new ResultWriter({
+      ...options, onSettled: (result, isRecorded) => this.#settled(result, isRecorded)
+    })
   }
 
   /** Number of results that are not stored yet. */

@@ -229,6 +229,38 @@ await t.test('a failure long after the last one, or at another URL, starts the d
   t.match(await webhook(), { active: true })
 })
 
+await t.test('an endpoint stays down while failures follow each other closely', async t => {
+  const { app } = await node(t, undefined, { circuitFailures: 2, circuitPauseMs: 1, circuitPauseMaxMs: 1 })
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const sink = await receiver(t, answer(500))
+  const { id } = await hook(shop, sink.url)
+  const read = async () =>
+    (await app.pool.query<{ down_since: number | null, failed_at: number | null, failing_since: number | null }>(
+      'select down_since, failed_at, failing_since from webhooks where id = $1', [id]
+    )).rows[0]
+  const long = Date.now() - 7_200_000
+  let owed = 0
+  /** Fails again after a silence in an outage that began long ago, and returns when the outage began. */
+  const failAfter = async (silenceMs: number) => {
+    const failedAt = Date.now() - silenceMs
+    await app.pool.query('update webhooks set failing_since = $1, down_since = $1, failed_at = $2 where id = $3', [
+      long, failedAt, id
+    ])
+    await shop.publish('a.one', ++owed)
+    await settled(shop, owed, app)
+    await until(async () => ((await read())?.failed_at ?? 0) > failedAt, 'the failure to be recorded')
+    return (await read())?.down_since ?? null
+  }
+  t.equal(await failAfter(10_000), long)
+  const before = Date.now()
+  t.ok((await failAfter(3_600_000) ?? before) >= before, 'a silence is no evidence')
+  sink.behave(answer(200))
+  await shop.publish('a.one', ++owed)
+  await settled(shop, owed, app)
+  await until(async () => (await read())?.failing_since === null, 'the success to end the outage')
+})
+
 await t.test('a million deliveries to one endpoint do not delay another', async t => {
   const [big, small] = [await tenant(a), await tenant(a)]
   await big.topic('a.one')
