@@ -79,7 +79,7 @@ export default fp(async (app) => {
     metrics,
     liveStats: app.liveStats,
     log,
-    deactivation: createDeactivation({ db, writer, log, onChanged }),
+    deactivation: createDeactivation({ db, writer, now: app.clock.now, log, onChanged }),
     node: app.node.id,
     onOver: events => app.tracing.recorder.settled(events),
     onDelivered: ({ scope }) => app.quotas.recorder.delivered(scope.applicationId, 1)

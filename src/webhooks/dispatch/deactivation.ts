@@ -16,6 +16,8 @@ export type DeactivationReason = 'gone' | 'failing'
 export interface DeactivationOptions {
   db: Kysely<Database>
   writer: Writer
+  /** The clock that all nodes share. */
+  now: () => number
   log: { warn (fields: object, message: string): void }
   onChanged (applicationId: string, webhookId: string): Promise<void>
 }
@@ -35,7 +37,7 @@ interface Deactivated {
  * Deactivates webhooks whose endpoint is gone or has failed for days. Reports each with a log line and an event on
  * `system.webhook.deactivated` in each environment that the webhook listens to. The event is published at least once.
  */
-export function createDeactivation ({ db, writer, log, onChanged }: DeactivationOptions) {
+export function createDeactivation ({ db, writer, now: clock, log, onChanged }: DeactivationOptions) {
   async function tell (webhook: Deactivated): Promise<void> {
     for (const environment of webhook.environments ?? environments) {
       await writer.submit(tidings({ applicationId: webhook.application_id, environment }, webhook))
@@ -53,7 +55,7 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
     async deactivate (
       { applicationId, id, url, failingSince }: FailedEndpoint, reason: DeactivationReason
     ): Promise<void> {
-      const now = Date.now()
+      const now = clock()
       const webhook = await db.transaction().execute(async trx => {
         await incrementWebhookVersion(trx, applicationId)
         const row = await trx.updateTable('webhooks').set({
@@ -81,7 +83,7 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
     async tellRest (): Promise<void> {
       const { rows } = await sql<Deactivated>`
         select id, application_id, environments, deactivated_reason, failing_since, updated_at from webhooks
-        where deactivation_untold and updated_at < ${Date.now() - untoldAfterMs} limit 10`.execute(db)
+        where deactivation_untold and updated_at < ${clock() - untoldAfterMs} limit 10`.execute(db)
       for (const webhook of rows) await tell(webhook)
     }
   }

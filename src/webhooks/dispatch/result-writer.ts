@@ -8,6 +8,7 @@ const pauseMs = 500
 
 export interface ResultWriterOptions {
   queue: Queue
+  now: () => number
   log: { warn (fields: object, message: string): void }
   /** Receives each result once it is recorded, or once its lease turns out to be lost. */
   onSettled (result: Result, isRecorded: boolean): void
@@ -50,7 +51,7 @@ export class ResultWriter {
     while (this.#waiting.length > 0) {
       const results = this.#waiting.splice(0, togetherMax)
       try {
-        const recorded = await this.#options.queue.settle(results, Date.now())
+        const recorded = await this.#options.queue.settle(results, this.#options.now())
         for (const result of results) {
           this.#unsettled--
           this.#options.onSettled(result, recorded.has(result.seq))
