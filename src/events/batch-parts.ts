@@ -28,5 +28,7 @@ export interface BatchParts {
   epochOf: EpochOf
   now: number
   knownTopics: KnownTopics
+  /** Whether the batch may go by what this node remembers of topics and webhooks. */
+  mayRecall: boolean
   isServiceKnown (applicationId: string, name: string): boolean
 }

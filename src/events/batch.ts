@@ -1,4 +1,3 @@
-import { append, isAppend } from './append.ts'
 import { answerIntents, applyIntents } from './apply-intents.ts'
 import { batchTextMax } from './batch-errors.ts'
 import type { BatchParts, BatchResult } from './batch-parts.ts'
@@ -7,7 +6,8 @@ import type { Intent } from './intent.ts'
 import { lockDocuments } from './locked-documents.ts'
 import type { Outcome } from './outcome.ts'
 import { takeSteps } from './positions.ts'
-import { readTopics } from './registered-topics.ts'
+import { confirmFacts, recallFacts } from './recalled-facts.ts'
+import { prepareTopics, readTopics } from './registered-topics.ts'
 import * as statements from './statements.ts'
 import { WritePlan } from './write-plan.ts'
 import { writeSet } from './write-set.ts'
@@ -18,37 +18,39 @@ import { writeSet } from './write-set.ts'
  */
 export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
   const { client, now, check } = parts
-  const isTransaction = !intents.every(isAppend)
-  const appended = isTransaction ? undefined : await append(intents, parts)
-  if (appended !== undefined) return appended
   const hasKeys = intents.some(intent => intent.idempotency !== undefined)
+  const hasPositions = intents.some(intent => intent.position !== undefined)
+  const isTransaction = hasKeys || hasPositions || intents.some(intent => intent.document !== undefined)
+  // The statement that writes compares what is recalled. A batch with keys or positions has other writes as well.
+  const recalled = parts.mayRecall && !hasKeys && !hasPositions ? recallFacts(intents, parts) : undefined
   const outcomes = new Array<Outcome | undefined>(intents.length)
   // The connection pipelines statements: a statement that needs no earlier result is sent without waiting.
   const begun = isTransaction ? client.query('begin') : undefined
   if (hasKeys) await Promise.all([begun, recallAnswers(intents, outcomes, client, now)])
-  if (intents.some(intent => intent.position !== undefined)) {
-    await Promise.all([begun, takeSteps(intents, outcomes, client)])
-  }
+  if (hasPositions) await Promise.all([begun, takeSteps(intents, outcomes, client)])
   const [documents, topics, recipients] = await Promise.all([
     lockDocuments(intents, outcomes, client),
-    readTopics(intents, outcomes, parts),
-    findRecipients(intents, outcomes, parts),
+    recalled === undefined ? readTopics(intents, outcomes, parts) : prepareTopics(recalled.topics, check),
+    recalled === undefined ? findRecipients(intents, outcomes, parts) : recalled.recipients,
     begun
   ])
 
   const plan = new WritePlan(now, intents.length > 1 ? batchTextMax : Infinity)
   const effects = await applyIntents(intents, outcomes, { plan, documents, topics, check })
   const checkedMs = Date.now() - now
+  // A refusal may follow from what is recalled, and there may be no write that compares it.
+  if (recalled !== undefined && outcomes.some(outcome => outcome !== undefined)) await confirmFacts(recalled, client)
 
-  const set = plan.toWriteSet(documents, recipients, parts.epochOf)
+  const set = { ...plan.toWriteSet(documents, recipients, parts.epochOf), facts: recalled?.facts }
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
   if (services.length > 0) await client.query(statements.insertServices(services, now))
   const commit = () => isTransaction ? client.query('commit') : undefined
-  // The result of the write can invalidate the batch only if the batch creates documents or takes keys. Otherwise the
-  // commit is sent at once; PostgreSQL turns it into a rollback if the write fails.
+  // The result of the write matters to the commit only if the batch creates documents or takes keys. Otherwise the
+  // commit is sent at once: PostgreSQL turns it into a rollback if the write fails, and a write with outdated facts is
+  // empty.
   const mayBeStale = set.inserts.length > 0 || hasKeys
-  const [events = []] = await Promise.all([
-    plan.isEmpty ? undefined : writeSet(set, client),
+  const [events] = await Promise.all([
+    plan.isEmpty ? [] : writeSet(set, client),
     ...plan.also.map(statement => client.query(statement)),
     mayBeStale ? undefined : commit()
   ])

@@ -176,9 +176,9 @@ export function write (set: WriteSet): Statement {
     set.owed.length > 0 ? 'o' : ''
   }${set.facts === undefined ? '' : 'f'}`
   const values: unknown[] = [...logArrays(set.logs), ...eventColumns(set.events), set.now]
+  if (set.facts !== undefined) values.push(...factArrays(set.facts))
   if (set.updates.length > 0) values.push(...documentArrays(set.updates))
   if (set.inserts.length > 0) values.push(...documentArrays(set.inserts))
-  if (set.facts !== undefined) values.push(...factArrays(set.facts))
   if (set.owed.length > 0) values.push(...owedArrays(set.owed))
   return { name: `writer_write_${shape}`, text: writeText(shape), values }
 }
@@ -195,24 +195,25 @@ function writeText (shape: string): string {
         as k(application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)`
     }
     text = 'with '
+    const isCurrent = shape.includes('f') ? 'exists (select from current)' : 'true'
+    if (shape.includes('f')) {
+      const types = ['text', 'text', 'text', 'int', 'text', 'bigint'].map(type => `$${parameter++}::${type}[]`)
+      text += `current as (
+        select 1 where ${factsSql(types.slice(0, 4).join(', '), types.slice(4).join(', '))}), `
+    }
     if (shape.includes('u')) {
       text += `updated as (
         update documents d set revision = k.revision, data = k.data, deleted = k.deleted, expires_at = k.expires_at,
           created_at = k.created_at, updated_at = k.updated_at
         from ${documents()}
         where d.application_id = k.application_id and d.environment = k.environment and d.service = k.service
-          and d.id = k.id), `
+          and d.id = k.id and ${isCurrent}), `
     }
     if (shape.includes('i')) {
       text += `inserted as (
         insert into documents (
           application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)
-        select * from ${documents()} on conflict do nothing returning 1), `
-    }
-    let areCurrent = ''
-    if (shape.includes('f')) {
-      const types = ['text', 'text', 'text', 'int', 'text', 'bigint'].map(type => `$${parameter++}::${type}[]`)
-      areCurrent = ` where ${factsSql(types.slice(0, 4).join(', '), types.slice(4).join(', '))}`
+        select * from ${documents()} where ${isCurrent} on conflict do nothing returning 1), `
     }
     // The row's id is assigned while its log is locked, so that within a log ids follow the order of commits.
     const owed = !shape.includes('o')
@@ -225,7 +226,8 @@ function writeText (shape: string): string {
         join logs l on l.ordinal = o.log)`
     text += `heads as (
         insert into topic_logs as l (application_id, environment, topic, epoch, head_offset, head_at)
-        select *, $21::bigint from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])${areCurrent}
+        select *, $21::bigint from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+        where ${isCurrent}
         on conflict (application_id, environment, topic) do update set
           head_offset = l.head_offset + excluded.head_offset, head_at = greatest(l.head_at, excluded.head_at)
         returning l.id, l.application_id, l.environment, l.topic, l.epoch, l.head_offset, l.head_at),

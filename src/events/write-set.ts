@@ -4,14 +4,14 @@ import { LoggedEvent } from './envelope.ts'
 import * as statements from './statements.ts'
 
 /**
- * Writes a set and returns its events. Returns undefined if a fact of the set has changed. Throws StaleBatchError if a
- * document was created meanwhile. Sends its statement synchronously.
+ * Writes a set and returns its events. Throws StaleBatchError if a fact of the set has changed, or if a document was
+ * created meanwhile. Sends its statement synchronously.
  */
-export async function writeSet (
-  set: statements.WriteSet, client: pg.PoolClient
-): Promise<LoggedEvent[] | undefined> {
+export async function writeSet (set: statements.WriteSet, client: pg.PoolClient): Promise<LoggedEvent[]> {
   const { rows } = await client.query<statements.WrittenLog>(statements.write(set))
-  if (set.facts !== undefined && rows.length === 0) return undefined
+  if (set.facts !== undefined && rows.length === 0) {
+    throw new StaleBatchError('a topic or webhook has changed meanwhile')
+  }
   if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) {
     throw new StaleBatchError('a document was created meanwhile')
   }

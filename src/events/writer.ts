@@ -142,7 +142,7 @@ export class EventWriter implements Writer {
   async #commit (batch: PendingIntent[], attempt = 1): Promise<() => void> {
     const stop = this.#options.metrics.transactionDuration.startTimer()
     try {
-      const result = await this.#transact(batch)
+      const result = await this.#transact(batch, attempt === 1)
       stop()
       return () => this.#settle(batch, result)
     } catch (error) {
@@ -150,7 +150,7 @@ export class EventWriter implements Writer {
     }
   }
 
-  async #transact (batch: PendingIntent[]): Promise<BatchResult> {
+  async #transact (batch: PendingIntent[], mayRecall: boolean): Promise<BatchResult> {
     const client = await this.#options.pool.connect()
     try {
       const result = await commitBatch(batch.map(pending => pending.intent), {
@@ -160,6 +160,7 @@ export class EventWriter implements Writer {
         routing: this.#options.routing ?? noEventRouting,
         now: (this.#options.now ?? Date.now)(),
         knownTopics: this.#knownTopics,
+        mayRecall,
         isServiceKnown: (applicationId, name) => this.#knownServices.has(applicationId, name)
       })
       client.release()

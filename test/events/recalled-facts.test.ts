@@ -5,7 +5,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { NotFoundError, ValidationError } from '../../src/errors.ts'
 import { createEpochs } from '../../src/events/epochs.ts'
 import type { LoggedEvent } from '../../src/events/envelope.ts'
-import type { Intent } from '../../src/events/intent.ts'
+import type { Effects, Intent } from '../../src/events/intent.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import type { PayloadCheck } from '../../src/events/payload-check.ts'
 import { EventWriter } from '../../src/events/writer.ts'
@@ -15,7 +15,7 @@ import { WebhookRouting } from '../../src/webhooks/routing.ts'
 import { createDatabase } from '../support/database.ts'
 
 /*
- * Appends go by what a node remembers of topics and webhooks. Here these change in the database, as another node would
+ * Writes go by what a node remembers of topics and webhooks. Here these change in the database, as another node would
  * change them, without an invalidation.
  */
 
@@ -79,6 +79,28 @@ const publish = (scope: Scope, topic: string, payload: number): Intent<LoggedEve
     }
   },
   answer: events => events[0] as LoggedEvent
+})
+
+/** Counts in a document. Its answer is the revision. */
+const increment = (scope: Scope): Intent<number> => ({
+  scope,
+  document: { service: 'counters', id: 'c' },
+  topics: ['sync.counters.updated'],
+  apply ({ now }, before): Effects {
+    const revision = (before?.revision ?? 0) + 1
+    const data = { n: revision }
+    return {
+      document: {
+        service: 'counters', id: 'c', revision, data, dataText: JSON.stringify(data), deleted: false, expiresAt: null,
+        createdAt: before?.createdAt ?? now, updatedAt: now
+      },
+      events: [{
+        topic: 'sync.counters.updated', type: 'topic.event', source: 'sync', key: 'c', payload: JSON.stringify(data),
+        schemaVersion: null
+      }]
+    }
+  },
+  answer: (_events, document) => document?.revision ?? 0
 })
 
 const register = ({ applicationId, environment }: Scope, topic: string) =>
@@ -163,6 +185,33 @@ await t.test('an event is owed to each webhook that exists when it is written', 
   statements.length = 0
   await append()
   t.same(statements, ['writer_write_of'], 'known webhooks are owed an event in one statement')
+})
+
+await t.test('a write of a document that finds a new webhook is repeated, with one effect', async t => {
+  const scope = await newScope()
+  const { writer, statements } = node()
+  const write = () => writer.submit(increment(scope))
+
+  t.equal(await write(), 1)
+  t.equal(await write(), 2)
+  await addWebhook(scope, 'wh_of_document', Date.now())
+  statements.length = 0
+  t.equal(await write(), 3)
+  t.same(statements, [
+    'begin', 'writer_lock_documents', 'writer_write_uf', 'commit', 'rollback',
+    'begin', 'writer_lock_documents', 'writer_read_topics', 'webhooks_versions', 'webhooks_load', 'writer_write_uo',
+    'commit'
+  ])
+  t.same(await owed(scope), ['wh_of_document'])
+  statements.length = 0
+  t.equal(await write(), 4)
+  t.same(statements, ['begin', 'writer_lock_documents', 'writer_write_uof', 'commit'])
+  const { rows } = await pool.query<{ revision: number, events: number }>(
+    `select d.revision, (select count(*) from events e where e.application_id = d.application_id) as events
+    from documents d where application_id = $1`,
+    [scope.applicationId]
+  )
+  t.same(rows, [{ revision: 4, events: 4 }])
 })
 
 await t.test('any order of changes and appends on two nodes gives what reading each time would', async t => {
