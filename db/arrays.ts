@@ -35,3 +35,7 @@ function encodeArray (elementType: number, values: readonly (string | null | und
 export const textArray = (values: readonly (string | null | undefined)[]) => encodeArray(textType, values)
 /** For parameters that are cast to `json[]`; each element is a JSON text. */
 export const jsonArray = (values: readonly (string | null | undefined)[]) => encodeArray(jsonType, values)
+
+/** Returns the text of an array of integers, for parameters that are cast to `int[]` or `bigint[]`. */
+export const intArray = (values: readonly (number | null)[]): string =>
+  `{${values.map(value => value ?? 'null').join()}}`

@@ -1,4 +1,4 @@
-import { jsonArray, textArray } from '../../db/arrays.ts'
+import { intArray, jsonArray, textArray } from '../../db/arrays.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft } from './envelope.ts'
 import type { DocumentKey, DocumentState, Statement } from './intent.ts'
@@ -282,14 +282,15 @@ const factArrays = ({ topics, routing }: Facts) => [
   textArray(topics.map(({ scope }) => scope.applicationId)),
   textArray(topics.map(({ scope }) => scope.environment)),
   textArray(topics.map(({ topic }) => topic)),
-  topics.map(({ isRegistered, version }) => isRegistered ? version ?? 0 : unregistered),
+  intArray(topics.map(({ isRegistered, version }) => isRegistered ? version ?? 0 : unregistered)),
   textArray(routing.map(({ applicationId }) => applicationId)),
-  routing.map(({ version }) => version)
+  intArray(routing.map(({ version }) => version))
 ]
 
 const logArrays = (logs: LogGrowth[]) => [
   textArray(logs.map(log => log.scope.applicationId)), textArray(logs.map(log => log.scope.environment)),
-  textArray(logs.map(log => log.topic)), textArray(logs.map(log => log.epoch)), logs.map(log => log.count)
+  textArray(logs.map(log => log.topic)), textArray(logs.map(log => log.epoch)),
+  intArray(logs.map(log => log.count))
 ]
 
 /**
@@ -304,8 +305,8 @@ function eventColumns (events: PlacedDraft[]): unknown[] {
   const schemaVersion = columnOf(events.map(({ draft }) => draft.schemaVersion))
   const diffs = events.some(({ draft }) => draft.diff !== undefined) ? events.map(({ draft }) => draft.diff) : []
   return [
-    events.map(event => event.log + 1),
-    events.map(event => event.back),
+    intArray(events.map(event => event.log + 1)),
+    intArray(events.map(event => event.back)),
     textArray(events.map(event => event.id)),
     textArray(type.values),
     textArray(source.values),
@@ -313,7 +314,7 @@ function eventColumns (events: PlacedDraft[]): unknown[] {
     jsonArray(events.map(event => event.draft.payload)),
     jsonArray(diffs),
     jsonArray(meta.values),
-    schemaVersion.values,
+    intArray(schemaVersion.values),
     ...[type, source, key, meta, schemaVersion].map(column => column.all)
   ]
 }
@@ -336,6 +337,6 @@ const documentArrays = (documents: ScopedDocument[]) => [
 
 const owedArrays = (owed: Owed[]) => [
   textArray(owed.map(({ webhookId }) => webhookId)),
-  owed.map(({ log }) => log + 1),
-  textArray(owed.map(({ backs }) => `{${backs.join(',')}}`))
+  intArray(owed.map(({ log }) => log + 1)),
+  textArray(owed.map(({ backs }) => intArray(backs)))
 ]

@@ -38,10 +38,11 @@ export const documentLimits: JsonLimits = { forbiddenKeys: new Set(['__proto__',
  */
 export function encodeJson (value: unknown, path: string, limits: JsonLimits = payloadLimits): string {
   const { bytesMax = jsonBytesMax } = limits
-  checkJson(value, path, 1, limits)
+  const issue = findIssue(value, 1, limits)
+  if (issue !== undefined) throw invalid(path + issue.path, issue.message)
   const text = JSON.stringify(value)
   if (text.length > bytesMax || (text.length > bytesMax / 3 && Buffer.byteLength(text) > bytesMax)) {
-    throw tooLarge(path, bytesMax)
+    throw invalid(path, tooLarge(bytesMax))
   }
   return text
 }
@@ -53,50 +54,57 @@ export function encodeJson (value: unknown, path: string, limits: JsonLimits = p
 const elementBytesMin = 2
 const memberBytesMin = 5
 
-const tooLarge = (path: string, bytesMax = jsonBytesMax) => invalid(path, `must be at most ${bytesMax} bytes of JSON`)
+const tooLarge = (bytesMax = jsonBytesMax) => `must be at most ${bytesMax} bytes of JSON`
 
-function checkJson (value: unknown, path: string, depth: number, limits: JsonLimits): void {
+/** Why a value is refused, and the JSON Pointer of the value at fault. */
+interface Issue { path: string, message: string }
+
+const issueHere = (message: string): Issue => ({ path: '', message })
+
+/** Returns the first issue. Its path is built on the way back, so that a walk over valid data allocates nothing. */
+function findIssue (value: unknown, depth: number, limits: JsonLimits): Issue | undefined {
   switch (typeof value) {
     case 'string':
-      if (value.includes('\0')) throw invalid(path, 'must not contain the NUL character')
-      return
+      return value.includes('\0') ? issueHere('must not contain the NUL character') : undefined
     case 'number':
-      if (!Number.isFinite(value)) throw invalid(path, 'must be a finite number')
-      return
+      return Number.isFinite(value) ? undefined : issueHere('must be a finite number')
     case 'object':
-      if (value === null) return
-      if (depth > jsonDepthMax) throw invalid(path, `must be at most ${jsonDepthMax} levels deep`)
-      if (Array.isArray(value)) {
-        if (value.length * elementBytesMin > (limits.bytesMax ?? jsonBytesMax)) throw tooLarge(path, limits.bytesMax)
-        for (let i = 0; i < value.length; i++) checkMember(value[i], path, i, depth, limits)
-      } else {
-        checkMembers(value as Record<string, unknown>, path, depth, limits)
-      }
-      return
+      if (value === null) return undefined
+      if (depth > jsonDepthMax) return issueHere(`must be at most ${jsonDepthMax} levels deep`)
+      return Array.isArray(value)
+        ? issueOfElements(value, depth, limits)
+        : issueOfMembers(value as Record<string, unknown>, depth, limits)
     case 'boolean':
-      return
+      return undefined
     default:
-      throw invalid(path, 'must be a JSON value')
+      return issueHere('must be a JSON value')
   }
 }
 
-function checkMembers (object: Record<string, unknown>, path: string, depth: number, limits: JsonLimits): void {
+function issueOfElements (array: unknown[], depth: number, limits: JsonLimits): Issue | undefined {
+  if (array.length * elementBytesMin > (limits.bytesMax ?? jsonBytesMax)) return issueHere(tooLarge(limits.bytesMax))
+  for (let i = 0; i < array.length; i++) {
+    const issue = findIssue(array[i], depth + 1, limits)
+    if (issue !== undefined) return within(i, issue)
+  }
+  return undefined
+}
+
+function issueOfMembers (object: Record<string, unknown>, depth: number, limits: JsonLimits): Issue | undefined {
   const keys = Object.keys(object)
-  if (keys.length * memberBytesMin > (limits.bytesMax ?? jsonBytesMax)) throw tooLarge(path, limits.bytesMax)
+  if (keys.length * memberBytesMin > (limits.bytesMax ?? jsonBytesMax)) return issueHere(tooLarge(limits.bytesMax))
   for (const key of keys) {
-    if (limits.forbiddenKeys.has(key)) throw invalid(`${path}/${key}`, `must not have the key ${key}`)
-    if (key.includes('\0')) throw invalid(path, 'must not have a key with the NUL character')
-    checkMember(object[key], path, key, depth, limits)
+    if (limits.forbiddenKeys.has(key)) return { path: `/${key}`, message: `must not have the key ${key}` }
+    if (key.includes('\0')) return issueHere('must not have a key with the NUL character')
+    const issue = findIssue(object[key], depth + 1, limits)
+    if (issue !== undefined) return within(key, issue)
   }
+  return undefined
 }
 
-/** Builds the pointer only for values that may be invalid, so that a walk over valid data allocates nothing. */
-function checkMember (value: unknown, path: string, key: string | number, depth: number, limits: JsonLimits): void {
-  if (typeof value === 'boolean' || value === null) return
-  if (typeof value === 'number' && Number.isFinite(value)) return
-  if (typeof value === 'string' && !value.includes('\0')) return
-  checkJson(value, `${path}/${pointerSegment(key)}`, depth + 1, limits)
-}
+const within = (key: string | number, { path, message }: Issue): Issue => ({
+  path: `/${pointerSegment(key)}${path}`, message
+})
 
 export const jsonPointer = (path: readonly (string | number)[]): string =>
   path.map(key => `/${pointerSegment(key)}`).join('')
