@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import type { Scope } from '../schemas/scope.ts'
 import type { Principal } from '../src/identity/access/principal.ts'
 import { networkOf } from '../src/identity/auth/network.ts'
+import { IpcCounter } from '../src/cluster/ipc/ipc-counter.ts'
 import { createRequestCounter, type Window } from '../src/foundation/limits/request-counter.ts'
 import { RedisCounter } from '../src/foundation/limits/redis-counter.ts'
 import { RateLimitError } from '../src/errors.ts'
@@ -54,7 +55,9 @@ export default fp(async (app) => {
     exposedHeaders: ['x-request-id', 'x-next-cursor', 'x-nodes-missing', 'etag', 'retry-after', 'preference-applied'],
     maxAge: 600
   })
-  const counters = app.redis === undefined ? undefined : new RedisCounter(app.redis)
+  const counters = app.redis === undefined
+    ? app.worker && new IpcCounter(app.worker.parent)
+    : new RedisCounter(app.redis)
   app.addHook('onClose', async () => counters?.close())
   const Counts = createRequestCounter(counters)
   // The counters of `app.rateLimit` and, with the empty route, of `app.createRateLimit` below.
@@ -120,7 +123,7 @@ export default fp(async (app) => {
         ? { status: 'degraded', message: 'low on memory: requests and sockets are refused' }
         : { status: 'ok' }
   )
-}, { name: 'security', dependencies: ['config', 'auth', 'health', 'redis'] })
+}, { name: 'security', dependencies: ['config', 'auth', 'health', 'redis', 'worker'] })
 
 function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
   const retryAfterS = Math.ceil(ttlMs / 1000)

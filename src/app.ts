@@ -6,6 +6,7 @@ import {
   fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyError, type FastifyInstance,
   type FastifyReply, type FastifyRequest, type FastifyServerOptions
 } from 'fastify'
+import type { WorkerContext } from './cluster/ipc/worker-context.ts'
 import { createNode } from './cluster/node.ts'
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
@@ -28,13 +29,15 @@ export interface AppOptions {
   config: Config
   /** Without one, nothing is logged. */
   logger?: FastifyBaseLogger
+  /** Given if this process is a worker. */
+  worker?: WorkerContext
 }
 
 /**
  * Builds the whole platform as one Fastify instance. It loads plugins/ and routes/ by folder; `app.close()` closes
  * everything that they open. `config.database.url` must be set: the server starts the embedded PostgreSQL.
  */
-export async function buildApp ({ config, logger }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp ({ config, logger, worker }: AppOptions): Promise<FastifyInstance> {
   const node = createNode()
   const app = fastify({
     ...(logger === undefined
@@ -77,7 +80,7 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     }
   })
   await app.register(autoload, {
-    dir: join(root, 'plugins'), options: { config, node }, forceESM: true, encapsulate: false
+    dir: join(root, 'plugins'), options: { config, node, worker }, forceESM: true, encapsulate: false
   })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })
   return app

@@ -29,6 +29,11 @@ export interface Bus {
    * Returns the number of nodes that listen to the channel, this one included. Rejects while the bus is unavailable.
    */
   reach (channel: string): Promise<number>
+  /**
+   * Sets the message that the other nodes that listen to the channel receive if this process ends without closing the
+   * bus. Does nothing if the bus does not learn of that.
+   */
+  setWill (channel: string, message: string): void
   /** Calls the listener when the bus works again after an outage in which messages may have been lost. */
   onRestored (listener: () => void): void
   health (): BusHealth

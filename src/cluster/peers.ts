@@ -173,7 +173,10 @@ export class Peers {
   #listen (): Promise<unknown> {
     for (const listening of this.#listenings) listening.end()
     const receive = (message: string) => this.#receive(message)
-    this.#listenings = [everybody, inboxOf(this.#id)].map(channel => this.#options.bus.listen(channel, receive))
+    const { bus } = this.#options
+    this.#listenings = [everybody, inboxOf(this.#id)].map(channel => bus.listen(channel, receive))
+    // Where the bus learns of the end of a process, the others need not wait for the lease.
+    bus.setWill(everybody, messageOf(this.#id, 'bye', 0, ''))
     return Promise.all(this.#listenings.map(({ live }) => live))
   }
 
@@ -204,7 +207,7 @@ export class Peers {
   }
 
   #send (channel: string, kind: string, question: number, body: string): void {
-    if (!this.#isClosed) this.#options.bus.publish(channel, `${this.#id} ${kind} ${question}\n${body}`)
+    if (!this.#isClosed) this.#options.bus.publish(channel, messageOf(this.#id, kind, question, body))
   }
 
   #receive (message: string): void {
@@ -293,4 +296,6 @@ export class Peers {
   }
 }
 
+const messageOf = (from: string, kind: string, question: number, body: string) =>
+  `${from} ${kind} ${question}\n${body}`
 const inboxOf = (node: string) => `node:${node}`

@@ -127,6 +127,9 @@ export class RedisBus implements Bus {
     return count
   }
 
+  /** Redis does not report a lost client to others. They notice its silence. */
+  setWill (): void {}
+
   onRestored (listener: () => void): void {
     this.#restoredListeners.push(listener)
   }

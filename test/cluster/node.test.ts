@@ -2,7 +2,7 @@ import t from 'tap'
 import { build } from '../support/build.ts'
 import { createDatabase } from '../support/database.ts'
 import { readableLog } from '../support/log-lines.ts'
-import { startRedis } from '../support/redis.ts'
+import { nodeLinks } from '../support/node-links.ts'
 import { acquainted, startNodes } from '../support/nodes.ts'
 
 /* A process has one identity, wherever it appears. */
@@ -24,14 +24,13 @@ await t.test('/health, metrics, traces and the log have the same id of a process
   t.match(log.lines().find(({ msg }) => msg === 'a line'), { nodeId: id })
 })
 
-const redis = await startRedis(t)
-await t.test('nodes find each other by these ids', {
-  skip: redis === undefined && 'redis-server is not installed'
-}, async t => {
-  if (redis === undefined) return
-  const nodes = await startNodes(t, redis, 2)
-  await acquainted(nodes)
-  const [one, two] = nodes
-  t.same(one.app.cluster.peers.nodes, [two.app.node.id])
-  t.same(two.app.cluster.peers.nodes, [one.app.node.id])
-})
+const links = await nodeLinks(t)
+for (const link of links) {
+  await t.test(`nodes find each other by these ids, over ${link.name}`, async t => {
+    const nodes = await startNodes(t, link, 2)
+    await acquainted(nodes)
+    const [one, two] = nodes
+    t.same(one.app.cluster.peers.nodes, [two.app.node.id])
+    t.same(two.app.cluster.peers.nodes, [one.app.node.id])
+  })
+}

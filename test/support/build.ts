@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
+import type { WorkerContext } from '../../src/cluster/ipc/worker-context.ts'
 import { createConfig, type Config } from '../../src/config.ts'
 import { createDatabase } from './database.ts'
 import type { Teardown } from './teardown.ts'
@@ -16,6 +17,8 @@ export interface BuildOptions {
   /** An existing database, so that several apps can share it. */
   databaseUrl?: string
   logger?: FastifyBaseLogger
+  /** Given if the app is a worker. */
+  worker?: WorkerContext
 }
 
 /** `TEST_LOG=debug` shows the app's log. */
@@ -30,7 +33,7 @@ export const testKey = Buffer.alloc(32, 7).toString('base64')
  * Builds an app with its own database, copied from a migrated template. One hook closes the app and drops the database.
  */
 export async function build (
-  t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}
+  t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger, worker }: BuildOptions = {}
 ) {
   const url = databaseUrl ?? await createDatabase(t)
   const config = createConfig({
@@ -54,7 +57,9 @@ export async function build (
   // Webhooks of tests must not leave the machine: only names that a test defines resolve.
   config.webhooks.resolve = async hostname => { throw new Error(`no test has defined an address for ${hostname}`) }
   adapt?.(config)
-  const app = await buildApp({ config, ...(logger !== undefined && { logger }) })
+  const app = await buildApp({
+    config, ...(logger !== undefined && { logger }), ...(worker !== undefined && { worker })
+  })
   t.teardown(() => app.close())
   await app.ready()
   return { app, databaseUrl: url }

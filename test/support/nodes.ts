@@ -2,11 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../src/config.ts'
 import { build, listen } from './build.ts'
 import { createDatabase } from './database.ts'
+import { overRedis, type NodeLinks } from './node-links.ts'
 import type { RedisServer } from './redis.ts'
 import type { Teardown } from './teardown.ts'
 import { until } from './waiting.ts'
 
-/* Several nodes in this process, with one database and one Redis. */
+/* Several nodes in this process, with one database, connected by Redis or as workers of one command. */
 
 export interface Node { app: FastifyInstance, url: string }
 
@@ -17,13 +18,16 @@ export interface NodesOptions {
 }
 
 export async function startNodes (
-  t: Teardown, redis: RedisServer, count: number, { adapt, variables, databaseUrl }: NodesOptions = {}
+  t: Teardown, links: NodeLinks | RedisServer, count: number, { adapt, variables, databaseUrl }: NodesOptions = {}
 ): Promise<[Node, Node, ...Node[]]> {
   const url = databaseUrl ?? await createDatabase(t)
+  const link = 'kill' in links ? overRedis(links) : links
   const nodes = await Promise.all(Array.from({ length: count }, async () => {
+    const worker = await link.connect?.()
     const { app } = await build(t, {
       databaseUrl: url,
-      variables: { REDIS_URL: redis.url, ...variables },
+      variables: { ...link.variables, ...variables },
+      ...(worker !== undefined && { worker }),
       ...(adapt !== undefined && { adapt })
     })
     return { app, url: await listen(app) }

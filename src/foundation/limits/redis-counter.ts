@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import type { RedisNamespace } from '../redis-namespace.ts'
+import type { Count, SharedCounter } from './shared-counter.ts'
 
 /** Limit of one Redis command. After it, the node counts locally, so that a hanging Redis delays no request. */
 const answerMs = 250
@@ -25,13 +26,8 @@ interface CountingRedis extends Redis {
   uncountOne (key: string): Promise<unknown>
 }
 
-export interface Count { count: number, leftMs: number }
-
-/**
- * Counts over all nodes, in windows that begin with the first count. A counter is lost when its window ends or when
- * Redis loses its memory.
- */
-export class RedisCounter {
+/** Counts in Redis. A counter is lost when its window ends or when Redis loses its memory. */
+export class RedisCounter implements SharedCounter {
   readonly #redis: CountingRedis
   readonly #namespace: RedisNamespace
   #pausedUntil = 0
@@ -51,7 +47,6 @@ export class RedisCounter {
     this.#redis.on('error', () => {})
   }
 
-  /** Returns undefined while Redis is unreachable; the caller then counts locally. */
   async count (key: string, windowMs: number): Promise<Count | undefined> {
     if (this.#redis.status !== 'ready' || performance.now() < this.#pausedUntil) return undefined
     try {
@@ -63,7 +58,6 @@ export class RedisCounter {
     }
   }
 
-  /** Decrements a counter. Does nothing while Redis is unreachable. */
   async uncount (key: string): Promise<void> {
     if (this.#redis.status !== 'ready' || performance.now() < this.#pausedUntil) return
     await this.#redis.uncountOne(this.#namespace.nameOf(`count:${key}`)).catch(() => {})

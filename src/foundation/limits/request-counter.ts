@@ -1,18 +1,14 @@
-import { LRUCache } from 'lru-cache'
-import type { RedisCounter } from './redis-counter.ts'
+import type { SharedCounter } from './shared-counter.ts'
+import { WindowCounts, type Window } from './window-counts.ts'
 
-/** Keys that a node remembers. Above it, the least recently used key is forgotten. */
-const keysMax = 20_000
-
-export interface Window { current: number, ttl: number }
+export type { Window }
 
 /**
- * Counts requests by key in time windows: over all nodes while they share a reachable Redis, otherwise on this node.
- * The node always counts as well, so that no client gets more than the limit from one node while Redis is unreachable.
- * The interface is that of the stores of @fastify/rate-limit.
+ * Counts requests by key in time windows: over all nodes while they can count together, otherwise on this node. The
+ * node always counts as well, so that no client gets more than the limit from one node while they cannot. The interface is that of the stores of @fastify/rate-limit.
  */
-export function createRequestCounter (shared: RedisCounter | undefined) {
-  const windows = new LRUCache<string, { count: number, endsAt: number }>({ max: keysMax })
+export function createRequestCounter (shared: SharedCounter | undefined) {
+  const windows = new WindowCounts()
   return class RequestCounter {
     readonly #name: string
 
@@ -24,7 +20,7 @@ export function createRequestCounter (shared: RedisCounter | undefined) {
     /** Counts a request. Returns a promise only if the count is shared. */
     count (key: string, windowMs: number): Window | Promise<Window> {
       const name = `${this.#name} ${key}`
-      const own = this.#count(name, windowMs)
+      const own = windows.count(name, windowMs)
       return shared === undefined
         ? own
         : shared.count(name, windowMs).then(all =>
@@ -41,22 +37,12 @@ export function createRequestCounter (shared: RedisCounter | undefined) {
     /** Takes back one counted request. */
     decr (key: string): void {
       const name = `${this.#name} ${key}`
-      const window = windows.peek(name)
-      if (window !== undefined && window.count > 0) window.count--
+      windows.uncount(name)
       void shared?.uncount(name)
     }
 
     child (route: { path?: string, routeInfo?: { method?: string | string[], url?: string } }) {
       return new RequestCounter(route)
-    }
-
-    #count (name: string, windowMs: number): Window {
-      const now = performance.now()
-      const known = windows.get(name)
-      const window = known !== undefined && known.endsAt > now ? known : { count: 0, endsAt: now + windowMs }
-      window.count++
-      if (window !== known) windows.set(name, window)
-      return { current: window.count, ttl: Math.ceil(window.endsAt - now) }
     }
   }
 }

@@ -1,0 +1,14 @@
+import fp from 'fastify-plugin'
+import type { WorkerContext } from '../src/cluster/ipc/worker-context.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What connects a worker with its parent and the other workers; undefined in a process without WORKERS. */
+    worker: WorkerContext | undefined
+  }
+}
+
+/** Decorates the app with the context of a worker. */
+export default fp<{ worker?: WorkerContext }>(async (app, { worker }) => {
+  app.decorate('worker', worker)
+}, { name: 'worker' })
