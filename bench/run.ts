@@ -23,6 +23,7 @@ import { start } from './rows/start.ts'
 import { tracing } from './rows/tracing.ts'
 import { validation } from './rows/validation.ts'
 import { enqueue, neighbours, webhooks } from './rows/webhooks.ts'
+import { workers } from './rows/workers.ts'
 import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [
@@ -46,6 +47,7 @@ const rows: Row[] = [
   neighbours,
   applications,
   nodes,
+  workers,
   start
 ]
 

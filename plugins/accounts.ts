@@ -35,7 +35,9 @@ export default fp(async (app) => {
   const users = createUsers({ db })
   const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer, invalidations })
   const refusedLogins = createRefusedLogins({ db, log: app.log })
-  const setup = new Setup({ db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl), methods })
+  const setup = new Setup({
+    db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl), methods, token: auth.setupToken
+  })
   app.decorate('signInMethods', methods)
   app.decorate('users', users)
   app.decorate(

@@ -7,9 +7,9 @@ declare module 'fastify' {
     /**
      * Lets the other nodes take over before `close`: accepts no further connections and closes the sockets over
      * `moveMs`, with a code that lets their clients reconnect. Meanwhile, requests over open connections are answered.
-     * Does nothing with a single node.
+     * Does nothing if all other nodes stop as well, of which `stoppingToo` is the number.
      */
-    moveAway (): Promise<void>
+    moveAway (stoppingToo?: number): Promise<void>
   }
 }
 
@@ -25,9 +25,9 @@ export default fp(async (app) => {
   app.health.add(
     'shutdown', async () => isMoving ? { status: 'failed', message: 'The node is shutting down' } : { status: 'ok' }
   )
-  app.decorate('moveAway', async () => {
+  app.decorate('moveAway', async (stoppingToo = 0) => {
     const { cluster, connections, config: { cluster: { moveMs }, shutdownTimeoutMs } } = app
-    if (cluster.peers.count === 0) return
+    if (cluster.peers.count <= stoppingToo) return
     isMoving = true
     // `close` ends idle connections; the others end after their next response.
     app.server.close()

@@ -12,6 +12,7 @@ import { oidcSettings, type OidcSettings } from './config/oidc-settings.ts'
 import { encryptionKey, list, parseVariables, toMilliseconds } from './config/parse-variables.ts'
 import type { TraceSettings } from './config/trace-settings.ts'
 import { defaultWebhookLimits, type WebhookSettings } from './config/webhook-settings.ts'
+import { coresOf, workerCount } from './config/worker-count.ts'
 
 /** Share of the heap limit and of the process's memory. Above it, requests are refused before memory runs out. */
 const memoryShareMax = 0.9
@@ -24,6 +25,10 @@ const hourMs = 3_600_000
 /** The configuration, grouped by concern. Only this file reads the environment. */
 export interface Config {
   isProduction: boolean
+  /**
+   * The processes that serve the port together, the cores that they may use, and the memory of each if it has a limit.
+   */
+  workers: { count: number, cores: number, memoryBytesMax: number | undefined }
   http: HttpSettings
   database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
   /** `prefix` starts the name of every channel and key. */
@@ -40,7 +45,8 @@ export interface Config {
   alerts: AlertSettings
   traces: TraceSettings
   metrics: { token: string | undefined }
-  auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
+  /** `setupToken` is the one that all workers accept; otherwise a process makes its own. */
+  auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number, setupToken?: string }
   /** Undefined without an identity provider. */
   oidc: OidcSettings | undefined
   delivery: DeliveryLimits
@@ -95,13 +101,21 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     publicUrl: parsed.PUBLIC_URL,
     corsOrigins: list(parsed.CORS_ORIGINS)
   }, problems)
+  const cores = coresOf()
+  const count = workerCount(parsed.WORKERS, embedded, cores, problems)
   if (problems.length > 0) throw new ConfigError(problems)
+  const sharedBytesMax = parsed.MEMORY_BYTES_MAX ?? containerBytesMax()
+  const workers = {
+    count, cores,
+    memoryBytesMax: sharedBytesMax === undefined ? undefined : Math.floor(sharedBytesMax / count)
+  }
   const heapBytesMax = getHeapStatistics().heap_size_limit
-  const memoryBytesMax = parsed.MEMORY_BYTES_MAX ?? containerBytesMax() ?? heapBytesMax + outsideHeapBytes
+  const memoryBytesMax = workers.memoryBytesMax ?? heapBytesMax + outsideHeapBytes
   const bodiesBytesMax = parsed.REQUEST_BODIES_BYTES_MAX ?? Math.min(128 * 1024 ** 2, Math.floor(heapBytesMax / 16))
   const heldBytesMax = parsed.HELD_BYTES_MAX ?? Math.floor(heapBytesMax / 4)
   return {
     isProduction,
+    workers,
     http: {
       host: parsed.HOST,
       port: parsed.PORT,

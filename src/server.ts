@@ -1,164 +1,75 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { randomBytes } from 'node:crypto'
-import { dirname, join, resolve } from 'node:path'
-import closeWithGrace from 'close-with-grace'
-import type { FastifyInstance } from 'fastify'
+import cluster from 'node:cluster'
 import type { Logger } from 'pino'
-import { buildApp } from './app.ts'
-import { banner, listeningUrl } from './cli/banner.ts'
-import { createConfig, readEnvironment, type Config } from './config.ts'
-import { EmbeddedDatabase } from './cli/embedded-database.ts'
+import { announcementOf, banner } from './cli/banner.ts'
 import { limitHeapGrowth } from './cli/heap-growth.ts'
-import { createLogger } from './foundation/observability/logger.ts'
 import { misspelledVariables } from './cli/misspelled-variables.ts'
-import { dataDirFailure, databaseFailure, listenFailure, reportStartFailure } from './cli/start-failure.ts'
+import { startInDataDir } from './cli/start-in-data-dir.ts'
+import { reportStartFailure } from './cli/start-failure.ts'
+import { untilStopped, type Running } from './cli/until-stopped.ts'
+import type { Announcement } from './cli/worker-protocol.ts'
+import { createConfig, readEnvironment, type Config } from './config.ts'
+import { createLogger } from './foundation/observability/logger.ts'
 import { version } from './foundation/version.ts'
 
-const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-interface Part { close (): Promise<unknown> }
-
 /**
- * Starts the configuration, PostgreSQL and the app in this order. Stops them in reverse, also when a signal arrives
- * during the start or the start fails.
+ * Starts the configuration, PostgreSQL and the app, or the workers that run it, in this order. Stops them in reverse,
+ * also when a signal arrives during the start or the start fails.
  */
 async function main (): Promise<void> {
   limitHeapGrowth()
+  if (cluster.isWorker) return (await import('./cli/worker.ts')).runWorker()
   const variables = readEnvironment()
   const config = createConfig(variables)
   const logger = createLogger(config)
   for (const { variable, meant } of misspelledVariables(Object.keys(variables))) {
     logger.warn({ variable, meant }, `config.unknown_variable: ${variable} is not read. Did you mean ${meant}?`)
   }
-  const started: Part[] = []
-  const stop = async () => { for (const part of started.splice(0).reverse()) await part.close() }
-  let isStopping = false
-
-  const { close } = closeWithGrace(
-    { delay: config.shutdownTimeoutMs, logger, skip: [...stopSignals] },
-    async ({ err }) => {
-      isStopping = true
-      if (err !== undefined) logger.fatal({ err }, 'server.crashed')
-      await stop()
-    }
-  )
-  // Signals are handled here because close-with-grace kills the process at the second one, and npm passes a Ctrl-C on
-  // that the terminal has already sent.
-  for (const signal of stopSignals) {
-    process.on(signal, () => {
-      if (isStopping) return
-      isStopping = true
-      logger.info({ signal }, 'server.stopping')
-      void close()
-    })
-  }
-  try {
-    await start(config, logger, started)
-  } catch (error) {
-    // A stop during the start makes the start fail: that is no error.
-    if (isStopping) return
-    await stop()
-    throw error
-  }
+  await untilStopped({ shutdownTimeoutMs: config.shutdownTimeoutMs, logger }, async running => {
+    await startInDataDir(config, logger, running.started)
+    const start = config.workers.count === 1 ? startAlone : startWithWorkers
+    await start(config, logger, running)
+  })
 }
 
-async function start (config: Config, logger: Logger, started: Part[]): Promise<void> {
-  await startInDataDir(config, logger, started)
-  const app = await prepare(config, logger)
-  started.push({
-    async close () {
-      await app.moveAway()
-      await app.close()
+// Imported when they are needed: the parent of workers does not load the app.
+
+async function startAlone (config: Config, logger: Logger, { started }: Running): Promise<void> {
+  const { startApp } = await import('./cli/start-app.ts')
+  const app = await startApp({ config, logger, started })
+  announce(config, logger, await announcementOf(app), { nodeId: app.node.id })
+}
+
+async function startWithWorkers (config: Config, logger: Logger, { started, fail }: Running): Promise<void> {
+  const { startWorkers } = await import('./cli/workers.ts')
+  const announcement = await startWorkers({
+    config, logger, started,
+    onGivenUp () {
+      fail(new Error('No worker runs, and none of their replacements starts. The log has the reason of each.'))
     }
   })
-  await listen(app)
-  await announce(app, logger)
-}
-
-/** Builds the app, which migrates the database. */
-async function prepare (config: Config, logger: Logger): Promise<FastifyInstance> {
-  try {
-    return await buildApp({ config, logger })
-  } catch (error) {
-    throw databaseFailure(error, config.database.url ?? '')
-  }
-}
-
-async function listen (app: FastifyInstance): Promise<void> {
-  const { http } = app.config
-  try {
-    await app.listen({ host: http.host, port: http.port })
-  } catch (error) {
-    throw listenFailure(error, http)
-  }
-}
-
-/**
- * Prepares what DATA_DIR holds: the development key and the embedded PostgreSQL, each unless a variable replaces it.
- */
-async function startInDataDir (config: Config, logger: Logger, started: Part[]): Promise<void> {
-  const { dataDir, url } = config.database
-  try {
-    if (url === undefined || config.encryptionKeys.length === 0) await makeFolder(resolve(dataDir))
-    if (config.encryptionKeys.length === 0) config.encryptionKeys = [await developmentKey(dataDir)]
-    if (url !== undefined) return
-    const database = new EmbeddedDatabase({
-      dataDir,
-      databases: ['realtime', 'demo'],
-      log: (level, message, { err, ...fields } = {}) =>
-        logger[level]({ postgres: fields, ...(err !== undefined && { err }) }, message)
-    })
-    started.push(database)
-    config.database.url = (await database.start()).connectionString('realtime')
-  } catch (error) {
-    throw dataDirFailure(error, dataDir)
-  }
+  announce(config, logger, announcement, { workers: config.workers.count })
 }
 
 /** Prints a banner at a terminal; otherwise writes one log line, at any level but `silent`. */
-async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
-  if (process.stdout.isTTY && !app.config.isProduction) {
-    process.stdout.write(await banner(app))
+function announce (config: Config, logger: Logger, announcement: Announcement, fields: object): void {
+  if (process.stdout.isTTY && !config.isProduction) {
+    process.stdout.write(banner(config, announcement))
     return
   }
   if (logger.level === 'silent') return
-  const { setup } = app
-  const setupToken = await setup.isRequired() ? setup.token : undefined
+  const { url, setupToken } = announcement
   logger.child({}, { level: 'info' }).info({
     version,
     node: process.versions.node,
-    nodeId: app.node.id,
-    url: listeningUrl(app),
-    embeddedDatabase: app.config.database.embedded,
+    ...fields,
+    url,
+    embeddedDatabase: config.database.embedded,
     ...(setupToken !== undefined && { setupToken })
   }, 'server.ready')
-}
-
-/**
- * Creates a folder with its parents, one by one: `mkdir` with `recursive` never returns where the file system refuses a
- * folder with ENOENT, such as below /proc.
- */
-async function makeFolder (path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined)
-  if (found?.isDirectory() === true) return
-  if (found === undefined && dirname(path) !== path) await makeFolder(dirname(path))
-  await mkdir(path).catch(async (error: unknown) => {
-    // Another process may have been faster.
-    if ((await stat(path).catch(() => undefined))?.isDirectory() !== true) throw error
-  })
-}
-
-/**
- * Returns the development key, which is generated once and kept, so that stored secrets stay readable after a restart.
- */
-async function developmentKey (dataDir: string): Promise<Buffer> {
-  const file = join(dataDir, 'encryption-key')
-  try {
-    await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  const { count, cores } = config.workers
+  if (count === 1 && cores > 1) {
+    logger.info({ cores }, `server.one_process: one process uses one core of ${cores}. WORKERS=${cores} uses them all.`)
   }
-  return Buffer.from(await readFile(file, 'utf8'), 'base64')
 }
 
 main().catch((error: unknown) => {

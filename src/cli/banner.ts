@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
 import { version } from '../foundation/version.ts'
+import type { Announcement } from './worker-protocol.ts'
 
 /** Returns the URL under which this machine reaches the server. */
 export function listeningUrl ({ server, config }: FastifyInstance): string {
@@ -11,10 +12,19 @@ export function listeningUrl ({ server, config }: FastifyInstance): string {
   return `http://${host}:${typeof address === 'object' && address !== null ? address.port : wantedPort}`
 }
 
+/** Returns what to print after a start. */
+export async function announcementOf (app: FastifyInstance): Promise<Announcement> {
+  const isSetupRequired = await app.setup.isRequired()
+  const { token } = app.setup
+  return {
+    url: listeningUrl(app), isSetupRequired, ...(isSetupRequired && token !== undefined && { setupToken: token })
+  }
+}
+
 /** Returns the text for a terminal after a start: the URLs, and how to get a first token. */
-export async function banner (app: FastifyInstance): Promise<string> {
-  const local = listeningUrl(app)
-  const url = app.config.http.publicUrl ?? local
+export function banner (config: Config, announcement: Announcement): string {
+  const { url: local, isSetupRequired } = announcement
+  const url = config.http.publicUrl ?? local
   const lines = [
     '',
     `  Realtime Platform ${version} is ready`,
@@ -23,14 +33,21 @@ export async function banner (app: FastifyInstance): Promise<string> {
     `  Socket.IO       ${url}/socket.io`,
     `  WebSocket       ${url.replace(/^http/, 'ws')}/ws`,
     `  Database        ${
-      app.config.database.embedded ? `embedded PostgreSQL in ${app.config.database.dataDir}` : 'DATABASE_URL'
+      config.database.embedded ? `embedded PostgreSQL in ${config.database.dataDir}` : 'DATABASE_URL'
     }`,
-    ...(app.config.database.embedded ? [`  Demo database   ${demoDatabase(app.config.database)}`] : []),
+    ...(config.database.embedded ? [`  Demo database   ${demoDatabase(config.database)}`] : []),
+    ...coresLine(config.workers),
     '',
-    ...(await app.setup.isRequired() ? firstSteps(local, app) : [`  Log in          POST ${url}/api/auth/login`]),
+    ...(isSetupRequired ? firstSteps(announcement, config) : [`  Log in          POST ${url}/api/auth/login`]),
     ''
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** On a machine with several cores: how many the server uses, and how to use more. */
+function coresLine ({ count, cores }: Config['workers']): string[] {
+  if (cores === 1) return []
+  return [`  Processes       ${count} on ${cores} cores${count === 1 ? `. WORKERS=${cores} uses them all` : ''}`]
 }
 
 /** The connection string to pass to `PUT /api/database/connection`, to try change data capture. */
@@ -43,8 +60,7 @@ function demoDatabase ({ url = '', dataDir }: Config['database']): string {
  * Uses the local address. Through a proxy, the first user needs the setup token, so the body has it if a proxy is
  * trusted.
  */
-function firstSteps (url: string, { setup, config }: FastifyInstance): string[] {
-  const { token } = setup
+function firstSteps ({ url, setupToken: token }: Announcement, config: Config): string[] {
   const user = {
     name: 'Ada',
     email: 'ada@example.com',

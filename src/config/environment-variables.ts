@@ -17,6 +17,12 @@ export const EnvironmentVariables = Type.Object({
   HOST: Type.String({
     default: '127.0.0.1', minLength: 1, description: 'The address to listen on. The Docker image sets 0.0.0.0.'
   }),
+  WORKERS: Type.String({
+    default: '1',
+    description:
+      'Number of processes that serve the port together, from 1 to 128, or `auto`: one per core, one less with the ' +
+        'embedded PostgreSQL. Each is a node.'
+  }),
   DATABASE_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
@@ -36,8 +42,8 @@ export const EnvironmentVariables = Type.Object({
     Type.String({
       pattern: '^rediss?://',
       description:
-        'Redis or Valkey, which connects several nodes. Unset: events of other nodes arrive about a second later, ' +
-          'and channels, presence and rate limits are local to each node.'
+        'Redis or Valkey, which connects several nodes. Unset: events of nodes that are not workers of one ' +
+          'command arrive about a second later, and channels, presence and rate limits are local to each command.'
     })
   ),
   REDIS_PREFIX: Type.String({
@@ -86,14 +92,14 @@ export const EnvironmentVariables = Type.Object({
   RATE_LIMIT_MAX: Type.Integer({
     default: 6000, minimum: 0,
     description:
-      'Limit of requests per minute and principal, `append` over sockets included, over all nodes with REDIS_URL. ' +
-        '0: no limit.'
+      'Limit of requests per minute and principal, `append` over sockets included, over all workers, and with ' +
+        'REDIS_URL over all nodes. 0: no limit.'
   }),
   RATE_LIMIT_APPLICATION_MAX: Type.Integer({
     default: 0, minimum: 0,
     description:
-      'Limit of requests per minute and application, `append` over sockets included, over all nodes with REDIS_URL. ' +
-        '0: no limit.'
+      'Limit of requests per minute and application, `append` over sockets included, over all workers, and with ' +
+        'REDIS_URL over all nodes. 0: no limit.'
   }),
   RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({
     default: 600, minimum: 0,
@@ -121,8 +127,8 @@ export const EnvironmentVariables = Type.Object({
     Type.Integer({
       minimum: 64 * 1024 ** 2,
       description:
-        'Memory limit of the process. Near it, requests are refused. Unset: the limit of the container, otherwise ' +
-          'the heap limit plus 1 GiB.'
+        'Memory limit of the server, of which each worker has an equal share. Near it, requests are refused. Unset: the ' +
+          'limit of the container, otherwise the heap limit plus 1 GiB for each process.'
     })
   ),
   REQUEST_BODIES_BYTES_MAX: Type.Optional(

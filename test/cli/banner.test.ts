@@ -1,12 +1,12 @@
 import t from 'tap'
-import { banner } from '../../src/cli/banner.ts'
+import { announcementOf, banner } from '../../src/cli/banner.ts'
 import { build, listen } from '../support/build.ts'
 import { person } from '../support/people.ts'
 
 t.test('the banner has the URLs, and the commands of the first steps with the local URL', async t => {
   const { app } = await build(t)
   const url = await listen(app)
-  const text = await banner(app)
+  const text = banner(app.config, await announcementOf(app))
   for (
     const line of [
       `REST and docs   ${url}/docs`,
@@ -17,7 +17,7 @@ t.test('the banner has the URLs, and the commands of the first steps with the lo
     ]
   ) t.ok(text.includes(line), line)
   await person(app, 'super_admin')
-  t.match(await banner(app), `Log in          POST ${url}/api/auth/login`, 'after setup')
+  t.match(banner(app.config, await announcementOf(app)), `Log in          POST ${url}/api/auth/login`, 'after setup')
 })
 
 t.test('behind a proxy the suggested commands work locally, with the setup token', async t => {
@@ -25,7 +25,7 @@ t.test('behind a proxy the suggested commands work locally, with the setup token
     variables: { PUBLIC_URL: 'https://realtime.example.com', TRUST_PROXY: '127.0.0.1' }
   })
   const url = await listen(app)
-  const text = await banner(app)
+  const text = banner(app.config, await announcementOf(app))
   t.match(text, 'REST and docs   https://realtime.example.com/docs')
   t.match(text, 'WebSocket       wss://realtime.example.com/ws')
   const [, body = ''] = /api\/auth\/setup[^]*?-d '(\{.*\})'/.exec(text) ?? []

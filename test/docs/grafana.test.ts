@@ -1,6 +1,7 @@
 import t from 'tap'
 import type * as Tap from 'tap'
 import { parse } from 'yaml'
+import { createParentMetrics } from '../../src/foundation/observability/parent-metrics.ts'
 import { build, listen } from '../support/build.ts'
 import { read } from '../support/repository.ts'
 import { tenant } from '../support/tenant.ts'
@@ -19,7 +20,9 @@ await shop.request('POST', '/api/topics/order.placed/events', { payload: 'text' 
 
 /** Returns the label names of every series of a scrape, by name. A metric without series has its declared labels. */
 async function scrape (headers: Record<string, string>): Promise<Map<string, Set<string>>> {
-  const text = await (await fetch(`${url}/api/metrics/prometheus`, { headers })).text()
+  const own = await (await fetch(`${url}/api/metrics/prometheus`, { headers })).text()
+  // With workers, a scrape has those of the parent as well.
+  const text = `${own}\n${await createParentMetrics().registry.metrics()}`
   const found = new Map<string, Set<string>>()
   for (const [, name = '', type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
     const labelNames = labelNamesOf(app.instruments.registry, name)

@@ -168,7 +168,8 @@ export function createMetrics (readings: Readings = { passwordHashings: () => 0 
     socketsClosed: labelledCounter('realtime_sockets_closed_total', 'Sockets closed by the server.', registers),
     busMessages: labelledCounter(
       'realtime_bus_messages_total',
-      'Messages between nodes: sent, received, and dropped because Redis was unreachable or behind.', registers
+      'Messages between nodes: sent, received, and dropped because Redis or a worker was unreachable or behind.',
+      registers
     ),
     redisAway: new Gauge({
       name: 'realtime_redis_away', help: '1 while this node cannot reach Redis; otherwise 0, also without REDIS_URL.',

@@ -24,6 +24,8 @@ export interface SetupCaller extends LocalCaller {
 }
 
 export interface SetupOptions {
+  /** The token to accept, where several processes must accept the same. */
+  token?: string | undefined
   db: Kysely<Database>
   /** Whether requests arrive through a proxy, which hides where they come from. */
   isProxied: boolean
@@ -41,9 +43,11 @@ export class Setup {
   readonly #isProxied: boolean
   readonly #methods: SetupOptions['methods']
   #isDone = false
+  readonly #wantedToken: string | undefined
   #token: string | undefined
 
-  constructor ({ db, isProxied, methods }: SetupOptions) {
+  constructor ({ db, isProxied, methods, token }: SetupOptions) {
+    this.#wantedToken = token
     this.#db = db
     this.#methods = methods
     this.#isProxied = isProxied
@@ -51,7 +55,7 @@ export class Setup {
 
   /** Creates the one-time token if setup is not complete. */
   async start (): Promise<void> {
-    if (await this.isRequired()) this.#token = randomBytes(24).toString('base64url')
+    if (await this.isRequired()) this.#token = this.#wantedToken ?? randomBytes(24).toString('base64url')
   }
 
   /** The token to print at start and nowhere else; undefined once setup is complete. */
