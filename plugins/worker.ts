@@ -3,7 +3,7 @@ import type { WorkerContext } from '../src/cluster/ipc/worker-context.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What connects a worker with its parent and the other workers; undefined in a process without WORKERS. */
+    /** The links of a worker to its parent and the other workers; undefined in a process without WORKERS. */
     worker: WorkerContext | undefined
   }
 }

@@ -13,7 +13,7 @@ const payload = { sessionId: 'sess_0123456789abcdef', status: 'active', particip
 /** At most 1.15 times the cost. */
 const goal = { ratio: 0.87 }
 
-/** Compares two workers with a single process: work per second of CPU time, of the workers and their parent together. */
+/** Compares two workers with a single process: work per second of CPU time, workers and parent together. */
 export const workers: Row = {
   name: 'workers',
   run: async context => [

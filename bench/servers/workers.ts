@@ -38,7 +38,7 @@ async function start (databaseUrl: string, topic: string): Promise<{ url: string
   return { url, token }
 }
 
-/** Of the parent and its workers. */
+/** Returns the CPU time of the parent and its workers. */
 function cpuSecondsOfAll (): number {
   const children = readdirSync('/proc').filter(name => /^\d+$/.test(name)).flatMap(pid => {
     try {

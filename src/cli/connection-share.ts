@@ -30,7 +30,8 @@ export async function readConnectionsMax (connectionString: string): Promise<num
   const pool = createPool({ connectionString, max: 1, applicationName: 'realtime-start' })
   try {
     const { rows: [row] } = await pool.query<{ usable: number }>(
-      "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as usable"
+      "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int " +
+        'as usable'
     )
     return row?.usable ?? 0
   } finally {

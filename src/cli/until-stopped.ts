@@ -7,7 +7,7 @@ type StopSignal = typeof stopSignals[number]
 export interface Part { close (): Promise<unknown> }
 
 export interface Running {
-  /** What has been started. It is closed in reverse order. */
+  /** The parts that have been started. They are closed in reverse order. */
   started: Part[]
   /** Stops the process, as a signal does. */
   stop (): void

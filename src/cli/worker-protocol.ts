@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/* What a worker and its parent say to each other beside the messages of the bus. All of it is JSON. */
+/* Messages between a worker and its parent, beside those of the bus. All of them are JSON. */
 
 /** The file descriptor of the link in a worker, after the standard ones and Node's own channel. */
 export const linkDescriptor = 4
@@ -23,7 +23,7 @@ export interface Beginning {
   folder: string
 }
 
-/** What a worker reports with `ready` when it listens. */
+/** The report `ready` of a worker that listens. */
 export interface Announcement {
   url: string
   /** Undefined once setup is complete. */
@@ -31,7 +31,7 @@ export interface Announcement {
   isSetupRequired: boolean
 }
 
-/** What a worker reports with `failed` when its start fails. */
+/** The report `failed` of a worker whose start has failed. */
 export interface StartFailure {
   /** The sentence that explains it, or the stack. */
   reason: string

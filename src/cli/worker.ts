@@ -10,7 +10,7 @@ import { openLink, type Beginning, type StartFailure } from './worker-protocol.t
 
 const parentAnswerMs = 60_000
 
-/** Runs one of the processes of WORKERS. Its parent owns the database's start, the secrets of a first run and the log. */
+/** Runs one of the processes of WORKERS. Its parent starts the database and makes the secrets of a first run. */
 export async function runWorker (): Promise<void> {
   const parent = new ParentLink(openLink())
   try {

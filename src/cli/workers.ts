@@ -29,8 +29,8 @@ export interface WorkersOptions {
 }
 
 /**
- * Migrates the database and starts the workers, which share the port. Replaces a worker that dies. Returns what to print
- * when all of them listen.
+ * Migrates the database and starts the workers, which share the port. Replaces a worker that dies. When all of them
+ * listen, returns the announcement to print.
  */
 export async function startWorkers (
   { config, logger, started, onGivenUp }: WorkersOptions

@@ -127,8 +127,8 @@ export const EnvironmentVariables = Type.Object({
     Type.Integer({
       minimum: 64 * 1024 ** 2,
       description:
-        'Memory limit of the server, of which each worker has an equal share. Near it, requests are refused. Unset: the ' +
-          'limit of the container, otherwise the heap limit plus 1 GiB for each process.'
+        'Memory limit of the server, of which each worker has an equal share. Near it, requests are refused. Unset: ' +
+          'the limit of the container, otherwise the heap limit plus 1 GiB for each process.'
     })
   ),
   REQUEST_BODIES_BYTES_MAX: Type.Optional(

@@ -74,8 +74,9 @@ t.test('the metrics of workers have the label worker, and one head for each metr
     '# HELP a The first {metric}.', '# TYPE a counter', 'a 1', '', '# HELP h Times.', '# TYPE h histogram',
     'h_bucket{le="0.5",route="/x y{z}"} 2', 'h_sum{route="/x y{z}"} 0.5', ''
   ].join('\n')
-  const two = ['# HELP a The first {metric}.', '# TYPE a counter', 'a 3', '', '# HELP b Later.', '# TYPE b gauge', 'b 4', '']
-    .join('\n')
+  const two = [
+    '# HELP a The first {metric}.', '# TYPE a counter', 'a 3', '', '# HELP b Later.', '# TYPE b gauge', 'b 4', ''
+  ].join('\n')
   t.equal(joinMetrics(new Map([['1', one], ['2', two]])), [
     '# HELP a The first {metric}.', '# TYPE a counter', 'a{worker="1"} 1', 'a{worker="2"} 3', '',
     '# HELP h Times.', '# TYPE h histogram', 'h_bucket{worker="1",le="0.5",route="/x y{z}"} 2',

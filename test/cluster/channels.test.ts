@@ -71,7 +71,8 @@ for (const link of links) {
       await until(() => members.slice(1).every(member => messagesOf(member).length === 301), 'the last')
       t.equal(messagesOf(own).length, 300)
       t.same(
-        await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(), [],
+        await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(),
+        [],
         'nothing is stored in the database'
       )
       await leaveAll()
@@ -87,7 +88,9 @@ for (const link of links) {
       )
       for (const [n, node] of nodes.entries()) {
         const request = by(node)
-        t.match(await request('GET', '/api/socket/channels'), { status: 200, body: [{ name: channel, memberCount: 6 }] })
+        t.match(await request('GET', '/api/socket/channels'), {
+          status: 200, body: [{ name: channel, memberCount: 6 }]
+        })
         const listed = await request('GET', `/api/socket/channels/${encodeURIComponent(channel)}/members`)
         const found = listed.body as { socketId: string, joinedAt: number, state: { n: number } }[]
         t.same(

@@ -8,7 +8,7 @@ import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { startExchange } from '../support/exchange.ts'
 import { until } from '../support/waiting.ts'
 
-/* What only the bus between workers does: the parent knows at once when a worker has died or does not read. */
+/* Only the bus between workers does this: the parent knows at once when a worker has died or does not read. */
 
 const silent = { info: () => {}, warn: () => {} }
 /** Far longer than a test: only the end of the process can be the reason that a node is gone. */

@@ -53,7 +53,8 @@ for (const link of links) {
       await shop.request('PATCH', '/api/sync/cart/documents/c/merge', { data: { total: 2 } })
       const [event] = await client.received(1)
       t.match(event?.payload, {
-        id: 'c', revision: 2, previousRevision: 1, data: { total: 2 }, diff: [{ op: 'replace', path: '/total', value: 2 }]
+        id: 'c', revision: 2, previousRevision: 1, data: { total: 2 },
+        diff: [{ op: 'replace', path: '/total', value: 2 }]
       })
       client.close()
     })

@@ -66,7 +66,8 @@ for (const link of links) {
           'the connection to be gone'
         )
       }
-      const entries = await one.app.db.selectFrom('audit_log').select('resource_id').where('action', '=', 'socket.closed')
+      const entries = await one.app.db.selectFrom('audit_log').select('resource_id')
+        .where('action', '=', 'socket.closed')
         .where('application_id', '=', shop.applicationId).execute()
       t.same(entries.map(entry => entry.resource_id).sort(), [firstId, lastId].sort())
     })

@@ -83,7 +83,9 @@ await t.test('two workers are one server', async t => {
     })).text()
     for (let n = 0; n < 2; n++) {
       const text = await scrape('scraper')
-      const events = [...text.matchAll(/^realtime_events_received_total\{worker="(\d)",.*topic="order\.placed".*\} (\d+)$/gm)]
+      const events = [
+        ...text.matchAll(/^realtime_events_received_total\{worker="(\d)",.*topic="order\.placed".*\} (\d+)$/gm)
+      ]
       t.same(events.map(([, worker]) => worker).sort(), ['1', '2'])
       t.equal(events.reduce((sum, [, , count]) => sum + Number(count), 0), 40)
       t.match(text, /^realtime_workers\{worker="parent"\} 2$/m)
@@ -136,7 +138,9 @@ await t.test('Socket.IO works over long polling, and upgrades, whichever worker 
   t.teardown(() => { for (const socket of sockets) socket.disconnect() })
   for (const kinds of [['polling'], ['polling', 'websocket']]) {
     for (let n = 0; n < 6; n++) {
-      const socket = io(url, { auth: { token: shop.token }, transports: kinds, forceNew: true, reconnection: false, extraHeaders })
+      const socket = io(url, {
+        auth: { token: shop.token }, transports: kinds, forceNew: true, reconnection: false, extraHeaders
+      })
       sockets.push(socket)
       await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject))
     }

@@ -3,7 +3,7 @@ import { startExchange } from './exchange.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 import type { Teardown } from './teardown.ts'
 
-/** What connects the nodes of a test. */
+/** The connection between the nodes of a test. */
 export interface NodeLinks {
   name: string
   variables: Record<string, string>

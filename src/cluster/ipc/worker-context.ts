@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ParentLink } from './parent-link.ts'
 
-/** What a worker has from its parent. */
+/** The links of a worker to its parent and to the other workers. */
 export interface WorkerContext {
   /** The worker's name. Its replacement has the same. */
   name: string

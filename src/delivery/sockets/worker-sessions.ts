@@ -38,7 +38,7 @@ export class WorkerSessions {
   /** Accepts the requests that other workers forward. */
   async start (): Promise<void> {
     const path = this.#pathOf(this.#worker.name)
-    // Of a killed worker, whose place this one has.
+    // A killed worker, whose place this one has, left its file.
     await rm(path, { force: true })
     // Shared with other workers otherwise.
     this.#local.listen({ path, exclusive: true })

@@ -5,7 +5,8 @@ export type { Window }
 
 /**
  * Counts requests by key in time windows: over all nodes while they can count together, otherwise on this node. The
- * node always counts as well, so that no client gets more than the limit from one node while they cannot. The interface is that of the stores of @fastify/rate-limit.
+ * node always counts as well, so that no client gets more than the limit from one node while they cannot. The interface
+ * is that of the stores of @fastify/rate-limit.
  */
 export function createRequestCounter (shared: SharedCounter | undefined) {
   const windows = new WindowCounts()
