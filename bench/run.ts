@@ -19,6 +19,7 @@ import { latency } from './rows/latency.ts'
 import { nodes } from './rows/nodes.ts'
 import { publish } from './rows/publish.ts'
 import { series } from './rows/series.ts'
+import { singlePublishes } from './rows/single-publishes.ts'
 import { start } from './rows/start.ts'
 import { tracing } from './rows/tracing.ts'
 import { validation } from './rows/validation.ts'
@@ -30,6 +31,7 @@ const rows: Row[] = [
   read,
   merge,
   authentication,
+  singlePublishes,
   publish,
   tracing,
   series,

@@ -32,6 +32,8 @@ async function start (
     ...variables
   })
   config.database.poolMax = 10
+  config.delivery.requestsPerSecond = 0
+  config.delivery.bytesPerSecond = 0
   app = await buildApp({ config, logger: createLogger(config) })
   // Minimal routes, with and without authentication.
   for (const permission of ['public', 'authenticated'] as const) {
