@@ -44,6 +44,7 @@ export interface Database {
   webhook_versions: WebhookVersionsTable
   webhook_outbox: WebhookOutboxTable
   webhook_deliveries: WebhookDeliveriesTable
+  webhook_lanes: WebhookLanesTable
   webhook_attempts: WebhookAttemptsTable
   webhook_events: WebhookEventsTable
   event_traces: EventTracesTable
@@ -508,6 +509,19 @@ export interface WebhookDeliveriesTable extends Scoped {
   settled_at: number | null
   status_code: number | null
   error: string | null
+}
+
+/** The pending deliveries of one webhook that have the same ordering key. There is none without such a delivery. */
+export interface WebhookLanesTable {
+  id: Generated<number>
+  webhook_id: string
+  lane: string
+  /** When the first delivery of the lane is due. */
+  next_at: number
+  /** Not indexed, so that taking a lease is an update within the page. */
+  lease_until: Generated<number>
+  /** Counts the changes of the row. */
+  version: Generated<number>
 }
 
 export interface WebhookAttemptsTable extends Scoped {

@@ -30,6 +30,7 @@ import * as quotas from './0030-quotas.ts'
 import * as deadDeliveries from './0031-dead-deliveries.ts'
 import * as attemptHeaders from './0032-attempt-headers.ts'
 import * as webhookDownSince from './0033-webhook-down-since.ts'
+import * as webhookLanes from './0034-webhook-lanes.ts'
 
 /** All migrations in order of name. They only go forward; a released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -63,5 +64,6 @@ export const migrations: Record<string, Migration> = {
   '0030-quotas': quotas,
   '0031-dead-deliveries': deadDeliveries,
   '0032-attempt-headers': attemptHeaders,
-  '0033-webhook-down-since': webhookDownSince
+  '0033-webhook-down-since': webhookDownSince,
+  '0034-webhook-lanes': webhookLanes
 }

@@ -17,6 +17,7 @@ import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { readRequest } from './delivery-request.ts'
 import { webhookNotFound, withinOf, type Within } from './endpoint-rows.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
+import { openLanesSql } from './dispatch/lanes.ts'
 import type { Outbox } from './dispatch/outbox.ts'
 
 /** Rows per statement of a redrive, and the limit of one request. */
@@ -141,10 +142,13 @@ export function createDeliveries ({ db, outbox, encryption, wake, now: clock }: 
       if (!active) throw inactive(webhookId)
       const now = clock()
       await sql`
-        update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null,
-          failures = case when state = 'pending' then failures else 0 end,
-          position = case when state = 'pending' then position else nextval('webhook_positions') end
-        where seq = ${seq} and (state <> 'pending' or lease_until <= ${now})`.execute(db)
+        with moved as (
+          update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null,
+            failures = case when state = 'pending' then failures else 0 end,
+            position = case when state = 'pending' then position else nextval('webhook_positions') end
+          where seq = ${seq} and (state <> 'pending' or lease_until <= ${now})
+          returning webhook_id, lane, next_at)
+        ${sql.raw(openLanesSql)}`.execute(db)
       wake()
       return toDelivery(await find(scope, id, principal))
     },
@@ -186,14 +190,18 @@ export function createDeliveries ({ db, outbox, encryption, wake, now: clock }: 
       const startedAt = clock()
       let redriven = 0
       for (let moved = redriveRows; moved === redriveRows && redriven < redriveMax;) {
-        const { numAffectedRows } = await sql`
-          update webhook_deliveries u
-          set state = 'pending', next_at = ${clock()}::bigint, settled_at = null, failures = 0, position = p.position
-          from (select seq, place, nextval('webhook_positions') as position from (
-            select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt}
-            order by d.seq limit ${redriveRows} for update skip locked) one) p
-          where u.ctid = p.place and u.seq = p.seq and u.state = 'dead'`.execute(db)
-        moved = Number(numAffectedRows)
+        const { rows: [step] } = await sql<{ moved: number }>`
+          with moved as (
+            update webhook_deliveries u
+            set state = 'pending', next_at = ${clock()}::bigint, settled_at = null, failures = 0, position = p.position
+            from (select seq, place, nextval('webhook_positions') as position from (
+              select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt}
+              order by d.seq limit ${redriveRows} for update skip locked) one) p
+            where u.ctid = p.place and u.seq = p.seq and u.state = 'dead'
+            returning u.webhook_id, u.lane, u.next_at),
+          opened as (${sql.raw(openLanesSql)})
+          select count(*)::int as moved from moved`.execute(db)
+        moved = step?.moved ?? 0
         redriven += moved
         if (moved > 0) wake()
       }

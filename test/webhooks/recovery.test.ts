@@ -28,7 +28,7 @@ await t.test('an expired lease is logged and another node delivers; the late wor
   const queue = createQueue({ pool: app.pool })
   const now = Date.now()
   const claim = async (at: number) =>
-    (await queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now: at, leaseUntil: at + 300, owner: 'dead' }))
+    (await queue.claim([{ webhookId: id, slots: 5 }], { now: at, leaseUntil: at + 300, owner: 'dead' }))
       .claimed
   const [claimed] = await claim(now)
   t.equal((await claim(now)).length, 0, 'no other node gets the delivery while the lease lasts')

@@ -17,23 +17,21 @@ const busySql = `
       select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null
         and webhook_id > d.webhook_id order by webhook_id, next_at limit 1) n),
   laned as (
-    (select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
-      and webhook_id > $1 order by webhook_id limit 1)
+    (select webhook_id, next_at from webhook_lanes where webhook_id > $1 order by webhook_id, next_at limit 1)
     union all
-    select n.webhook_id from laned l cross join lateral (
-      select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
-        and webhook_id > l.webhook_id order by webhook_id limit 1) n)
+    select n.webhook_id, n.next_at from laned l cross join lateral (
+      select webhook_id, next_at from webhook_lanes where webhook_id > l.webhook_id
+        order by webhook_id, next_at limit 1) n)
   select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at,
-    coalesce(w.active, false) as active, w.reader, d.next_at, b.is_laned,
+    coalesce(w.active, false) as active, w.reader, b.next_at,
     coalesce(case when w.active then w.down_since is not null else w.deactivated_reason is not null end, false)
       as is_failing
   from (
-    select webhook_id, bool_or(is_laned) as is_laned from (
-      (select webhook_id, false as is_laned from due limit ${pageMax})
-        union all (select webhook_id, true from laned limit ${pageMax})) one
+    select webhook_id, min(next_at) as next_at from (
+      (select webhook_id, next_at from due limit ${pageMax})
+        union all (select webhook_id, next_at from laned limit ${pageMax})) one
     group by webhook_id order by webhook_id limit ${pageMax}) b
-  left join webhooks w on w.id = b.webhook_id
-  left join (select * from due limit ${pageMax}) d on d.webhook_id = b.webhook_id`
+  left join webhooks w on w.id = b.webhook_id`
 
 /** The current settings of a webhook with pending deliveries. */
 export interface BusyEndpoint {
@@ -50,10 +48,8 @@ export interface BusyEndpoint {
   is_failing: boolean
   /** The principal whose permissions the deliveries need. */
   reader: WebhookReader | null
-  /** When the first delivery without a lane is due; null when there is none. */
-  next_at: number | null
-  /** Whether there are lanes. Only a claim finds out what is due in them. */
-  is_laned: boolean
+  /** When the first delivery is due. */
+  next_at: number
 }
 
 /** Reads the webhooks with pending deliveries, of all tenants, page by page. */

@@ -3,59 +3,56 @@ import { textArray } from '../../../db/arrays.ts'
 import type { EventSource, EventType } from '../../../schemas/events.ts'
 import type { Environment } from '../../../schemas/scope.ts'
 
-/** Lanes of one webhook that one claim scans. */
-const lanesMax = 200
 /** Error of an attempt whose result was never recorded. */
 export const interruptedText = 'Interrupted: the server ended before the attempt finished'
 
 /**
- * Leases due deliveries, up to the wanted number per webhook. Deliveries without a lane are taken longest due first. Of
- * each lane only the first unsettled delivery is eligible, and lanes are taken longest due first. An expired lease is
- * logged as an attempt with unknown outcome.
+ * Leases due deliveries, up to the wanted number per webhook: those without a lane, and the first of each free lane, in
+ * both cases longest due first. A lane that was changed after this statement began waits for the next claim. A lane
+ * whose first delivery is not due is put off, and one without deliveries is deleted: `passed` counts both. An expired
+ * lease is logged as an attempt with unknown outcome.
  */
 const claimSql = `
   with wanted as (
-    select w.* from unnest($1::text[], $2::int[], $3::text[]) as w(webhook_id, slots, after_lane)
+    select w.* from unnest($1::text[], $2::int[]) as w(webhook_id, slots)
     cross join lateral (select from webhooks where id = w.webhook_id and active) still),
-  scanned as (
-    select w.webhook_id, w.slots, h.* from wanted w cross join lateral (
-      with recursive lanes as (
-        (select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at, 1 as n
-          from webhook_deliveries d
-          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null
-            and d.lane > w.after_lane order by d.lane, d.position limit 1)
-        union all
-        select x.lane, x.place, x.next_at, x.position, x.free_at, l.n + 1 from lanes l cross join lateral (
-          select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at
-          from webhook_deliveries d
-          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null
-            and d.lane > l.lane order by d.lane, d.position limit 1) x
-        where l.n < ${lanesMax})
-      select * from lanes) h),
+  lanes as (
+    select l.* from wanted w cross join lateral (
+      select id, webhook_id, lane, version from webhook_lanes
+      where webhook_id = w.webhook_id and next_at <= $3 and lease_until <= $3
+      order by next_at limit w.slots for update skip locked) l),
   heads as (
-    select place from (
-      select place, slots, row_number() over (partition by webhook_id order by next_at, position) as nth from scanned
-      where free_at <= $4) due where nth <= slots),
+    select l.id as lane_id, d.seq, greatest(d.next_at, d.lease_until) as free_at from lanes l
+    cross join lateral (select from webhook_lanes where id = l.id and version = l.version limit 1) unchanged
+    left join lateral (
+      select seq, next_at, lease_until from webhook_deliveries
+      where webhook_id = l.webhook_id and lane = l.lane and state = 'pending' order by position limit 1) d on true),
   picked as (
     select p.* from wanted w cross join lateral (
-      select d.ctid as place, d.seq, d.leased_by from webhook_deliveries d
-      where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is null and d.next_at <= $4
-        and d.lease_until <= $4
-      order by d.next_at, d.position limit w.slots for update skip locked) p
+      select seq, leased_by from webhook_deliveries
+      where webhook_id = w.webhook_id and state = 'pending' and lane is null and next_at <= $3 and lease_until <= $3
+      order by next_at, position limit w.slots for update skip locked) p
     union all
-    select l.* from heads h cross join lateral (
-      select d.ctid, d.seq, d.leased_by from webhook_deliveries d
-      where d.ctid = h.place and d.state = 'pending' and d.lane is not null and d.next_at <= $4
-        and d.lease_until <= $4 for update skip locked) l),
+    select p.* from heads h cross join lateral (
+      select seq, leased_by from webhook_deliveries
+      where seq = h.seq and state = 'pending' and next_at <= $3 and lease_until <= $3 for update skip locked) p),
   claimed as (
-    update webhook_deliveries set lease_until = $5, fence = fence + 1, attempts = attempts + 1, leased_by = $6
-    where ctid = any(array(select place from picked)) and state = 'pending' and lease_until <= $4
+    update webhook_deliveries set lease_until = $4, fence = fence + 1, attempts = attempts + 1, leased_by = $5
+    where seq = any(array(select seq from picked)) and state = 'pending' and lease_until <= $3
     returning *),
+  leased as (
+    update webhook_lanes set lease_until = $4, version = version + 1
+    where id = any(array(select h.lane_id from heads h join claimed c using (seq)))),
+  put_off as (
+    update webhook_lanes l set next_at = h.free_at, version = l.version + 1 from heads h
+    where l.id = any(array(select lane_id from heads where free_at > $3)) and l.id = h.lane_id),
+  emptied as (
+    delete from webhook_lanes where id = any(array(select lane_id from heads where seq is null))),
   interrupted as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
       success, error, attempted_at)
     select c.application_id, c.environment, c.webhook_id, c.id, c.event_type, w.url, c.attempts - 1, false,
-      '${interruptedText}', $4
+      '${interruptedText}', $3
     from (select seq from picked where leased_by is not null) p join claimed c using (seq)
     cross join lateral (select url from webhooks where id = c.webhook_id) w
     returning 1)
@@ -64,9 +61,8 @@ const claimSql = `
     coalesce(e.epoch, s.epoch) as epoch, coalesce(e.source, s.source) as source,
     coalesce(e.payload, s.payload) as payload,
     coalesce(e.meta, s.meta) as meta, coalesce(e.schema_version, s.schema_version) as schema_version,
-    (select count(*)::int from interrupted) as interrupted, x.scans
-  from (select jsonb_object_agg(webhook_id, last) filter (where lanes = ${lanesMax}) as scans
-    from (select webhook_id, max(lane) as last, count(*) as lanes from scanned group by webhook_id) one) x
+    (select count(*)::int from interrupted) as interrupted, x.passed
+  from (select count(*)::int as passed from heads where seq is null or free_at > $3) x
   left join claimed c on true
   left join lateral (
     select e.source, e.payload, e.meta, e.schema_version,
@@ -105,10 +101,10 @@ export interface Claimed {
   interrupted: number
 }
 
-/** `lanesEnd`: for webhooks with more lanes than one claim scans, the lane where the scan stopped. */
-export interface Claim { claimed: Claimed[], lanesEnd: ReadonlyMap<string, string> }
+/** `hasPassed`: whether lanes without a due delivery took slots, so that the next claim finds others. */
+export interface Claim { claimed: Claimed[], hasPassed: boolean }
 
-export interface Wanted { webhookId: string, slots: number, afterLane: string }
+export interface Wanted { webhookId: string, slots: number }
 
 /** The time of a claim, and the lease that its deliveries get. */
 export interface Lease { now: number, leaseUntil: number, owner: string }
@@ -116,15 +112,10 @@ export interface Lease { now: number, leaseUntil: number, owner: string }
 export async function claim (
   pool: pg.Pool, wanted: readonly Wanted[], { now, leaseUntil, owner }: Lease
 ): Promise<Claim> {
-  const { rows } = await pool.query<Claimed & { seq: number | null, scans: Record<string, string> | null }>({
+  const { rows } = await pool.query<Claimed & { seq: number | null, passed: number }>({
     name: 'webhooks_claim',
     text: claimSql,
-    values: [
-      textArray(wanted.map(one => one.webhookId)), wanted.map(one => one.slots),
-      textArray(wanted.map(one => one.afterLane)), now, leaseUntil, owner
-    ]
+    values: [textArray(wanted.map(one => one.webhookId)), wanted.map(one => one.slots), now, leaseUntil, owner]
   })
-  return {
-    claimed: rows.filter(({ seq }) => seq !== null), lanesEnd: new Map(Object.entries(rows[0]?.scans ?? {}))
-  }
+  return { claimed: rows.filter(({ seq }) => seq !== null), hasPassed: (rows[0]?.passed ?? 0) > 0 }
 }

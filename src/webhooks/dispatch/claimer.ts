@@ -8,9 +8,6 @@ import { fairSlots } from './fair-slots.ts'
 import type { Queue } from './queue.ts'
 import type { Recorder } from './recorder.ts'
 
-/** Wait before the remaining lanes of an endpoint are scanned. */
-const nextLanesMs = 10
-
 export interface ClaimerOptions {
   queue: Queue
   workers: EndpointWorkers
@@ -38,9 +35,7 @@ export class Claimer {
     if (slots.size === 0) return
     const { queue, settings, node, metrics } = this.#options
     const leaseUntil = now + 2 * settings.timeoutMs + settings.leaseMarginMs
-    const wanted = [...slots].map(([worker, count]) => ({
-      webhookId: worker.id, slots: count, afterLane: worker.afterLane
-    }))
+    const wanted = [...slots].map(([worker, count]) => ({ webhookId: worker.id, slots: count }))
     const claim = await queue.claim(wanted, { now, leaseUntil, owner: node })
     const interrupted = claim.claimed[0]?.interrupted ?? 0
     if (interrupted > 0) metrics.webhookDeliveries.inc({ status: 'interrupted' }, interrupted)
@@ -58,17 +53,14 @@ export class Claimer {
     return slots
   }
 
-  #handOut ({ claimed, lanesEnd }: Claim, slots: ReadonlyMap<EndpointWorker, number>, leaseUntil: number): void {
+  #handOut ({ claimed, hasPassed }: Claim, slots: ReadonlyMap<EndpointWorker, number>, leaseUntil: number): void {
     const byWebhook = leasedByWebhook(claimed, leaseUntil)
     for (const [worker, count] of slots) {
       const own = byWebhook.get(worker.id) ?? []
-      const end = lanesEnd.get(worker.id)
-      worker.isDue = own.length >= count || end !== undefined
-      worker.afterLane = end ?? ''
-      // The remaining lanes must be read before the next poll.
-      if (end !== undefined && own.length < count) this.#options.alarm.wakeAt(this.#options.now() + nextLanesMs)
+      worker.isDue = own.length >= count || hasPassed
       worker.take(own)
     }
+    if (hasPassed) this.#options.alarm.wake()
   }
 }
 

@@ -23,15 +23,16 @@ export async function scanEndpoints (queue: Queue, workers: EndpointWorkers, now
   workers.startScan()
   for await (const page of queue.busy()) {
     for (const endpoint of page) {
-      const { id, next_at: nextAt, is_laned: isLaned, is_failing: isFailing } = endpoint
+      const { id, next_at: nextAt, is_failing: isFailing } = endpoint
       if (isFailing) scan.failing.push(id)
       const worker = endpoint.active ? workers.open(endpoint) : undefined
       if (worker === undefined) continue
       active.add(worker)
-      const isDue = nextAt !== null && nextAt <= now
-      if (isLaned || isDue) worker.isDue = true
-      if (isDue) scan.oldestDueAt = Math.min(scan.oldestDueAt, nextAt)
-      else if (nextAt !== null) scan.nextDueAt = Math.min(scan.nextDueAt, nextAt)
+      if (nextAt > now) scan.nextDueAt = Math.min(scan.nextDueAt, nextAt)
+      else {
+        worker.isDue = true
+        scan.oldestDueAt = Math.min(scan.oldestDueAt, nextAt)
+      }
     }
   }
   workers.stopExcept(active)

@@ -67,8 +67,6 @@ export class EndpointWorker {
   usedAt: number
   /** Whether deliveries may be due that no node has leased. */
   isDue = false
-  /** The lane after which the next scan of the lanes begins. */
-  afterLane = ''
   failingSince: number | null
   failedAt: number | null
 

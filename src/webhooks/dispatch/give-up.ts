@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { textArray } from '../../../db/arrays.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
 import { interruptedText } from './claim.ts'
+import { lockLanesSql } from './lanes.ts'
 
 /** Deliveries of a webhook, with and without a lane, that one statement gives up. */
 const togetherMax = 2000
@@ -22,19 +23,23 @@ const giveUpSql = `
       and case when active then failing_since is not null and down_since <= $3 else deactivated_reason is not null end),
   picked as (
     select p.*, f.url, f.reason from failing f cross join lateral (
-      select * from (select ctid as place, seq, leased_by from webhook_deliveries
+      select * from (select seq, leased_by from webhook_deliveries
         where webhook_id = f.id and state = 'pending' and lane is null
           and next_at <= f.due_by and lease_until <= $2 limit ${togetherMax} for update skip locked) free
       union all
-      select * from (select ctid, seq, leased_by from webhook_deliveries
+      select * from (select seq, leased_by from webhook_deliveries
         where webhook_id = f.id and state = 'pending' and lane is not null
           and next_at <= f.due_by and lease_until <= $2 limit ${togetherMax} for update skip locked) laned) p),
   given_up as (
     update webhook_deliveries d set state = 'dead', settled_at = $2, leased_by = null, lease_until = 0,
       fence = fence + 1, error = p.reason
-    from picked p where d.ctid = any(array(select place from picked)) and d.seq = p.seq and d.state = 'pending'
+    from picked p where d.seq = any(array(select seq from picked)) and d.seq = p.seq and d.state = 'pending'
     returning d.seq, d.id, d.application_id, d.environment, d.webhook_id, d.event_id, d.event_at, d.event_type,
-      d.attempts, p.url, p.reason, p.leased_by is not null as was_leased),
+      d.attempts, d.lane, p.url, p.reason, p.leased_by is not null as was_leased),
+  locked as (${lockLanesSql('(select distinct webhook_id, lane from given_up) one')}),
+  freed as (
+    update webhook_lanes set next_at = least(next_at, $2), version = version + 1
+    where id = any(array(select id from locked))),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
       success, error, attempted_at)

@@ -3,16 +3,22 @@ import { textArray } from '../../../db/arrays.ts'
 import { readBusyEndpoints, type BusyEndpoint } from './busy-endpoints.ts'
 import { claim, type Claim, type Claimed, type Lease, type Wanted } from './claim.ts'
 import { giveUp, type DeliveredEvent, type GivenUp } from './give-up.ts'
+import { lockLanesSql } from './lanes.ts'
 
 /*
- * The statements of this folder work across tenants on purpose. They update rows by ctid and look rows up one by one
- * with lateral joins: the planner would choose a bad plan for an ordinary join while the table has no statistics.
+ * The statements of this folder work across tenants on purpose. They name the rows that they update in an array, and
+ * look rows up one by one with lateral joins: the planner would choose a bad plan for an ordinary join while the table
+ * has no statistics.
  *
  * A lease expires by itself, so leases of a dead server need no cleanup. Taking a lease is cheap because it changes no
  * indexed column.
  */
 
-/** Records results and log entries for the deliveries whose lease is still held, and returns their sequence numbers. */
+/**
+ * Records results and log entries for the deliveries whose lease is still held, and returns their sequence numbers. The
+ * lane of a delivery queues behind the other lanes of its webhook. A lane without other deliveries is deleted, unless
+ * it was changed after this statement began: it may have got one.
+ */
 const settleSql = `
   with results as (
     select * from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::int[],
@@ -20,15 +26,28 @@ const settleSql = `
       as r(seq, fence, state, next_at, failures, success, status_code, error, response_body, duration_ms, url,
         response_headers, sent_at)),
   held as (
-    select d.ctid as place, d.seq from unnest($1::bigint[], $2::int[]) as r(seq, fence)
-    cross join lateral (select ctid, seq from webhook_deliveries where seq = r.seq and fence = r.fence
+    select d.*, r.state = 'pending' as is_pending, r.next_at
+    from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[]) as r(seq, fence, state, next_at)
+    cross join lateral (select seq, webhook_id, lane from webhook_deliveries where seq = r.seq and fence = r.fence
       and state = 'pending' for update) d),
   settled as (
     update webhook_deliveries d set state = r.state, next_at = r.next_at, failures = r.failures, leased_by = null,
       lease_until = 0, status_code = r.status_code, error = r.error,
       settled_at = case when r.state = 'pending' then null else $12::bigint end
-    from results r where d.ctid = any(array(select place from held)) and d.seq = r.seq and d.fence = r.fence
+    from results r where d.seq = any(array(select seq from held)) and d.seq = r.seq and d.fence = r.fence
     returning d.seq, d.id, d.application_id, d.environment, d.webhook_id, d.event_type, d.attempts),
+  locked as (${lockLanesSql('held')}),
+  lanes as (
+    select k.*, not is_pending
+      and not exists (select from webhook_deliveries d where d.webhook_id = k.webhook_id and d.lane = k.lane
+        and d.state = 'pending' and d.seq <> k.seq)
+      and exists (select from webhook_lanes where id = k.id and version = k.version) as is_empty
+    from locked k),
+  emptied as (delete from webhook_lanes where id = any(array(select id from lanes where is_empty))),
+  freed as (
+    update webhook_lanes l set lease_until = 0, version = l.version + 1,
+      next_at = case when k.is_pending then k.next_at else $12 end
+    from lanes k where l.id = any(array(select id from lanes where not is_empty)) and l.id = k.id),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
       success, status_code, error, response_body, duration_ms, attempted_at, response_headers, sent_at)
@@ -39,11 +58,13 @@ const settleSql = `
 
 /** Releases claimed deliveries that were not sent. */
 const releaseSql = `
-  update webhook_deliveries d set attempts = attempts - 1, leased_by = null, lease_until = 0
-  from unnest($1::bigint[], $2::int[]) as r(seq, fence)
-  where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq)
-    cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
-    and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
+  with released as (
+    update webhook_deliveries d set attempts = attempts - 1, leased_by = null, lease_until = 0
+    from unnest($1::bigint[], $2::int[]) as r(seq, fence)
+    where d.seq = any($1) and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'
+    returning d.webhook_id, d.lane),
+  locked as (${lockLanesSql('released')})
+  update webhook_lanes set lease_until = 0, version = version + 1 where id = any(array(select id from locked))`
 
 /** The result of an attempt, and the state that its delivery gets. */
 export interface Result {
