@@ -12,6 +12,8 @@ export type Methods = Record<string, (...args: never[]) => unknown>
 export interface Child<M extends Methods> {
   call<K extends keyof M & string> (method: K, ...args: Parameters<M[K]>): Promise<Awaited<ReturnType<M[K]>>>
   stop (): Promise<void>
+  /** Ends the child as `kill -9` does. */
+  kill (): Promise<void>
 }
 
 interface Answer { id: number, value?: unknown, error?: string }
@@ -57,14 +59,17 @@ export async function startChild<M extends Methods> (
         clearTimeout(timer)
       }
     },
-    stop: () => stop(child)
+    stop: () => stop(child),
+    kill: () => end(child, () => child.kill('SIGKILL'))
   }
 }
 
-async function stop (child: ChildProcess): Promise<void> {
+const stop = (child: ChildProcess): Promise<void> => end(child, () => child.disconnect())
+
+async function end (child: ChildProcess, begin: () => void): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = once(child, 'exit')
-  child.disconnect()
+  begin()
   const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
   await gone
   clearTimeout(timer)

@@ -37,6 +37,11 @@ export class Cast {
     return await this.#start<M>(module, [])
   }
 
+  /** Stops this with the children. */
+  own (one: { stop (): Promise<void> }): void {
+    this.#children.unshift(one)
+  }
+
   async #start<M extends Methods> (module: string, execArgv: string[]): Promise<Child<M>> {
     const child = await startChild<M>(module, { execArgv })
     this.#children.unshift(child)

@@ -6,6 +6,7 @@ import { startTestPostgres } from '../test/support/postgres.ts'
 import { toGrowthTable } from './growth/growth.ts'
 import { growths, measureGrowths } from './growth/growths.ts'
 import type { Measurement } from './measure.ts'
+import { comparePeers, contestNames } from './peers/peers.ts'
 import type { Context, Row } from './row.ts'
 import { applications } from './rows/applications.ts'
 import { authentication } from './rows/authentication.ts'
@@ -63,13 +64,17 @@ const options = {
 /**
  * `npm run bench`: runs every row, or those named as arguments. `--growth` measures how costs grow instead, at sizes up
  * to `--up-to`. `--save` writes bench/RESULTS.md or bench/GROWTH.md, `--cpu-prof <folder>` profiles the servers.
+ * `npm run bench -- peers` compares the platform with other servers, in all contests or in those that are named.
  */
 async function main (): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options })
-  const known = (values.growth ? growths : rows).map(({ name }) => name)
-  const unknown = positionals.filter(name => !known.includes(name))
+  const [first, ...others] = positionals
+  const isPeers = first === 'peers'
+  const known = isPeers ? contestNames : (values.growth ? growths : rows).map(({ name }) => name)
+  const named = isPeers ? others : positionals
+  const unknown = named.filter(name => !known.includes(name))
   if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}. The rows are ${known.join(', ')}`)
-  const wanted = positionals.length > 0 ? positionals : known
+  const wanted = named.length > 0 ? named : known
   const profiles = values['cpu-prof']
   const postgres = await startTestPostgres({ isDurable: true })
   const context: Context = {
@@ -77,6 +82,7 @@ async function main (): Promise<void> {
     serverArgv: [...heapArguments, ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`])]
   }
   try {
+    if (isPeers) return await comparePeers(context, wanted, values.save)
     const [table, file] = values.growth
       ? [toGrowthTable(await measureGrowths(context, wanted, Number(values['up-to']))), 'GROWTH.md']
       : [toTable(await measureRows(context, wanted)), 'RESULTS.md']

@@ -76,7 +76,9 @@ export class HttpConnection {
     const start = this.#chunks.length === 1 ? this.#chunks[0] as Buffer : Buffer.concat(this.#chunks)
     const end = start.indexOf('\r\n\r\n')
     if (end === -1) return false
-    const length = /\r\ncontent-length: (\d+)/i.exec(start.toString('latin1', 0, end))?.[1]
+    const head = start.toString('latin1', 0, end)
+    // 204 has neither a body nor its length.
+    const length = head.startsWith('204', 9) ? '0' : /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
     if (length === undefined) this.#fail(new Error('a response without a Content-Length'))
     this.#headBytes = end + 4
     this.#expected = this.#headBytes + Number(length)
