@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Marked } from 'marked'
 import { gfmHeadingId } from 'marked-gfm-heading-id'
@@ -16,7 +16,8 @@ const guideTitles: Record<string, string> = {
   'PROMOTION.md': 'Deployments',
   'WEBHOOKS.md': 'Webhooks',
   'QUOTAS.md': 'Quotas and retention',
-  'DEBUGGER.md': 'Debugger'
+  'DEBUGGER.md': 'Debugger',
+  'PERFORMANCE.md': 'Performance'
 }
 
 /**
@@ -41,13 +42,18 @@ export function createDocsPages (): Map<string, () => Asset> {
     ['/docs.css', once(() => new Asset(styles, 'text/css; charset=utf-8'))],
     ...names.map(name => [`/${name}`, once(() => guide(name))] as const),
     ...images.map(path => {
-      return [`/images/${basename(path)}`, once(() => new Asset(readFileSync(path), 'image/png'))] as const
+      const type = imageTypes[extname(path)] ?? ''
+      return [`/images/${basename(path)}`, once(() => new Asset(readFileSync(path), type))] as const
     })
   ])
 }
 
+const imageTypes: Record<string, string> = { '.png': 'image/png', '.svg': 'image/svg+xml' }
+
 const imagesIn = (folder: string): string[] =>
-  existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.png')).map(name => join(folder, name)) : []
+  existsSync(folder)
+    ? readdirSync(folder).filter(name => extname(name) in imageTypes).map(name => join(folder, name))
+    : []
 
 function once (make: () => Asset): () => Asset {
   let asset: Asset | undefined

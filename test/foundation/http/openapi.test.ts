@@ -483,12 +483,14 @@ t.test('the OpenAPI and AsyncAPI documents are serialised once and have entity t
 
 t.test('the images of the guides are served', async t => {
   const { app } = await build(t)
-  const { body } = await app.inject('/docs/CONSOLE.md')
-  const images = [...body.matchAll(/<img src="([^"]+)" alt="[^"]+">/g)].map(([, src]) => `/docs/${src}`)
-  t.ok(images.length > 0)
-  for (const url of images) {
-    const { statusCode, headers } = await app.inject(url)
-    t.match([statusCode, headers['content-type']], [200, 'image/png'], url)
+  for (const [page, type] of [['CONSOLE.md', 'image/png'], ['PERFORMANCE.md', 'image/svg+xml']] as const) {
+    const { body } = await app.inject(`/docs/${page}`)
+    const images = [...body.matchAll(/<img src="([^"]+)" alt="[^"]+">/g)].map(([, src]) => `/docs/${src}`)
+    t.ok(images.length > 0)
+    for (const url of images) {
+      const { statusCode, headers } = await app.inject(url)
+      t.match([statusCode, headers['content-type']], [200, type], url)
+    }
   }
 })
 
