@@ -8,12 +8,18 @@ const clients = 1000
 const rounds = 5
 const eventsARound = 200
 const publishSeconds = 2
+/** Per process. */
+const connections = 16
 const topic = 'bench.workers'
 const payload = { sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4 }
 /** At most 1.15 times the cost. */
 const goal = { ratio: 0.87 }
 
-/** Compares two workers with a single process: work per second of CPU time, workers and parent together. */
+/**
+ * Compares two workers with a single process: work per second of CPU time, workers and parent together. As in the row
+ * `nodes`, each process has the same number of publishing connections, because batches grow with them: with the same
+ * number in all, two workers write batches of half the size.
+ */
 export const workers: Row = {
   name: 'workers',
   run: async context => [
@@ -23,15 +29,18 @@ export const workers: Row = {
   ]
 }
 
-interface Side { url: string, token: string, cpuSeconds (): Promise<number> }
+interface Side { url: string, token: string, processes: number, cpuSeconds (): Promise<number> }
 
 async function startSides (cast: Cast, { databaseUrl }: Context): Promise<{ one: Side, two: Side }> {
   const { child, url, token } = await cast.platform()
   await child.call('registerTopic', topic)
   const parent = await cast.server<WorkersServer>('servers/workers')
   return {
-    one: { url, token, cpuSeconds: () => child.call('cpuSeconds') },
-    two: { ...await parent.call('start', databaseUrl, topic), cpuSeconds: () => parent.call('cpuSeconds') }
+    one: { url, token, processes: 1, cpuSeconds: () => child.call('cpuSeconds') },
+    two: {
+      ...await parent.call('start', databaseUrl, topic), processes: 2,
+      cpuSeconds: () => parent.call('cpuSeconds')
+    }
   }
 }
 
@@ -61,7 +70,7 @@ async function compareFanOut (cast: Cast, context: Context): Promise<Measurement
 async function comparePublish (cast: Cast, context: Context, batch: number): Promise<Measurement[]> {
   const { one, two } = await startSides(cast, context)
 
-  async function side ({ url, token, cpuSeconds }: Side) {
+  async function side ({ url, token, processes, cpuSeconds }: Side) {
     const load = await cast.load<RequestsLoad>('load/requests')
     await load.call('aim', {
       url,
@@ -71,7 +80,7 @@ async function comparePublish (cast: Cast, context: Context, batch: number): Pro
       body: JSON.stringify(
         batch === 1 ? { payload } : { events: Array.from({ length: batch }, () => ({ payload })) }
       ),
-      connections: 32,
+      connections: connections * processes,
       status: 201,
       contains: '"offset":'
     })
