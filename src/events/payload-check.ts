@@ -1,7 +1,7 @@
 import type { Scope } from '../../schemas/scope.ts'
 
-/** The work left for the checks of one payload, or of all payloads of a request. Only the schema stage reads it. */
-export interface CheckBudget { left: number }
+/** The work left for the checks of one payload, or of all payloads of a request. Only the schema stage uses it. */
+export interface CheckBudget { left: number, burn (steps: number): void }
 
 /** The schema stage: checks payloads against the active version of their topic. */
 export interface PayloadCheck {

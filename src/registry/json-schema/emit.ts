@@ -1,4 +1,3 @@
-import { fuelKeyword } from './validation/fuel.ts'
 import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
 import { type Keywords, reachable, type SchemaNode } from './schema-node.ts'
@@ -29,11 +28,11 @@ export function emit (root: SchemaNode): JsonObject | boolean {
   return { $defs, ...child(root) as JsonObject }
 }
 
-/** Writes one schema with the keywords of 2020-12. With `fuel`, the compiled schema counts its evaluations. */
-export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false): JsonObject | boolean {
+/** Writes one schema with the keywords of 2020-12. */
+export function write ({ keywords }: SchemaNode, child: WriteChild): JsonObject | boolean {
   if (typeof keywords === 'boolean') return keywords
   if (Object.keys(keywords).length === 0) return true
-  const result: JsonObject = fuel ? { [fuelKeyword]: true } : {}
+  const result: JsonObject = {}
   if (keywords.type !== undefined) {
     const [only] = keywords.type
     result['type'] = only !== undefined && keywords.type.length === 1 ? only : [...new Set(keywords.type)]

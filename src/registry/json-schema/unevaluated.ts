@@ -49,8 +49,7 @@ export class Lowering {
 
   /**
    * Rewrites `unevaluatedProperties` and `unevaluatedItems` as plain keywords, with a conditional for each scenario.
-   * (Ajv's own tracking of evaluated members can fail at run time, and lets `contains` evaluate all items.) Leaves the
-   * keywords as they are if there are too many scenarios.
+   * Leaves the keywords as they are if there are too many scenarios.
    */
   * lower (target: SchemaNode): Generator<void, void> {
     if (typeof target.keywords === 'boolean') return

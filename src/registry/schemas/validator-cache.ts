@@ -13,7 +13,7 @@ const validatorsMax = 1000
 
 /**
  * Caches the compiled validators of schema versions, and checks payloads with them for the writer. A large schema is
- * compiled in slices, so that it does not block the event loop.
+ * compiled in steps, so that it does not block the event loop.
  */
 export class ValidatorCache implements PayloadCheck {
   readonly #pool: pg.Pool

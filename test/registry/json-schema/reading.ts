@@ -2,7 +2,7 @@ import { Solver } from '../../../src/registry/json-schema/compatibility/solver.t
 import type { Json } from '../../../src/registry/json-schema/json.ts'
 import { normalise } from '../../../src/registry/json-schema/normalise.ts'
 import { reachable } from '../../../src/registry/json-schema/schema-node.ts'
-import { lazyValidatorOf } from '../../../src/registry/json-schema/validation/validators.ts'
+import { validatorOf } from '../../../src/registry/json-schema/validation/validators.ts'
 import { Random } from '../../support/random.ts'
 import { randomDocument } from './attack.ts'
 import { document } from './generate.ts'
@@ -21,7 +21,7 @@ export function compareReadings (
     let root
     try { root = normalise(schema) } catch { continue }
     const solver = new Solver(reachable(root))
-    const validator = lazyValidatorOf(root)
+    const validator = validatorOf(root)
     for (let i = 0; i < documents; i++) {
       const candidate = randomDocument(random, schema, schema) as Json
       const isValid = validator.isValid(candidate)

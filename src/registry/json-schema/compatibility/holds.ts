@@ -2,9 +2,9 @@ import { isMultipleOf } from '../decimal.ts'
 import { stringFormats } from '../formats.ts'
 import type { Formula } from './formula.ts'
 import { canonical, codePointLength, has, type Json, type JsonObject, jsonTypes, typeOf } from '../json.ts'
-import { hasUniqueItems } from '../keywords.ts'
 import { patternMatcher } from '../regex/pattern-matcher.ts'
 import type { Tick } from '../steps.ts'
+import { hasUniqueItems } from '../validation/value-checks.ts'
 
 /** Expands schema formulas and counts steps. */
 export interface HoldsContext { readonly expand: (formula: Formula) => Formula, readonly tick: Tick }

@@ -3,7 +3,7 @@ import { Budget } from '../validation/fuel.ts'
 import { canonical, isObject, type Json, type JsonObject } from '../json.ts'
 import { reachable, type SchemaNode } from '../schema-node.ts'
 import type { Solver } from './solver.ts'
-import { lazyValidatorOf, type Validator } from '../validation/validators.ts'
+import { validatorOf, type Validator } from '../validation/validators.ts'
 
 /** The number of documents to try for each question that the rules could not decide. */
 const triesMax = 150
@@ -30,7 +30,7 @@ export class WitnessSearch {
   }
 
   isWitness (document: Json): boolean {
-    this.#validators ??= { writer: lazyValidatorOf(this.#writer), reader: lazyValidatorOf(this.#reader) }
+    this.#validators ??= { writer: validatorOf(this.#writer), reader: validatorOf(this.#reader) }
     return this.#isValid(this.#validators.writer, document) && !this.#isValid(this.#validators.reader, document)
   }
 

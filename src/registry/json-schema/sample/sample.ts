@@ -5,7 +5,7 @@ import type { Json, JsonSchema } from '../json.ts'
 import { normalise } from '../normalise.ts'
 import { reachable, type SchemaNode } from '../schema-node.ts'
 import { GaveUp } from '../steps.ts'
-import { lazyValidatorOf } from '../validation/validators.ts'
+import { validatorOf } from '../validation/validators.ts'
 import { SampleBuilder } from './sample-builder.ts'
 import { writtenExamples } from './written-examples.ts'
 
@@ -20,7 +20,7 @@ const modelsMax = 3
  */
 export function sampleOf (schema: JsonSchema): { payload: Json } | undefined {
   const root = normalise(schema)
-  const validator = lazyValidatorOf(root)
+  const validator = validatorOf(root)
   for (const payload of candidates(schema, root)) {
     if (isPublishable(payload) && validator.isValid(payload)) return { payload }
   }

@@ -1,16 +1,14 @@
-import type { ErrorObject } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../../../foundation/http/validation-message.ts'
 import { compileStepsMax, CompileWork, finish } from './compile-work.ts'
-import { Compiler } from './compiler.ts'
 import { evaluationCost } from './evaluation-cost.ts'
-import { Budget, Fuel, FuelError } from './fuel.ts'
+import { Evaluation, type Mode, type Violation } from './evaluation.ts'
+import { Budget, FuelError } from './fuel.ts'
+import { interpreting } from './interpreter.ts'
 import type { JsonSchema } from '../json.ts'
 import { normalising } from '../normalise.ts'
 import { childrenFirst, type NodeOrder, type SchemaNode } from '../schema-node.ts'
-import type { SliceFunction } from './slice-keywords.ts'
-import { oneOfSlicesKeyword, othersKeyword } from './slice-words.ts'
-import { type Slice, slicing } from './slices.ts'
+import type { SchemaCheck } from './schema-check.ts'
 
 export type { JsonSchema } from '../json.ts'
 export { SchemaError } from '../schema-error.ts'
@@ -63,88 +61,58 @@ export async function prepareValidator (schema: JsonSchema): Promise<Validator> 
   }
 }
 
-/** Reads and compiles a whole schema, and yields after each part. */
+/** Reads and compiles a schema, and yields regularly. */
 export function * compiling (schema: JsonSchema, work: CompileWork): Generator<void, Validator> {
-  const root = yield * normalising(schema, work)
-  const validator = yield * makeValidator(root, work)
-  yield * validator.compileAll()
-  return validator
+  return yield * makeValidator(yield * normalising(schema, work), work)
 }
 
-/** Returns a validator that compiles functions on demand, for a few payloads that use little of a large schema. */
-export function lazyValidatorOf (root: SchemaNode): Validator {
+export function validatorOf (root: SchemaNode): Validator {
   return finish(makeValidator(root, new CompileWork()))
 }
 
-function * makeValidator (root: SchemaNode, work: CompileWork): Generator<void, LazyValidator> {
-  const order = yield * childrenFirst(root)
-  const slices = yield * slicing(root, order, work)
-  yield
-  return new LazyValidator(slices, order, work)
+function * makeValidator (root: SchemaNode, work: CompileWork): Generator<void, Validator> {
+  const nodes = yield * childrenFirst(root)
+  return new SchemaValidator(yield * interpreting(root, nodes, work), nodes)
 }
 
-class LazyValidator implements Validator {
-  readonly #fuel: Fuel
-  readonly #first: Compiler
-  /** Creates the compiler that finds every issue. Undefined if that would take too long. */
-  readonly #makeAll: (() => Compiler) | undefined
-  #all: Compiler | undefined
+class SchemaValidator implements Validator {
+  readonly #root: SchemaCheck
+  /** Whether finding every violation could take too long. */
+  readonly #isExpensive: boolean
 
-  constructor (slices: readonly Slice[], nodes: NodeOrder, work: CompileWork) {
-    const tracksEvaluated = nodes.order.some(leavesUnevaluated)
-    this.#fuel = new Fuel({ tracksEvaluated })
-    const compiler = (allErrors: boolean) => new Compiler(this.#fuel, slices, { allErrors, tracksEvaluated, work })
-    this.#first = compiler(false)
-    const isExpensive = nodes.order.length > nodesMax || evaluationCost(nodes) > costMax
-    this.#makeAll = isExpensive ? undefined : () => compiler(true)
+  constructor (root: SchemaCheck, nodes: NodeOrder) {
+    this.#root = root
+    this.#isExpensive = nodes.order.length > nodesMax || evaluationCost(nodes) > costMax
   }
 
   isValid (payload: unknown, budget = new Budget()): boolean {
-    return this.#check(this.#first.root, payload, budget).length === 0
+    return this.#check(payload, budget, 'silent') === undefined
   }
 
   validate (payload: unknown, budget = new Budget()): ValidationIssue[] {
-    const first = this.#check(this.#first.root, payload, budget)
-    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, valuesMax) >= valuesMax) {
-      return first
-    }
-    this.#all ??= this.#makeAll()
-    const all = this.#check(this.#all.root, payload, new Budget())
-    return all.length > 1 ? all : first
+    const refused = this.#check(payload, budget, 'silent')
+    if (refused === undefined) return []
+    if (refused.length > 0) return refused
+    const all = this.#isExpensive || countValues(payload, valuesMax) >= valuesMax
+      ? undefined
+      : this.#check(payload, new Budget(), 'all')
+    // Finding the first violation takes no more steps than the check that failed; finding all may take too many.
+    return all !== undefined && all.length > 1 ? all : this.#check(payload, new Budget(), 'first') ?? []
   }
 
-  * compileAll (): Generator<void, void> {
-    yield * this.#first.compileAll()
-    if (this.#makeAll === undefined) return
-    this.#all ??= this.#makeAll()
-    yield * this.#all.compileAll()
-  }
-
-  #check (root: SliceFunction, payload: unknown, budget: Budget): ValidationIssue[] {
+  /** Returns undefined if the payload is valid, and the reason alone if the check had to stop. */
+  #check (payload: unknown, budget: Budget, mode: Mode): ValidationIssue[] | undefined {
+    const run = new Evaluation(budget, mode)
     try {
-      return this.#fuel.run(budget, () => root.validate(payload))
-        ? []
-        : (root.validate.errors as ErrorObject[] | null ?? []).slice(0, issuesMax).map(toIssue)
+      return this.#root.holds(payload, run) ? undefined : run.violations.slice(0, issuesMax).map(toIssue)
     } catch (error) {
       return [toRefusal(error)]
     }
   }
 }
 
-/** Returns whether Ajv must track evaluated members, because a keyword could not be rewritten as plain keywords. */
-function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
-  if (typeof keywords === 'boolean') return false
-  return (keywords.unevaluatedItems !== undefined && keywords.unevaluatedItemsRule === undefined) ||
-    (keywords.unevaluatedProperties !== undefined && keywords.unevaluatedPropertiesRule === undefined)
-}
-
-/** The author's keyword for each keyword of our own that can be violated. */
-const plainWords: Record<string, string> = {
-  'false schema': 'false', [oneOfSlicesKeyword]: 'oneOf', [othersKeyword]: 'additionalProperties'
-}
-
-function toIssue ({ instancePath, message, keyword: word, params }: ErrorObject): ValidationIssue {
-  const keyword = plainWords[word] ?? word
+function toIssue ({ instancePath, message, keyword: word, params }: Violation): ValidationIssue {
+  const keyword = word === 'false schema' ? 'false' : word
   const isNamed = keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
   return {
     path: instancePath,

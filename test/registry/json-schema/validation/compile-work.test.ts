@@ -1,13 +1,12 @@
 import t from 'tap'
-import { compileStepsMax, CompileWork, finish } from '../../../../src/registry/json-schema/validation/compile-work.ts'
+import { compileStepsMax, CompileWork } from '../../../../src/registry/json-schema/validation/compile-work.ts'
 import { normalise } from '../../../../src/registry/json-schema/normalise.ts'
-import { childrenFirst } from '../../../../src/registry/json-schema/schema-node.ts'
-import { slicing } from '../../../../src/registry/json-schema/validation/slices.ts'
+import { reachable } from '../../../../src/registry/json-schema/schema-node.ts'
 import {
   compileValidator, compiling, type JsonSchema, prepareValidator, type Validator
 } from '../../../../src/registry/json-schema/validation/validators.ts'
 
-// Steps and functions are counted, not time: both depend only on the schema.
+// Steps are counted, not time: they depend only on the schema.
 
 type Raw = Record<string, unknown>
 
@@ -30,11 +29,11 @@ function measure (schema: JsonSchema): { validator: Validator, work: CompileWork
 
 const stepsOf = (schema: JsonSchema): number => measure(schema).work.steps
 
-function functionsOf (schema: JsonSchema): string[] {
-  const root = normalise(schema)
-  return finish(slicing(root, finish(childrenFirst(root)), new CompileWork())).map(slice =>
-    JSON.stringify(slice.write())
-  )
+/** Counts the subschemas of which a check is made and that have the value "marker" in their `enum`. */
+function countMarked (schema: JsonSchema): number {
+  return [...reachable(normalise(schema))].filter(({ keywords }) =>
+    typeof keywords !== 'boolean' && keywords.enum?.includes('marker')
+  ).length
 }
 
 const R = { $ref: '#/$defs/rule' }
@@ -86,7 +85,7 @@ const sharingSchemas: Record<string, (n: number) => Raw> = {
 
 t.test('a shared definition is compiled once, for every keyword', t => {
   for (const [name, schema] of Object.entries(sharingSchemas)) {
-    t.equal(functionsOf(schema(100)).join().split('"marker"').length - 1, 1, `${name}: one function has its code`)
+    t.equal(countMarked(schema(100)), 1, `${name}: one check is made of it`)
     const [once, twice] = [stepsOf(schema(250)), stepsOf(schema(500))]
     t.ok(twice < 2.2 * once, `${name}: twice the members take twice the steps: ${once}, ${twice}`)
   }
@@ -222,21 +221,6 @@ t.test('the work can pause often in every kind of large schema', t => {
   t.end()
 })
 
-t.test('neither a valid nor an invalid payload compiles code', t => {
-  for (
-    const schema of [
-      { type: 'object', properties: { a: { type: 'string' }, b: { items: { $ref: '#' } } }, required: ['a'] }, putout,
-      largeSchemas.properties
-    ]
-  ) {
-    const { validator, work } = measure(schema)
-    const before = work.steps
-    for (const payload of [{ a: 'x' }, { b: [{ a: 1 }], rules: [] }, 1, { p1: 1 }]) validator.validate(payload)
-    t.equal(work.steps, before)
-  }
-  t.end()
-})
-
 t.test('a schema is accepted by its steps, which are always the same', async t => {
   const schema = { patternProperties: record(50, () => rule, '^[a-z]{3}') }
   const first = stepsOf(schema)
@@ -245,18 +229,18 @@ t.test('a schema is accepted by its steps, which are always the same', async t =
   t.throws(() => compileValidator(schema, new CompileWork(first - 1)), {
     name: 'SchemaError', reason: /takes more than \d+ steps to compile/
   })
-  const tooLarge = { properties: record(5_000, () => ({ not: { not: { not: { minimum: 1 } } } })) }
+  const tooLarge = { anyOf: list(80_000, () => ({})) }
   t.throws(() => compileValidator(tooLarge), {
     name: 'SchemaError',
     reason: `the schema takes more than ${compileStepsMax} steps to compile; make it smaller`
   })
   t.ok(
-    (await prepareValidator(tooLarge)).isValid({ p3: 0 }),
+    (await prepareValidator(tooLarge)).isValid(1),
     'an accepted schema is never refused when payloads are checked'
   )
 })
 
-t.test('a schema in many functions has the same results as in one', t => {
+t.test('a large schema has the same results as a small one', t => {
   const verdicts = (make: (n: number) => JsonSchema, payloads: unknown[]): void => {
     const [small, large] = [compileValidator(make(6)), compileValidator(make(200))]
     for (const payload of payloads) {
@@ -285,7 +269,7 @@ t.test('a schema in many functions has the same results as in one', t => {
     { p1: 1, p2: 1, q: 1 },
     { p5: 1, p6: 1 }
   ])
-  // Too many scenarios to rewrite as plain keywords, so that Ajv tracks evaluated members across the functions.
+  // Too many scenarios to rewrite as plain keywords, so that evaluated members are tracked.
   const anyOf = (n: number) => list(n, i => ({ properties: { [`p${i}`]: { type: 'string' } }, required: [`p${i}`] }))
   verdicts(
     n => ({
