@@ -16,6 +16,6 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const checker = createCheckerPool()
   app.decorate('checkerPool', checker)
-  app.decorate('validators', new ValidatorCache({ pool: app.pool, metrics: app.instruments }))
+  app.decorate('validators', new ValidatorCache({ pool: app.pool }))
   app.addHook('onClose', async () => checker.close())
-}, { name: 'schema-registry', dependencies: ['database', 'metrics'] })
+}, { name: 'schema-registry', dependencies: ['database'] })

@@ -47,6 +47,8 @@ function applyIntent (
     if (intent.position !== undefined || error instanceof BatchTooLargeError) throw error
     outcomes[i] = { refusal: toPublicError(error), checked: batch.checking }
     return undefined
+  } finally {
+    plan.violated.push(...batch.violated)
   }
 }
 

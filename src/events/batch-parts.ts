@@ -17,6 +17,8 @@ export interface BatchResult {
   /** The time at which all payloads were checked, in milliseconds since `startedAt`. */
   checkedMs: number
   services: { applicationId: string, name: string }[]
+  /** The topics whose schemas refused a payload, one for each payload. */
+  violated: string[]
   /** Whether some of the events are owed to webhooks. */
   isOwed: boolean
 }

@@ -65,6 +65,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
     counts: effects.map(effect => effect?.eventCount ?? 0),
     checkedMs,
     services,
+    violated: plan.violated,
     isOwed: set.owed.length > 0
   }
 }

@@ -1,3 +1,4 @@
+import { ValidationError } from '../errors.ts'
 import type { Batch, Intent } from './intent.ts'
 import type { CheckedPayload } from './outcome.ts'
 import type { CheckBudget, PayloadCheck } from './payload-check.ts'
@@ -9,6 +10,8 @@ export class IntentBatch implements Batch {
   readonly now: number
   /** The payload that is being checked, or that failed its check. */
   checking: CheckedPayload | undefined
+  /** The topics whose schemas refused a payload, one for each payload. */
+  readonly violated: string[] = []
   readonly #intent: Intent<unknown>
   readonly #topics: RegisteredTopics
   readonly #check: PayloadCheck
@@ -39,7 +42,12 @@ export class IntentBatch implements Batch {
       ? this.#budget ??= this.#check.createBudget()
       : this.#check.createBudget()
     this.checking = { topic, schemaVersion: schema.version, payload }
-    schema.check(payload, path, budget)
+    try {
+      schema.check(payload, path, budget)
+    } catch (error) {
+      if (error instanceof ValidationError && error.code === 'SCHEMA_VIOLATED') this.violated.push(topic)
+      throw error
+    }
     this.checking = undefined
     return schema.version
   }

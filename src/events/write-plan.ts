@@ -20,6 +20,8 @@ export class WritePlan {
   readonly now: number
   readonly services: { applicationId: string, name: string }[] = []
   readonly also: Statement[] = []
+  /** The topics whose schemas refused a payload, one for each payload. */
+  readonly violated: string[] = []
   readonly #drafts: { scope: Scope, draft: EventDraft, id: string, log: string }[] = []
   readonly #counts = new Map<string, PlannedGrowth>()
   #last: PlannedGrowth | undefined

@@ -203,6 +203,8 @@ export class EventWriter implements Writer {
     const { outcomes, events, services, isOwed } = result
     const { metrics, onCommitted, routing } = this.#options
     for (const { applicationId, name } of services) this.#knownServices.add(applicationId, name)
+    // Counted here and not by the check, because a batch may be checked again.
+    for (const topic of result.violated) metrics.schemaViolations.inc({ topic: metrics.topicLabel(topic) })
     for (const [i, pending] of batch.entries()) {
       const outcome = outcomes[i]
       this.#waiting.leave(pending.intent)

@@ -54,11 +54,12 @@ function node () {
       }
     }
   })
+  const metrics = createMetrics()
   const writer = new EventWriter({
-    pool: watched, epochOf: createEpochs('append'), metrics: createMetrics(), log: { error: () => {}, warn: () => {} },
+    pool: watched, epochOf: createEpochs('append'), metrics, log: { error: () => {}, warn: () => {} },
     check, routing: new WebhookRouting(), onCommitted: () => {}
   })
-  return { writer, statements }
+  return { writer, statements, metrics }
 }
 
 let applications = 0
@@ -165,6 +166,24 @@ await t.test('each append obeys the registration and the schema of its topic at 
   await t.rejects(append(1), { code: 'TOPIC_NOT_FOUND' }, 'a removed topic is refused')
   await register(scope, 'orders')
   t.match(await append(1), { offset: 5 })
+})
+
+await t.test('a payload that is checked again is counted once', async t => {
+  const scope = await newScope()
+  await register(scope, 'orders')
+  const { writer, metrics } = node()
+  const append = (payload: number) => writer.submit(publish(scope, 'orders', payload))
+  const counted = async () =>
+    Number(/realtime_schema_violations_total\{.*\} (\d+)/.exec(await metrics.registry.metrics())?.[1] ?? 0)
+
+  await activate(scope, 'orders', 3)
+  await append(3)
+  await activate(scope, 'orders', 2)
+  await append(2)
+  t.equal(await counted(), 0, 'only the known version refused it')
+  await activate(scope, 'orders', 4)
+  await t.rejects(append(1), { code: 'SCHEMA_VIOLATED' })
+  t.equal(await counted(), 1, 'both versions refused it')
 })
 
 await t.test('an event is owed to each webhook that exists when it is written', async t => {

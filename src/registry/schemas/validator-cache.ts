@@ -3,7 +3,6 @@ import type pg from 'pg'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import { ValidationError } from '../../errors.ts'
 import type { PayloadCheck, TopicCheck } from '../../events/payload-check.ts'
-import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { JsonSchema } from '../json-schema/json.ts'
 import { Budget } from '../json-schema/validation/fuel.ts'
 import { prepareValidator, type Validator } from '../json-schema/validation/validators.ts'
@@ -17,13 +16,11 @@ const validatorsMax = 1000
  */
 export class ValidatorCache implements PayloadCheck {
   readonly #pool: pg.Pool
-  readonly #metrics: Metrics
   readonly #compiled: LRUCache<string, Validator>
   readonly #compiling = new Map<string, Promise<Validator>>()
 
-  constructor ({ pool, metrics, max = validatorsMax }: { pool: pg.Pool, metrics: Metrics, max?: number }) {
+  constructor ({ pool, max = validatorsMax }: { pool: pg.Pool, max?: number }) {
     this.#pool = pool
-    this.#metrics = metrics
     this.#compiled = new LRUCache({ max })
   }
 
@@ -34,24 +31,8 @@ export class ValidatorCache implements PayloadCheck {
   prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck> {
     const validator = this.#compiled.get(keyOf(scope, topic, version))
     return validator === undefined
-      ? this.#load(scope, topic, version).then(loaded => this.#checkOf(topic, version, loaded))
-      : this.#checkOf(topic, version, validator)
-  }
-
-  #checkOf (topic: string, version: number, validator: Validator): TopicCheck {
-    return (payload, path, budget) => {
-      const issues = validator.validate(payload, budget)
-      if (issues.length === 0) return
-      this.#metrics.schemaViolations.inc({ topic: this.#metrics.topicLabel(topic) })
-      const details = issues.map(issue => ({ path: path + issue.path, message: issue.message, keyword: issue.keyword }))
-      throw new ValidationError(
-        'SCHEMA_VIOLATED',
-        `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${
-          details[0]?.message ?? ''
-        }`,
-        { details }
-      )
-    }
+      ? this.#load(scope, topic, version).then(loaded => checkOf(topic, version, loaded))
+      : checkOf(topic, version, validator)
   }
 
   /** Returns the validator of a version, compiled from its text. Rejects with SchemaError if it does not compile. */
@@ -82,3 +63,18 @@ export class ValidatorCache implements PayloadCheck {
 }
 
 const keyOf = (scope: Scope, topic: string, version: number) => `${scopeKey(scope)}/${topic}/${version}`
+
+function checkOf (topic: string, version: number, validator: Validator): TopicCheck {
+  return (payload, path, budget) => {
+    const issues = validator.validate(payload, budget)
+    if (issues.length === 0) return
+    const details = issues.map(issue => ({ path: path + issue.path, message: issue.message, keyword: issue.keyword }))
+    throw new ValidationError(
+      'SCHEMA_VIOLATED',
+      `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${
+        details[0]?.message ?? ''
+      }`,
+      { details }
+    )
+  }
+}

@@ -1,6 +1,5 @@
 import t from 'tap'
 import { createPool } from '../../../../db/connection.ts'
-import { createMetrics } from '../../../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../../../src/registry/json-schema/validation/fuel.ts'
 import { ValidatorCache } from '../../../../src/registry/schemas/validator-cache.ts'
 import {
@@ -355,7 +354,7 @@ t.test('a prepared validator works while other schemas are compiled', async t =>
   const scope = { applicationId: 'app', environment: 'development' } as const
   const pool = createPool({ connectionString: 'postgres://nobody.invalid/none', max: 1, onError: () => {} })
   t.teardown(() => pool.end())
-  const validators = new ValidatorCache({ pool, metrics: createMetrics(), max: 1 })
+  const validators = new ValidatorCache({ pool, max: 1 })
   await validators.compiled(scope, 'a', 1, '{"type":"string"}')
   const check = await validators.prepare(scope, 'a', 1)
   await validators.compiled(scope, 'b', 1, '{"type":"number"}')
