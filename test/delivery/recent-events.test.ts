@@ -23,7 +23,9 @@ await t.test('the recent events of all topics have one limit, and dropped ones a
   const { recentEvents: recent } = app.hub
   t.ok(recent.bytes > 32 * 1024 * 1024 && recent.bytes <= 64 * 1024 * 1024, `${recent.bytes} bytes`)
   const remembered = topics.filter(topic => app.hub.feedOf(shop.scope, topic)?.recent(0) !== undefined)
-  t.same(remembered, topics.slice(-remembered.length), 'those of the oldest topics are dropped')
+  // Not exactly in the order of publishing: a pattern that catches up with a topic uses it again.
+  t.same(topics.slice(-10).filter(topic => !remembered.includes(topic)), [], 'those of the latest topics are kept')
+  t.notOk(remembered.includes(topics[0] as string), 'those of the first topic are dropped')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
     for (const topic of [topics[0], topics.at(-1)]) {

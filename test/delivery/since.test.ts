@@ -43,8 +43,9 @@ async function subscribe (
 ) {
   const before = client.events.length
   const answer = await client.request('subscribe', fields)
-  await shop.publish(marker, 'now')
-  const isOver = () => client.events.slice(before).some(({ payload }) => payload === 'now')
+  const [{ offset: end } = { offset: NaN }] = await shop.publish(marker, 'now')
+  // By its offset: the past may have markers of earlier calls.
+  const isOver = () => client.events.slice(before).some(({ topic, offset }) => topic === marker && offset === end)
   while (!isOver() || client.events.length - before < count) await client.received(client.events.length + 1)
   await client.request('unsubscribe', { subscriptionId: answer.subscriptionId })
   return { answer, events: client.events.slice(before) }
