@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft } from './envelope.ts'
-import type { RoutingFact } from './statements.ts'
+import type { RoutingFact } from './facts.ts'
 
 /**
  * Finds the webhooks that the events of a batch are owed to. The statement that stores the events also stores the

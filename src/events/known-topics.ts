@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import type { Intent } from './intent.ts'
 import { topicKey } from './topic-key.ts'
-import type { TopicFact } from './statements.ts'
+import type { TopicFact } from './facts.ts'
 
 const topicsMax = 20_000
 
 /**
  * Remembers topics as they were last read. They may have changed since, so a caller has to compare them with
- * the database (`Facts` in statements.ts).
+ * the database (facts.ts).
  */
 export class KnownTopics {
   readonly #facts = new LRUCache<string, TopicFact>({ max: topicsMax })

@@ -2,14 +2,14 @@ import type pg from 'pg'
 import { StaleBatchError } from './batch-errors.ts'
 import type { BatchParts } from './batch-parts.ts'
 import type { Recipients } from './event-routing.ts'
+import { compareFacts, type Facts, type TopicFact } from './facts.ts'
 import type { Intent } from './intent.ts'
-import * as statements from './statements.ts'
 
 /** The topics and webhooks of a batch as this node last read them, and the facts that the write has to compare. */
 export interface RecalledFacts {
-  topics: ReadonlyMap<string, statements.TopicFact>
+  topics: ReadonlyMap<string, TopicFact>
   recipients: Recipients | undefined
-  facts: statements.Facts
+  facts: Facts
 }
 
 /** Recalls what a batch would read, apart from documents. Returns undefined if this node does not know all of it. */
@@ -26,6 +26,6 @@ export function recallFacts (
 
 /** Throws StaleBatchError if the facts are not those of the database any more. */
 export async function confirmFacts ({ facts }: RecalledFacts, client: pg.PoolClient): Promise<void> {
-  const { rowCount } = await client.query(statements.compareFacts(facts))
+  const { rowCount } = await client.query(compareFacts(facts))
   if (rowCount === 0) throw new StaleBatchError('a topic or webhook has changed meanwhile')
 }

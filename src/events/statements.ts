@@ -1,7 +1,9 @@
 import { intArray, jsonArray, textArray } from '../../db/arrays.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft } from './envelope.ts'
+import { factArrays, factsSql, type Facts } from './facts.ts'
 import type { DocumentKey, DocumentState, Statement } from './intent.ts'
+import type { TopicKey } from './topic-key.ts'
 
 /*
  * The writer's statements. Each handles a whole batch with array parameters, so that its text and its prepared plan do
@@ -47,8 +49,6 @@ const documentKeyArrays = (keys: ScopedDocumentKey[]) => [
   textArray(keys.map(key => key.service)),
   textArray(keys.map(key => key.id))
 ]
-
-export interface TopicKey { scope: Scope, topic: string }
 
 export function readTopics (keys: TopicKey[]): Statement {
   return {
@@ -129,15 +129,6 @@ export interface PlacedDraft { draft: EventDraft, id: string, log: number, back:
 
 /** The events of one log that are owed to one webhook. */
 export interface Owed { webhookId: string, log: number, backs: number[] }
-
-/** Whether a topic is registered, and the version of its active schema, if any, as a node last read them. */
-export interface TopicFact extends TopicKey { isRegistered: boolean, version: number | null }
-
-/** The version of an application's webhooks, as a node last read it; null if it never had any. */
-export interface RoutingFact { applicationId: string, version: number | null }
-
-/** The facts from memory that a batch was prepared with. */
-export interface Facts { topics: TopicFact[], routing: RoutingFact[] }
 
 export interface WriteSet {
   now: number
@@ -255,37 +246,6 @@ function writeText (shape: string): string {
   }
   return text
 }
-
-/** Stands for a topic that is not registered. 0 stands for one without an active schema; versions begin with 1. */
-const unregistered = -1
-
-/** A condition: the facts in the parameters, those of topics and those of webhooks, are the ones of the database. */
-const factsSql = (topics: string, routing: string) => `
-  not exists (
-    select from unnest(${topics}) as k(application_id, environment, name, version)
-    left join topics t using (application_id, environment, name)
-    where case when t.name is null then ${unregistered} else coalesce(t.active_schema_version, 0) end <> k.version)
-  and not exists (
-    select from unnest(${routing}) as k(application_id, version)
-    left join webhook_versions v using (application_id) where v.version is distinct from k.version)`
-
-const compareSql = `select where ${factsSql(
-  '$1::text[], $2::text[], $3::text[], $4::int[]', '$5::text[], $6::bigint[]'
-)}`
-
-/** Returns one row, if the facts are those of the database. */
-export const compareFacts = (facts: Facts): Statement => ({
-  name: 'writer_compare_facts', text: compareSql, values: factArrays(facts)
-})
-
-const factArrays = ({ topics, routing }: Facts) => [
-  textArray(topics.map(({ scope }) => scope.applicationId)),
-  textArray(topics.map(({ scope }) => scope.environment)),
-  textArray(topics.map(({ topic }) => topic)),
-  intArray(topics.map(({ isRegistered, version }) => isRegistered ? version ?? 0 : unregistered)),
-  textArray(routing.map(({ applicationId }) => applicationId)),
-  intArray(routing.map(({ version }) => version))
-]
 
 const logArrays = (logs: LogGrowth[]) => [
   textArray(logs.map(log => log.scope.applicationId)), textArray(logs.map(log => log.scope.environment)),

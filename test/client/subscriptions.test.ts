@@ -71,7 +71,7 @@ t.test('a subscription that ends at once leaves nothing behind', async t => {
   await until(() => subscriptions().length === 0, 'the end of the subscriptions')
 })
 
-t.test('after cuts, every event arrives once, in order, whatever was published meanwhile', async t => {
+t.test('after cuts, every event arrives once, in order, including those published during the cuts', async t => {
   const streams = await openStreams(t, app, url)
   const { client, topic, publish, cut } = streams
   const name = await topic('order.placed')

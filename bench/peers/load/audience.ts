@@ -5,7 +5,7 @@ import { brokers, type BrokerKind } from '../drivers/wire.ts'
 
 /*
  * A publisher and many subscribers of a broker, as cheap as possible: they count bytes, because all messages have the
- * same length. What is published ends in the platform's envelope, so that all servers send the same event.
+ * same length. Each message has the platform's envelope, so that all servers send the same event.
  */
 
 export interface Audience { kind: BrokerKind, url: string, clients: number }

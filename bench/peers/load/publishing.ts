@@ -7,7 +7,7 @@ import { openAppend, openRest, type PlatformAddress } from '../drivers/platform.
 import { openRabbitMq } from '../drivers/rabbitmq.ts'
 import { openRedis } from '../drivers/redis.ts'
 
-/* A load generator that keeps a number of publishes in flight, whatever the server. */
+/* A load generator that keeps a number of publishes in flight, for any of the servers. */
 
 export type Target =
   | { kind: 'redis' | 'rabbitmq' | 'nats' | 'durable-streams', url: string }

@@ -100,7 +100,7 @@ function headersOf (raw: readonly string[]): string[] {
   return raw.filter((_, i) => !ofConnection.has((raw[i - i % 2] ?? '').toLowerCase()))
 }
 
-/** Returns the head of a request as it was sent. */
+/** Returns the request line and the headers as the client sent them. */
 function headOf ({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let i = 0; i < rawHeaders.length; i += 2) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
